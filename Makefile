@@ -1,0 +1,34 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+RUN ?= runs/quickstart
+# two processes at most, one thread each: more threads than cores make everything many times slower
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: quickstart test test-all lint install
+
+quickstart:  ## fresh environment, then train, evaluate and predict on the embedded data
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e .
+	rm -rf $(RUN)
+	$(BIN)/irrepnet train point-group --data formation_energy_2015 --target formation_energy_per_atom --out $(RUN)
+	$(BIN)/irrepnet evaluate $(RUN) --data formation_energy_2015 --target formation_energy_per_atom
+	$(BIN)/irrepnet predict $(RUN) examples/SrTiO3.cif
+	@echo "Look at $(RUN)/report.html"
+
+install: $(VENV)/.dev-installed
+
+$(VENV)/.dev-installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
+	touch $@
+
+test: install  ## the tests a change must pass
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: install lint  ## slow checks too
+	$(BIN)/python -m pytest -n 2
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/pyright

@@ -1,0 +1,42 @@
+"""The `irrepnet` command: assembles the sub-commands; every module here imports what it needs lazily."""
+
+import sys
+
+import typer
+
+from irrepnet import __version__
+from irrepnet.cli import data, groups, symmetry
+from irrepnet.errors import IrrepnetError
+
+app = typer.Typer(
+    name="irrepnet",
+    help="Neural networks that obey the actual symmetry of a crystal.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(groups.app, name="groups")
+app.add_typer(data.app, name="data")
+app.command("symmetry")(symmetry.symmetry)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"irrepnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Neural networks that obey the actual symmetry of a crystal."""
+
+
+def run() -> None:
+    """Entry point: input errors become one line on stderr and exit code 2."""
+    try:
+        app()
+    except IrrepnetError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,137 @@
+"""`irrepnet train`, `evaluate` and `predict`."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from irrepnet.errors import IrrepnetError
+
+
+def train(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A preset (point-group) or a YAML file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
+    data: Annotated[
+        str | None, typer.Option(help="Embedded set, .jsonl(.gz) file, or folder of CIFs with id_prop.csv.")
+    ] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(help="Property to learn; several: repeat, or separate by commas.")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set any key, e.g. model.channels=64."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of weights and order; the split has its own seed.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+) -> None:
+    """Train a network on crystals and write a run folder with the model, its errors, pictures and a page."""
+    from irrepnet.report import write_report
+    from irrepnet.training import load_config, parse_assignment
+    from irrepnet.training import train as train_run
+
+    overrides: dict[str, Any] = dict(parse_assignment(text) for text in assignments or [])
+    flags = {
+        "data.source": data,
+        "data.targets": ",".join(target) if target else None,
+        "training.epochs": epochs,
+        "training.seed": seed,
+    }
+    overrides |= {key: value for key, value in flags.items() if value is not None}
+    settings = load_config(config, overrides)
+    try:
+        train_run(settings, out, resume=resume)
+        page = write_report(out)
+    except KeyboardInterrupt:
+        again = f"irrepnet train {out / 'config.yaml'} --out {out} --resume"
+        typer.echo(f"stopped; nothing but the epoch under way is lost. Go on with:\n  {again}", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(f"report: {page}", err=True)
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
+    data: Annotated[str | None, typer.Option(help="The data; the run's own by default.")] = None,
+    target: Annotated[str | None, typer.Option(help="The target; the run's only one by default.")] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            help="auto (test split of the run's own data, else all), all, train, validation or test."
+        ),
+    ] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Print the errors of a trained network on crystals with known values."""
+    from irrepnet.training import evaluate as evaluate_run
+
+    result = evaluate_run(run, data, target, split)  # pyright: ignore[reportArgumentType] (checked there)
+    if as_json:
+        typer.echo(json.dumps(result, allow_nan=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "", show_header=False, box=None)
+    for key, value in result.items():
+        if key != "rejections":
+            table.add_row(key.replace("_", " "), _cell(value))
+    Console().print(table)
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES", help="CIF, POSCAR, extended XYZ, JSON or JSON lines.")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a CSV file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Predict properties of structures; those that cannot be predicted are listed with the reason."""
+    from irrepnet.training import load_run
+    from irrepnet.training import predict as predict_run
+
+    trained = load_run(run)
+    rows = predict_run(trained, files)
+    columns = {target.name: target.column for target in trained.targets}
+    predicted = sum(row[trained.targets[0].name] is not None for row in rows)
+    if out is not None:
+        _write_csv(out, rows, columns)
+        typer.echo(f"{out}: {predicted} predicted, {len(rows) - predicted} rejected", err=True)
+    if as_json:
+        units = {target.name: target.unit for target in trained.targets}
+        document = {"n": predicted, "rejected": len(rows) - predicted, "units": units, "predictions": rows}
+        typer.echo(json.dumps(document, allow_nan=False))
+    elif out is None:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*(columns.get(key, key) for key in rows[0]), box=None)
+        for row in rows:
+            table.add_row(*(_cell(value) for value in row.values()))
+        Console().print(table)
+    if not predicted:
+        raise IrrepnetError("none of the structures could be predicted; the reasons are in the column note")
+
+
+def _write_csv(path: Path, rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
+    """Rows as a table whose headings name the units; a missing value is empty."""
+    try:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(columns.get(key, key) for key in rows[0])
+            writer.writerows(row.values() for row in rows)
+    except OSError as error:
+        raise IrrepnetError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _cell(value: Any) -> str:
+    """A value for a terminal's table."""
+    from rich.markup import escape
+
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))

@@ -1,0 +1,251 @@
+"""A symmetric crystal as the graph on which a point-group network runs.
+
+Features in the group form are functions v_a(g) of an atom a and an element g of the model group G, and a
+crystal that is invariant under its space group, with point group P ⊆ G, keeps
+
+    v_{p·a}(p g) = v_a(g)    for every p in P.
+
+So pairs (g, a) fall into classes, one value each, and a *node* is such a class. The three forms are three
+ways of choosing the representatives; the network that runs on them is one and the same:
+
+* ``full``: no use is made of P; the nodes are all pairs (g, a), |G|·n of them;
+* ``one-frame``: (c, a) with c from the right cosets P\\G, that is |G|/|P|·n nodes, and n of them when P = G;
+* ``asymmetric-unit``: (t, a) with a from the orbit representatives and t from the right cosets G_a\\G of the
+  site group: features of one atom an orbit in the subspace fixed by its site group. Neighbours are
+  searched for representatives only, and edges know their edge orbit, so that whatever depends on
+  invariants alone is computed once an orbit.
+
+At a node (g, a) a neighbour b at x_b − x_a = r is seen at g⁻¹r, and carries v_b(g).
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, get_args
+
+import numpy as np
+
+from irrepnet.crystals.neighbours import Neighbours, neighbour_shells
+from irrepnet.crystals.symmetric import SymmetricCrystal
+from irrepnet.errors import IrrepnetError
+from irrepnet.groups import PointGroup
+
+Form = Literal["one-frame", "full", "asymmetric-unit"]
+FORMS: tuple[Form, ...] = get_args(Form)
+
+
+@dataclass(frozen=True)
+class GraphOptions:
+    """How a structure becomes a graph.
+
+    Attributes:
+        cutoff: largest distance of a neighbour, Å.
+        n_max: neighbours an atom; whole shells, so an atom can have more.
+        tolerance: distances that differ by less belong to one shell, Å.
+        symprec: distance tolerance of the symmetry search, Å.
+    """
+
+    cutoff: float = 8.0
+    n_max: int = 12
+    tolerance: float = 1e-3
+    symprec: float = 0.01
+
+
+@dataclass(frozen=True)
+class FrameGraph:
+    """One crystal's nodes and edges, for a model group of order N.
+
+    Attributes:
+        numbers: (n_nodes,) atomic numbers.
+        receiver, sender: (n_edges,) nodes, sorted by receiver.
+        vector: (n_edges, 3) Å, from receiver to sender, in the node's frame: g⁻¹ r.
+        edge_class: (n_edges,) index into the next two; edges of one class have equal invariants.
+        class_vector: (n_classes, 3) Å, the vector of one edge of the class.
+        class_nearest: (n_classes,) Å, the distance of the receiver's nearest neighbour.
+        orbit_receiver, orbit_sender: (n_pairs,) pairs of nodes joined by right translations: the receiver is
+            (g, a), the sender is the node of (g k, a) for every k in the pair's set; sorted by receiver.
+        orbit_set: (n_pairs,) uint64, the set of those k, bit k for element k. A node's sets partition the group.
+        frames: how many independent frames there are, |G|/|P|.
+    """
+
+    numbers: np.ndarray
+    receiver: np.ndarray
+    sender: np.ndarray
+    vector: np.ndarray
+    edge_class: np.ndarray
+    class_vector: np.ndarray
+    class_nearest: np.ndarray
+    orbit_receiver: np.ndarray
+    orbit_sender: np.ndarray
+    orbit_set: np.ndarray
+    frames: int
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+@lru_cache(maxsize=256)
+def operations_in(group: PointGroup, point_group: PointGroup) -> np.ndarray:
+    """(|P|,) indices in ``group`` of the operations of ``point_group``, both in their standard frames.
+
+    Raises:
+        IrrepnetError: P is not a subgroup of the model's group in this frame.
+    """
+    try:
+        return group.indices(point_group.operations)
+    except IrrepnetError:
+        raise IrrepnetError(
+            f"point group {point_group.name} is no subgroup of the model's group {group.name} in the standard "
+            f"frame; use a model whose group contains it"
+        ) from None
+
+
+def frame_graph(
+    crystal: SymmetricCrystal,
+    group: PointGroup,
+    options: GraphOptions | None = None,
+    form: Form = "one-frame",
+) -> FrameGraph:
+    """The graph of ``crystal`` for a network of the model group ``group``.
+
+    Raises:
+        IrrepnetError: the crystal's point group is not contained in ``group``, or the form is unknown.
+    """
+    if form not in FORMS:
+        raise IrrepnetError(f"unknown form {form!r}; choose one of {', '.join(FORMS)}")
+    options = options or GraphOptions()
+    members = operations_in(group, crystal.point_group)
+    neighbours = neighbour_shells(crystal, options.cutoff, options.n_max, options.tolerance)
+    if form == "asymmetric-unit":
+        return _asymmetric_unit(crystal, group, members, neighbours)
+    if form == "full":
+        return _frames(crystal, group, np.zeros(1, int), np.arange(len(crystal))[None], neighbours)
+    return _frames(crystal, group, members, crystal.permutation, neighbours)
+
+
+@lru_cache(maxsize=4096)
+def _right_cosets(group: PointGroup, members: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Right cosets H\\G of the subgroup with element indices ``members``.
+
+    Returns (representatives (n_cosets,), coset of every g (N,), position in ``members`` of the h with g = h c (N,)).
+    """
+    products = group.multiplication[np.array(members)]  # [h, g] -> h g
+    representatives = np.unique(products.min(axis=0))
+    coset = np.empty(group.order, int)
+    factor = np.empty(group.order, int)
+    for i, c in enumerate(representatives):
+        coset[products[:, c]] = i
+        factor[products[:, c]] = np.arange(len(members))
+    return representatives, coset, factor
+
+
+def _inverse_positions(group: PointGroup, members: np.ndarray) -> np.ndarray:
+    """For each position in ``members`` the position of the inverse element."""
+    position = np.empty(group.order, int)
+    position[members] = np.arange(len(members))
+    return position[group.inverse[members]]
+
+
+def _orbit_pairs(translate: np.ndarray) -> dict[str, np.ndarray]:
+    """The table (N, n_nodes) of right translations, (g, a) → (g k, a), as pairs of nodes with sets of k.
+
+    On a site that the whole group fixes all N translations lead to one node, so sets say it N times shorter.
+    """
+    order, n = translate.shape
+    pairs, number = np.unique((np.arange(n) * n + translate).ravel(), return_inverse=True)
+    sets = np.zeros(len(pairs), np.uint64)
+    np.bitwise_or.at(sets, number, np.repeat(np.uint64(1) << np.arange(order, dtype=np.uint64), n))
+    return {"orbit_receiver": pairs // n, "orbit_sender": pairs % n, "orbit_set": sets}
+
+
+def _nearest(neighbours: Neighbours, n_atoms: int) -> np.ndarray:
+    """(n_atoms,) Å, the distance of each atom's nearest neighbour; every atom has one."""
+    nearest = np.full(n_atoms, np.inf)
+    np.minimum.at(nearest, neighbours.receiver, neighbours.distance)
+    return nearest
+
+
+def _frames(
+    crystal: SymmetricCrystal,
+    group: PointGroup,
+    members: np.ndarray,
+    permutation: np.ndarray,
+    neighbours: Neighbours,
+) -> FrameGraph:
+    """Nodes (c, a) for c in P\\G, numbered c·n + a; (p c, a) is the node (c, p⁻¹·a)."""
+    n = len(crystal)
+    frames, coset, factor = _right_cosets(group, tuple(members.tolist()))
+    back = permutation[_inverse_positions(group, members)]  # [p, a] -> p⁻¹·a
+    moved = group.multiplication[frames].T  # [h, c] -> c h
+    translate = (coset[moved][:, :, None] * n + back[factor[moved]]).reshape(group.order, -1)
+    offset = n * np.arange(len(frames))[:, None]
+    vector = np.einsum("ei,cij->cej", neighbours.vector, group.operations[frames]).reshape(-1, 3)  # c⁻¹ r
+    return FrameGraph(
+        numbers=np.tile(crystal.numbers, len(frames)),
+        receiver=(offset + neighbours.receiver).ravel(),
+        sender=(offset + neighbours.sender).ravel(),
+        vector=vector,
+        edge_class=np.arange(len(vector)),
+        class_vector=vector,
+        class_nearest=np.tile(_nearest(neighbours, n)[neighbours.receiver], len(frames)),
+        **_orbit_pairs(translate),
+        frames=len(frames),
+    )
+
+
+def edge_orbits(vectors: np.ndarray, operations: np.ndarray) -> np.ndarray:
+    """Orbit number of each vector under a finite group that permutes them.
+
+    Args:
+        vectors: (E, 3) Å.
+        operations: (K, 3, 3).
+
+    Returns:
+        (E,) ints, numbered in order of first appearance.
+    """
+    images = np.einsum("kij,ej->kei", operations, vectors)
+    same = (np.abs(images[:, :, None] - vectors[None, None]).max(-1) < 1e-6).any(0)  # [e, f]: some k takes e to f
+    return np.unique(same.argmax(1), return_inverse=True)[1]
+
+
+def _asymmetric_unit(
+    crystal: SymmetricCrystal, group: PointGroup, members: np.ndarray, neighbours: Neighbours
+) -> FrameGraph:
+    """Nodes (t, a) for orbit representatives a and t in G_a\\G; (g, s·a) is the node of (s⁻¹g, a)."""
+    n = len(crystal)
+    # an operation that takes the representative to the atom, as an element of G
+    carrier = members[(crystal.permutation[:, crystal.representatives[crystal.orbits]] == np.arange(n)).argmax(0)]
+    cosets = [_right_cosets(group, tuple(members[site].tolist())) for site in crystal.site_groups]
+    first = np.concatenate([[0], np.cumsum([len(c[0]) for c in cosets])])
+    coset_of = np.stack([c[1] for c in cosets]) + first[:-1, None]  # [orbit, g] -> node
+
+    def node(g: np.ndarray, atom: np.ndarray) -> np.ndarray:
+        return coset_of[crystal.orbits[atom], group.multiplication[group.inverse[carrier[atom]], g]]
+
+    receiver, sender, vector, edge_class, translate = [], [], [], [], []
+    class_vector, class_nearest = [], []
+    n_classes = 0
+    for orbit, a in enumerate(crystal.representatives):
+        frames = cosets[orbit][0]
+        chosen = neighbours.receiver == a
+        vectors = neighbours.vector[chosen]
+        number = edge_orbits(vectors, group.operations[members[crystal.site_groups[orbit]]])
+        reps = np.unique(number, return_index=True)[1]
+        receiver.append(np.repeat(first[orbit] + np.arange(len(frames)), len(vectors)))
+        sender.append(node(frames[:, None], neighbours.sender[chosen][None]).ravel())
+        vector.append(np.einsum("ei,tij->tej", vectors, group.operations[frames]).reshape(-1, 3))
+        edge_class.append(n_classes + np.tile(number, len(frames)))
+        class_vector.append(vectors[reps])
+        class_nearest.append(np.full(len(reps), neighbours.distance[chosen].min()))
+        n_classes += len(reps)
+        translate.append(first[orbit] + cosets[orbit][1][group.multiplication[frames].T])
+    return FrameGraph(
+        numbers=np.repeat(crystal.numbers[crystal.representatives], np.diff(first)),
+        receiver=np.concatenate(receiver),
+        sender=np.concatenate(sender),
+        vector=np.concatenate(vector),
+        edge_class=np.concatenate(edge_class),
+        class_vector=np.concatenate(class_vector),
+        class_nearest=np.concatenate(class_nearest),
+        **_orbit_pairs(np.concatenate(translate, axis=1)),
+        frames=group.order // len(members),
+    )

@@ -1,0 +1,332 @@
+"""From a file, a pymatgen structure or a record to plain checked arrays.
+
+Whatever a crystal comes as, `read_cell` reduces it to a `Cell` or refuses it with the reason; every later
+step may rely on what is checked here: ordered, finite, right-handed, no two atoms on top of each other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import moyopy
+import numpy as np
+import vesin
+
+from irrepnet.errors import IrrepnetError
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+CLOSEST = 0.5
+"""Å; atoms nearer than this are refused as overlapping (the shortest bond known, H-H, is 0.74 Å)."""
+
+LONGEST = 500.0
+"""Å; cells with a longer (reduced) lattice vector are refused."""
+
+FARTHEST = 1e5
+"""Fractional coordinates are refused beyond this: their digits within the cell are lost."""
+
+FORMATS = "CIF (.cif), POSCAR (POSCAR*, CONTCAR*, .vasp, .poscar), extended XYZ (.xyz, .extxyz), JSON (.json)"
+
+_SPECIES = re.compile(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-])?(?:,spin=[-\d.]+)?")
+# vesin divides by zero where cells much longer than the cutoff are thin: search farther than needed, and see LONGEST.
+_PAIRS = vesin.NeighborList(cutoff=3.0, full_list=False, n_threads=1)
+
+
+class Cell(NamedTuple):
+    """A checked crystal as arrays."""
+
+    lattice: np.ndarray
+    """(3, 3) row vectors, Å, right-handed."""
+    frac_coords: np.ndarray
+    """(n, 3)"""
+    numbers: np.ndarray
+    """(n,) atomic numbers."""
+    name: str
+    """What error messages call it: the file, the record's id, or the formula."""
+
+
+def read_cell(source: Any) -> Cell:
+    """The crystal in `source`, checked.
+
+    Args:
+        source: a pymatgen Structure; a path to a file with exactly one structure (see `read_structures`);
+            a record, that is a mapping with `species` (symbols), `frac_coords` (n, 3) and either `lattice`
+            (3, 3) row vectors in Å or `cell` [a, b, c, α, β, γ] in Å and degrees; or an object with the
+            attributes `species`, `frac_coords` and `lattice` of a record.
+
+    A left-handed lattice is accepted: all its vectors and fractional coordinates change sign, which leaves
+    every Cartesian position where it was. Oxidation states and spins are stripped; D and T count as H.
+
+    Raises:
+        IrrepnetError: unreadable or empty source, several structures in one file, wrong record keys, unknown
+            or dummy species, disordered sites, non-finite numbers, a missing or singular lattice, or two
+            atoms (or an atom and its own image) closer than 0.5 Å.
+    """
+    if isinstance(source, str | Path):
+        structures = read_structures(source)
+        if len(structures) != 1:
+            raise IrrepnetError(
+                f"{source}: holds {len(structures)} structures, one was expected; use read_structures for all"
+            )
+        return _from_structure(structures[0], str(source))
+    if isinstance(source, Mapping):
+        return _from_record(source)
+    if hasattr(source, "sites") and hasattr(source, "lattice"):
+        return _from_structure(source, f"structure {source.formula}")
+    if hasattr(source, "species") and hasattr(source, "frac_coords"):
+        fields = ("id", "species", "frac_coords", "lattice")
+        return _from_record({field: getattr(source, field, None) for field in fields})
+    raise IrrepnetError(
+        f"a crystal is a pymatgen Structure, a file or a record, not a {type(source).__name__}"
+    )
+
+
+def read_structures(path: str | Path) -> list[Structure]:
+    """All structures in a file, as pymatgen Structures, unchecked (`read_cell` checks).
+
+    Formats, by name: CIF (one structure a data block), POSCAR with the line of element symbols, extended XYZ
+    with `Lattice="…"` (one structure a frame), JSON (a pymatgen dictionary, a record, or a list of these).
+
+    Raises:
+        IrrepnetError: with the file's name, if it is missing, of unknown format, unreadable or empty.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise IrrepnetError(f"{path}: no such file")
+    reader = _reader(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if not text.strip():
+            raise IrrepnetError("the file is empty")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            structures = reader(text)
+    except IrrepnetError as error:
+        raise IrrepnetError(f"{path}: {error}") from error
+    except Exception as error:  # a parser meets bad text in any way it likes; all of them are bad input
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise IrrepnetError(f"{path}: cannot be read as {reader.__doc__}: {reason}") from error
+    if not structures:
+        raise IrrepnetError(f"{path}: holds no structure")
+    return structures
+
+
+@cache
+def atomic_number(symbol: str) -> int:
+    """Atomic number of an element symbol; an oxidation state ("Fe3+") is stripped, D and T are H.
+
+    Raises:
+        IrrepnetError: the symbol names no element.
+    """
+    from pymatgen.core.periodic_table import Element
+
+    match = _SPECIES.fullmatch(symbol) if isinstance(symbol, str) else None
+    if match is None or not Element.is_valid_symbol(match[1]):
+        raise IrrepnetError(f"unknown element {symbol!r}")
+    return Element(match[1]).Z
+
+
+def lattice_from_parameters(cell: Sequence[float]) -> np.ndarray:
+    """(3, 3) row vectors in Å, c along z and a in the xz plane, from [a, b, c, α, β, γ] in Å and degrees.
+
+    Raises:
+        IrrepnetError: not six positive numbers, or no parallelepiped has these angles.
+    """
+    if len(cell) != 6 or not all(0 < parameter < math.inf for parameter in cell):
+        raise IrrepnetError(f"cell is [a, b, c, α, β, γ], six positive numbers, got {list(cell)}")
+    a, b, c = cell[:3]
+    alpha, beta, gamma = map(math.radians, cell[3:])
+    x = math.sin(beta)
+    # b = (x_b, y_b, cos α) as a unit vector: its product with a is cos γ
+    x_b = (math.cos(gamma) - math.cos(alpha) * math.cos(beta)) / x if x else math.inf
+    y_b_squared = math.sin(alpha) ** 2 - x_b**2
+    if not y_b_squared > 0:
+        raise IrrepnetError(f"no cell has the angles {', '.join(f'{angle:g}°' for angle in cell[3:])}")
+    rows = [[x, 0, math.cos(beta)], [x_b, math.sqrt(y_b_squared), math.cos(alpha)], [0, 0, 1]]
+    return np.array(rows) * np.array([[a], [b], [c]])
+
+
+_lattice_from_parameters = lattice_from_parameters
+
+
+def _reader(path: Path):
+    name, suffix = path.name.upper(), path.suffix.lower()
+    if suffix == ".cif":
+        return _read_cif
+    if suffix in (".vasp", ".poscar") or name.startswith(("POSCAR", "CONTCAR")):
+        return _read_poscar
+    if suffix in (".xyz", ".extxyz"):
+        return _read_extxyz
+    if suffix == ".json":
+        return _read_json
+    raise IrrepnetError(f"{path}: unknown format; a structure file is one of {FORMATS}")
+
+
+def _read_cif(text: str) -> list[Structure]:
+    """CIF"""
+    from pymatgen.io.cif import CifParser
+
+    return CifParser.from_str(text).parse_structures(primitive=False, on_error="raise")
+
+
+def _read_poscar(text: str) -> list[Structure]:
+    """POSCAR"""
+    from pymatgen.io.vasp import Poscar
+
+    # Without element symbols pymatgen warns and invents H, He, Li...; that must never pass.
+    warnings.filterwarnings("error", message=".*false names.*")
+    return [Poscar.from_str(text).structure]
+
+
+def _read_extxyz(text: str) -> list[Structure]:
+    """extended XYZ"""
+    lines = text.splitlines()
+    structures, start = [], 0
+    while start < len(lines) and lines[start].strip():
+        stop = start + 2 + int(lines[start])
+        if stop > len(lines):
+            raise IrrepnetError(
+                f"frame {len(structures) + 1} ends after {len(lines) - start - 2} of {lines[start]} atoms"
+            )
+        structures.append(_extxyz_frame(lines[start + 1], lines[start + 2 : stop]))
+        start = stop
+    return structures
+
+
+def _extxyz_frame(comment: str, atoms: list[str]) -> Structure:
+    from pymatgen.core import Structure
+
+    pairs = (word.partition("=") for word in shlex.split(comment) if "=" in word)
+    info = {key.lower(): value for key, _, value in pairs}
+    if "lattice" not in info:
+        raise IrrepnetError('no Lattice="…" in the comment line: not a periodic structure')
+    if any(flag.upper() not in ("T", "TRUE", "1") for flag in info.get("pbc", "T T T").split()):
+        raise IrrepnetError(f'pbc="{info["pbc"]}": a crystal is periodic in all three directions')
+    columns, at = {}, 0
+    layout = info.get("properties", "species:S:1:pos:R:3").split(":")
+    for name, width in zip(layout[0::3], map(int, layout[2::3]), strict=True):
+        columns[name] = slice(at, at + width)
+        at += width
+    if "species" not in columns or "pos" not in columns:
+        raise IrrepnetError("Properties names no species or no pos")
+    rows = [line.split() for line in atoms]
+    lattice = np.array(info["lattice"].split(), dtype=float).reshape(3, 3)
+    positions = np.array([row[columns["pos"]] for row in rows], dtype=float).reshape(-1, 3)
+    species = [row[columns["species"]][0] for row in rows]
+    return Structure(lattice, species, positions, coords_are_cartesian=True)
+
+
+def _read_json(text: str) -> list[Structure]:
+    """JSON"""
+    from pymatgen.core import Structure
+
+    content = json.loads(text)
+    structures = []
+    for item in content if isinstance(content, list) else [content]:
+        if isinstance(item, dict) and "sites" in item:
+            structures.append(Structure.from_dict(item))
+        else:
+            cell = _from_record(item)
+            structures.append(Structure(cell.lattice, cell.numbers.tolist(), cell.frac_coords))
+    return structures
+
+
+def _from_structure(structure: Structure, name: str) -> Cell:
+    from pymatgen.core import DummySpecies
+
+    if len(structure) == 0:
+        raise IrrepnetError(f"{name}: holds no atoms")
+    for index, site in enumerate(structure):
+        if not site.is_ordered:
+            raise IrrepnetError(
+                f"{name}: site {index + 1} is disordered ({site.species_string}); "
+                "only fully occupied sites are supported"
+            )
+        if isinstance(site.specie, DummySpecies):
+            raise IrrepnetError(f"{name}: site {index + 1} holds the dummy species {site.specie}")
+    numbers = np.array([site.specie.Z for site in structure])
+    return _checked(structure.lattice.matrix, structure.frac_coords, numbers, name)
+
+
+def _from_record(record: Mapping[str, Any]) -> Cell:
+    if not isinstance(record, Mapping):
+        raise IrrepnetError(f"a record is a mapping, not a {type(record).__name__}")
+    name = str(next((record[key] for key in ("id", "material_id") if record.get(key)), "record"))
+    missing = [key for key in ("species", "frac_coords") if record.get(key) is None]
+    if record.get("lattice") is None and record.get("cell") is None:
+        missing.append("lattice (or cell)")
+    if missing:
+        raise IrrepnetError(f"{name}: no {', '.join(missing)} among its keys: {', '.join(map(str, record))}")
+    try:
+        numbers = np.array([atomic_number(symbol) for symbol in record["species"]], dtype=int)
+        frac_coords = np.array(record["frac_coords"], dtype=float)
+        if record.get("lattice") is not None:
+            lattice = np.array(record["lattice"], dtype=float)
+        else:
+            lattice = lattice_from_parameters(record["cell"])
+    except IrrepnetError as error:
+        raise IrrepnetError(f"{name}: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise IrrepnetError(f"{name}: species, coordinates or lattice are no numbers: {error}") from error
+    return _checked(lattice, frac_coords, numbers, name)
+
+
+def _checked(lattice: np.ndarray, frac_coords: np.ndarray, numbers: np.ndarray, name: str) -> Cell:
+    if len(numbers) == 0:
+        raise IrrepnetError(f"{name}: holds no atoms")
+    if lattice.shape != (3, 3):
+        raise IrrepnetError(f"{name}: the lattice has shape {lattice.shape}, not (3, 3)")
+    if frac_coords.shape != (len(numbers), 3):
+        raise IrrepnetError(
+            f"{name}: {len(numbers)} species but frac_coords of shape {frac_coords.shape}, not (n, 3)"
+        )
+    if not np.isfinite(lattice).all():
+        raise IrrepnetError(f"{name}: the lattice has non-finite numbers")
+    usable = (abs(frac_coords) < FARTHEST).all(axis=1)
+    if not usable.all():
+        site = int(np.argmin(usable))
+        raise IrrepnetError(
+            f"{name}: the fractional coordinates of site {site + 1} are not finite or beyond {FARTHEST:g}"
+        )
+    volume = np.linalg.det(lattice)
+    if abs(volume) <= 1e-8 * np.prod(np.linalg.norm(lattice, axis=1)):
+        raise IrrepnetError(f"{name}: the lattice is singular, its vectors span no volume")
+    if volume < 0:
+        lattice, frac_coords = -lattice, -frac_coords
+    _refuse_overlaps(lattice, frac_coords, numbers, name)
+    return Cell(lattice, frac_coords, numbers, name)
+
+
+def _refuse_overlaps(lattice: np.ndarray, frac_coords: np.ndarray, numbers: np.ndarray, name: str) -> None:
+    # In the reduced basis a thin, skewed cell costs no more than a compact one.
+    reduced, _ = moyopy.minkowski_reduce(lattice.tolist())
+    reduced = np.array(reduced)
+    lengths = np.linalg.norm(reduced, axis=1)
+    shortest, longest = lengths.min(), lengths.max()
+    if longest > LONGEST:
+        raise IrrepnetError(
+            f"{name}: the cell is {longest:.3g} Å long, {LONGEST:g} at most are supported; is its unit Å?"
+        )
+    if shortest < CLOSEST:
+        raise IrrepnetError(
+            f"{name}: each atom overlaps its own image {shortest:.3g} Å away; check the lattice"
+        )
+    first, second, distance = _PAIRS.compute(
+        points=frac_coords % 1.0 @ lattice, box=reduced, periodic=True, quantities="ijd"
+    )
+    closest = int(np.argmin(distance)) if len(distance) else None
+    if closest is not None and distance[closest] < CLOSEST:
+        from pymatgen.core.periodic_table import Element
+
+        pair = [int(first[closest]), int(second[closest])]
+        sites = " and ".join(f"{site + 1} ({Element.from_Z(int(numbers[site])).symbol})" for site in pair)
+        raise IrrepnetError(f"{name}: sites {sites} overlap, they are {distance[closest]:.3g} Å apart")

@@ -1,0 +1,244 @@
+"""A crystal made exactly symmetric, in the standard frame of its space group.
+
+The flow: a checked cell (`reading.read_cell`) → the symmetry found by moyopy → lattice and sites projected
+onto that symmetry → orbits, site-symmetry groups and the permutation of the atoms by each operation.
+
+Standard frame: the conventional cell of the space group's standard setting in International Tables A (origin
+choice 2, hexagonal axes for rhombohedral groups, monoclinic unique axis b), with a along x, b in the xy plane
+and c towards +z. The principal axis is then z, the monoclinic axis y, and the Cartesian operations are those
+of one named setting of `irrepnet.groups` ("321" or "312", "-42m" or "-4m2", …), exactly.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import moyopy
+import numpy as np
+from scipy.spatial import KDTree
+
+from irrepnet.crystals.reading import Cell, read_cell
+from irrepnet.errors import IrrepnetError
+from irrepnet.groups import PointGroup, setting_of
+
+# moyopy warns whenever the input is a supercell; all that is taken from it refers to the primitive cell.
+logging.getLogger("moyo").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True, eq=False)
+class SymmetricCrystal:
+    """An idealised primitive cell in the standard frame, with its space group acting on the atoms.
+
+    n atoms, M = |P| operations, P the point group. Operation g sends the fractional position x to
+    `rotations[g] @ x + translations[g]`; its Cartesian rotation is `point_group.operations[g]`.
+    """
+
+    lattice: np.ndarray
+    """(3, 3) row vectors of the primitive cell, Å, right-handed, exactly symmetric."""
+    frac_coords: np.ndarray
+    """(n, 3) in [0, 1), exactly symmetric."""
+    numbers: np.ndarray
+    """(n,) atomic numbers."""
+    hall_number: int
+    """1 to 530, the space group with its setting and origin."""
+    spacegroup_number: int
+    spacegroup_symbol: str
+    """Short Hermann–Mauguin symbol of the standard setting, "Fd-3m"."""
+    point_group: PointGroup
+    """P in the setting that the frame gives it."""
+    rotations: np.ndarray
+    """(M, 3, 3) int, fractional, in the order of `point_group.operations`."""
+    translations: np.ndarray
+    """(M, 3) fractional."""
+    permutation: np.ndarray
+    """(M, n) int: `permutation[g, a]` is the atom that operation g sends atom a to, modulo the lattice."""
+    wyckoff: tuple[str, ...]
+    """Wyckoff letter of each atom, n of them."""
+    orbits: np.ndarray
+    """(n,) int, the orbit of each atom, numbered in the order of first atoms."""
+    representatives: np.ndarray
+    """(orbits,) int, the first atom of each orbit."""
+    site_groups: tuple[np.ndarray, ...]
+    """For each orbit, the indices into `point_group.operations` of those that fix its representative."""
+    site_symmetry: tuple[str, ...]
+    """For each orbit, the oriented Hermann–Mauguin symbol of its site symmetry, "4/mm.m"."""
+    rotation: np.ndarray
+    """(3, 3) proper: x_input = rotation @ x_standard, up to the origin and the strain of idealisation; of the
+    choices that the point group makes equal, the one nearest to the identity."""
+    displacement: float
+    """Å, the farthest that idealisation moved an atom: at fixed lattice, without the common translation."""
+    strain: float
+    """The largest relative change of a length that idealisation of the lattice made."""
+    symprec: float
+    """Å, the tolerance with which the symmetry was found."""
+
+    @classmethod
+    def from_structure(cls, source: Any, symprec: float = 0.01) -> SymmetricCrystal:
+        """The crystal in `source` (see `reading.read_cell`) with the symmetry it has within `symprec`.
+
+        Args:
+            source: pymatgen Structure, path of a structure file, or record.
+            symprec: Å, how far from symmetric an atom may be. If no consistent group is found with it the
+                search lowers it; the value that led to the group is kept in `symprec`.
+
+        Raises:
+            IrrepnetError: the source is refused by `read_cell`, or no space group is consistent with it.
+        """
+        if not 0 < symprec < 1:
+            raise IrrepnetError(f"symprec is a distance between 0 and 1 Å, got {symprec}")
+        return _symmetrise(read_cell(source), symprec)
+
+    def __len__(self) -> int:
+        """Number of atoms n in the primitive cell."""
+        return len(self.numbers)
+
+    @cached_property
+    def cart_coords(self) -> np.ndarray:
+        """(n, 3) Cartesian positions in the standard frame, Å."""
+        return self.frac_coords @ self.lattice
+
+    @cached_property
+    def formula(self) -> str:
+        """Reduced formula, "MgAl2O4"."""
+        from pymatgen.core import Composition
+
+        return Composition(Counter(self.species)).reduced_formula
+
+    @cached_property
+    def species(self) -> tuple[str, ...]:
+        """Element symbol of each atom."""
+        from pymatgen.core.periodic_table import Element
+
+        return tuple(Element.from_Z(int(number)).symbol for number in self.numbers)
+
+    @cached_property
+    def conventional_lattice(self) -> np.ndarray:
+        """(3, 3) row vectors of the conventional cell in the standard frame, Å."""
+        return np.array(moyopy.HallSymbolEntry(self.hall_number).centering.linear).T @ self.lattice
+
+    @cached_property
+    def multiplicities(self) -> np.ndarray:
+        """(orbits,) int, multiplicity of each orbit's Wyckoff position, that is in the conventional cell."""
+        return np.bincount(self.orbits) * moyopy.HallSymbolEntry(self.hall_number).centering.order
+
+    @property
+    def frame_is_fixed(self) -> bool:
+        """Whether the lattice fixes the frame up to the holohedries O_h and D_6h.
+
+        In the monoclinic and the triclinic system the choice of axes is a convention (cell choice 1, the
+        reduced cell): two crystals that are nearly equal may get different frames.
+        """
+        return self.spacegroup_number > 15
+
+
+def _symmetrise(cell: Cell, symprec: float) -> SymmetricCrystal:
+    try:
+        found = moyopy.MoyoDataset(
+            moyopy.Cell(cell.lattice.tolist(), cell.frac_coords.tolist(), cell.numbers.tolist()),
+            symprec=symprec,
+            setting=moyopy.Setting.standard(),
+        )
+    except ValueError as error:
+        raise IrrepnetError(
+            f"{cell.name}: no space group found at symprec {symprec} Å ({error}); try another symprec"
+        ) from error
+    group, rotations, translations = _operations(found.hall_number)
+    standard = found.prim_std_cell
+    numbers = np.array(standard.numbers)
+    found_lattice = np.array(standard.basis)
+
+    # The part of the lattice that commutes with the group: mean over g of O_gᵀ A R_g, A its column vectors.
+    columns = (group.operations.transpose(0, 2, 1) @ found_lattice.T @ rotations).mean(axis=0)
+    lattice = np.ascontiguousarray(columns.T)
+    permutation, frac_coords = _exact_sites(
+        np.array(standard.positions), numbers, rotations, translations, lattice, 2 * symprec, cell.name
+    )
+
+    # From the input cell to the primitive standard one, before and after idealisation.
+    to_standard = np.array(found.prim_std_linear)
+    image = np.array(found.mapping_std_prim)
+    mapped = (cell.frac_coords - found.prim_std_origin_shift) @ np.linalg.inv(to_standard).T
+    moved = mapped - frac_coords[image]
+    moved -= np.round(moved)
+    moved = (moved - moved.mean(axis=0)) @ lattice
+    deformation = (cell.lattice.T @ to_standard) @ np.linalg.inv(lattice.T)
+    left, stretches, right = np.linalg.svd(deformation)
+    turns = left @ right @ group.operations[np.linalg.det(group.operations) > 0]
+
+    first_of = permutation.min(axis=0)
+    representatives, orbits = np.unique(first_of, return_inverse=True)
+    input_atom = np.empty(len(numbers), dtype=int)
+    input_atom[image] = np.arange(len(image))
+    letters, symbols = found.wyckoffs, found.site_symmetry_symbols
+    return SymmetricCrystal(
+        lattice=lattice,
+        frac_coords=frac_coords,
+        numbers=numbers,
+        hall_number=found.hall_number,
+        spacegroup_number=found.number,
+        spacegroup_symbol=moyopy.SpaceGroupType(found.number).hm_short.replace(" ", ""),
+        point_group=group,
+        rotations=rotations,
+        translations=translations,
+        permutation=permutation,
+        wyckoff=tuple(letters[i] for i in input_atom),
+        orbits=orbits,
+        representatives=representatives,
+        site_groups=tuple(np.flatnonzero(permutation[:, a] == a) for a in representatives),
+        site_symmetry=tuple(symbols[input_atom[a]] for a in representatives),
+        rotation=turns[turns.trace(axis1=1, axis2=2).argmax()],
+        displacement=float(np.linalg.norm(moved, axis=1).max()),
+        strain=float(abs(stretches - 1).max()),
+        symprec=found.symprec,
+    )
+
+
+@cache
+def _operations(hall_number: int) -> tuple[PointGroup, np.ndarray, np.ndarray]:
+    """The point group of a Hall setting in the standard frame, and one operation of the space group for each
+    of its elements, in its order: rotations (M, 3, 3) int and translations (M, 3) in the primitive basis."""
+    entry = moyopy.HallSymbolEntry(hall_number)
+    table = moyopy.operations_from_number(
+        entry.number, setting=moyopy.Setting.hall_number(hall_number), primitive=True
+    )
+    rotations, translations = np.array(table.rotations), np.array(table.translations)
+    # Cartesian operations do not depend on the cell parameters: take a = b = c = 1, γ = 90° or 120°.
+    conventional = np.eye(3)
+    if 143 <= entry.number <= 194:
+        conventional[:2, 1] = -0.5, np.sqrt(0.75)
+    primitive = conventional @ np.linalg.inv(entry.centering.linear)
+    operations = primitive @ rotations @ np.linalg.inv(primitive)
+    group = setting_of(operations)
+    assert group is not None, f"no setting of a point group has the operations of {entry.hm_full}"
+    order = np.argsort(group.indices(operations))
+    rotations, translations = rotations[order], translations[order]
+    rotations.flags.writeable = translations.flags.writeable = False
+    return group, rotations, translations
+
+
+def _exact_sites(
+    frac_coords: np.ndarray,
+    numbers: np.ndarray,
+    rotations: np.ndarray,
+    translations: np.ndarray,
+    lattice: np.ndarray,
+    tolerance: float,
+    name: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The permutation table (M, n) and the averaged sites (n, 3), x_a ← mean over g of s_g⁻¹(x_{g·a})."""
+    images = frac_coords @ rotations.transpose(0, 2, 1) + translations[:, None]
+    wrapped = frac_coords % 1.0 % 1.0  # twice, for -1e-17 % 1.0 is 1.0
+    permutation = np.asarray(KDTree(wrapped, boxsize=1.0).query(images % 1.0 % 1.0)[1])
+    residual = frac_coords[permutation] - images
+    residual -= np.round(residual)
+    is_bijective = (np.sort(permutation, axis=1) == np.arange(len(numbers))).all()
+    is_symmetric = is_bijective and (numbers[permutation] == numbers).all()
+    if not is_symmetric or np.linalg.norm(residual @ lattice, axis=-1).max() > tolerance:
+        raise IrrepnetError(f"{name}: its sites do not obey the space group found; try a smaller symprec")
+    # s_g⁻¹ takes the residual back by R_g⁻¹; what is left of it on average is the correction.
+    correction = (residual @ np.linalg.inv(rotations).transpose(0, 2, 1)).mean(axis=0)
+    return permutation, (frac_coords + correction) % 1.0 % 1.0

@@ -1,0 +1,31 @@
+"""Records, where they come from, and how they are split."""
+
+from irrepnet.data.records import Record, Rejection, data_hash
+from irrepnet.data.sets import DATASETS, Dataset
+from irrepnet.data.sources import embedded, read_records
+from irrepnet.data.splits import split_by_formula
+from irrepnet.data.targets import (
+    QUANTITIES,
+    Quantity,
+    scalar_targets,
+    target_kind,
+    target_unit,
+    target_values,
+)
+
+__all__ = [
+    "DATASETS",
+    "QUANTITIES",
+    "Dataset",
+    "Quantity",
+    "Record",
+    "Rejection",
+    "data_hash",
+    "embedded",
+    "read_records",
+    "scalar_targets",
+    "split_by_formula",
+    "target_kind",
+    "target_unit",
+    "target_values",
+]

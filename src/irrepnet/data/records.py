@@ -1,0 +1,200 @@
+"""A crystal with its properties, as it lies in a file: checked, but not yet made symmetric."""
+
+import hashlib
+import json
+import math
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from irrepnet.errors import IrrepnetError
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+STRUCTURE_KEYS = frozenset({"material_id", "id", "formula", "species", "frac_coords", "lattice", "cell"})
+"""Keys of a record line that describe the crystal; all others are properties."""
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One crystal and what is known of it.
+
+    Attributes:
+        id: unique within its source.
+        species: element symbols, n of them.
+        frac_coords: (n, 3) fractional coordinates, read-only.
+        lattice: (3, 3) row vectors in Å, read-only; tensors among the properties are in this Cartesian frame.
+        properties: targets and metadata by name; None where the value is unknown.
+        formula: reduced formula, "MgAl2O4".
+        source: where the record comes from: a file, a folder or the name of an embedded set.
+    """
+
+    id: str
+    species: tuple[str, ...]
+    frac_coords: np.ndarray
+    lattice: np.ndarray
+    properties: dict[str, Any]
+    formula: str
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.species)
+
+    def structure(self) -> "Structure":
+        """The crystal as a pymatgen Structure."""
+        from pymatgen.core import Structure
+
+        return Structure(self.lattice, self.species, self.frac_coords)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], id: str = "", source: str = "") -> "Record":
+        """A record from one line of the record format, checked.
+
+        Args:
+            content: `species` (n symbols), `frac_coords` (n, 3) and either `lattice` (3, 3) row vectors in Å
+                or `cell` [a, b, c, α, β, γ] in Å and degrees (c along z, a in the xz plane); an id under
+                `material_id` or `id`; every other key is a property. A key `lattice_ieee` is taken as the
+                lattice, for it is the one in whose frame the tensors are; the first one is kept as the
+                property `lattice_original`.
+            id: to use where the content has none.
+            source: kept in the record.
+
+        Oxidation states in `species` are stripped, D and T are H. A property that is NaN becomes None.
+
+        Raises:
+            IrrepnetError: missing keys, wrong shapes, numbers that are none or not finite, an unknown element
+                or a lattice without volume. The message does not repeat the id or the source.
+        """
+        missing = [key for key in ("species", "frac_coords") if content.get(key) is None]
+        if content.get("lattice") is None and content.get("cell") is None:
+            missing.append("lattice (or cell)")
+        if missing:
+            raise IrrepnetError(
+                f"no {', '.join(missing)} among the keys: {', '.join(map(str, content)) or 'none'}"
+            )
+        if not isinstance(content["species"], list | tuple) or not content["species"]:
+            raise IrrepnetError("species is not a list of at least one element symbol")
+        try:
+            species = tuple(map(_symbol, content["species"]))
+        except TypeError:
+            raise IrrepnetError("species holds something that is no element symbol") from None
+        frac_coords = _array(content["frac_coords"], (len(species), 3), "frac_coords")
+        properties = {
+            key: _property(key, value) for key, value in content.items() if key not in STRUCTURE_KEYS
+        }
+        if content.get("lattice") is not None:
+            lattice = _array(content["lattice"], (3, 3), "lattice")
+        else:
+            from irrepnet.crystals.reading import lattice_from_parameters
+
+            lattice = lattice_from_parameters(_array(content["cell"], (6,), "cell").tolist())
+            lattice.setflags(write=False)
+        if "lattice_ieee" in properties:
+            properties["lattice_original"] = lattice.tolist()
+            lattice = _array(properties.pop("lattice_ieee"), (3, 3), "lattice_ieee")
+        if not 1e-3 <= abs(_volume(lattice)) < math.inf:
+            raise IrrepnetError("the lattice vectors span no volume")
+        name = next((content[key] for key in ("material_id", "id") if content.get(key) is not None), id)
+        return cls(str(name), species, frac_coords, lattice, properties, reduced_formula(species), source)
+
+    @classmethod
+    def from_structure(
+        cls, structure: "Structure", id: str, properties: Mapping[str, Any] | None = None, source: str = ""
+    ) -> "Record":
+        """A record of an ordered pymatgen Structure.
+
+        Raises:
+            IrrepnetError: as `from_dict`, and for a structure with a disordered site.
+        """
+        for number, site in enumerate(structure, start=1):
+            if not site.is_ordered:
+                raise IrrepnetError(
+                    f"site {number} is disordered ({site.species_string}): only ordered crystals"
+                )
+        content = {
+            "species": [site.specie.symbol for site in structure],
+            "frac_coords": structure.frac_coords,
+            "lattice": structure.lattice.matrix,
+        }
+        return cls.from_dict(content | dict(properties or {}), id, source)
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A crystal that could not be used, and why."""
+
+    id: str
+    reason: str
+
+
+def reduced_formula(species: Iterable[str]) -> str:
+    """The formula of one formula unit, elements by Pauling electronegativity: "MgAl2O4", "Li3Fe2P3O12"."""
+    counts = Counter(species)
+    units = math.gcd(*counts.values())
+    numbers = {symbol: count // units for symbol, count in counts.items()}
+    return "".join(f"{s}{numbers[s]}" if numbers[s] > 1 else s for s in sorted(numbers, key=_rank))
+
+
+def data_hash(records: Iterable[Record]) -> str:
+    """sha256 (hex) of the records' ids, crystals and properties, in their order.
+
+    It does not depend on where the records were read from, on compression or on the order of the properties.
+    """
+    digest = hashlib.sha256()
+    for record in records:
+        head = [record.id, record.species, record.properties]
+        digest.update(json.dumps(head, sort_keys=True, separators=(",", ":")).encode())
+        for array in (record.lattice, record.frac_coords):
+            digest.update((array + 0.0).astype("<f8").tobytes())  # -0.0 + 0.0 is 0.0
+    return digest.hexdigest()
+
+
+@cache
+def _symbol(name: str) -> str:
+    from pymatgen.core import Element
+
+    from irrepnet.crystals.reading import atomic_number
+
+    return Element.from_Z(atomic_number(name)).symbol
+
+
+@cache
+def _rank(symbol: str) -> tuple[float, str]:
+    from pymatgen.core import Element
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that helium has no electronegativity
+        x = Element(symbol).X
+    return (math.inf if math.isnan(x) else x, symbol)
+
+
+def _array(values: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise IrrepnetError(f"{name} is not an array of numbers of shape {shape}") from None
+    if array.shape != shape:
+        raise IrrepnetError(f"{name} has shape {array.shape}, {shape} was expected")
+    if not np.isfinite(array).all():
+        raise IrrepnetError(f"{name} holds a number that is missing or not finite")
+    array.setflags(write=False)
+    return array
+
+
+def _property(name: str, value: Any) -> Any:
+    if not isinstance(value, int | float) or abs(value) < 1e300:
+        return value
+    if math.isnan(value):
+        return None
+    raise IrrepnetError(f"{name} is infinite; write null for an unknown value")
+
+
+def _volume(lattice: np.ndarray) -> float:
+    (a, b, c), (d, e, f), (g, h, i) = lattice.tolist()
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)

@@ -1,0 +1,28 @@
+"""Finite groups exactly: the 32 crystallographic point groups, their irreps, couplings and covariants.
+
+NumPy only. Conventions: Cartesian axes, active operations, z principal, x ∥ a, f(g r) = Γ(g) f(r).
+"""
+
+from irrepnet.groups.covariants import Polynomials
+from irrepnet.groups.harmonics import harmonic_matrices, real_harmonics
+from irrepnet.groups.identify import identify, setting_of
+from irrepnet.groups.intertwiners import intertwiners
+from irrepnet.groups.irreps import Irrep
+from irrepnet.groups.point_group import ConjugacyClass, PointGroup
+from irrepnet.groups.settings import POINT_GROUPS, SETTINGS
+from irrepnet.groups.subgroup import Subgroup
+
+__all__ = [
+    "POINT_GROUPS",
+    "SETTINGS",
+    "ConjugacyClass",
+    "Irrep",
+    "PointGroup",
+    "Polynomials",
+    "Subgroup",
+    "harmonic_matrices",
+    "identify",
+    "intertwiners",
+    "real_harmonics",
+    "setting_of",
+]

@@ -1,0 +1,324 @@
+"""PointGroup: one crystallographic point group with everything that its finiteness makes exact.
+
+Nothing is computed before it is asked for, and everything is computed once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from irrepnet.errors import IrrepnetError
+from irrepnet.groups import operations as ops
+from irrepnet.groups.covariants import Polynomials, covariant_generators, primary_invariants
+from irrepnet.groups.harmonics import harmonic_matrices
+from irrepnet.groups.intertwiners import intertwiners, kronecker
+from irrepnet.groups.irreps import Irrep, complex_irreps, real_irreps
+from irrepnet.groups.labels import aliases
+from irrepnet.groups.settings import ELEMENTS, TABLE, Setting, canonical_name, suggest
+
+if TYPE_CHECKING:
+    from irrepnet.groups.subgroup import Subgroup
+
+
+@dataclass(frozen=True)
+class ConjugacyClass:
+    """A class of conjugate operations."""
+
+    name: str
+    """Schoenflies symbol with the number of operations, such as "8C3"."""
+    indices: tuple[int, ...]
+    """The operations, as indices into the group's list."""
+
+
+class PointGroup:
+    """A crystallographic point group in one of the named settings.
+
+    `PointGroup("m-3m")` and `PointGroup("Oh")` are the same object. Operations are active and Cartesian,
+    z is the principal axis, x ∥ a; f(g r) = Γ(g) f(r). Real irreps are the default; `complex_irreps` has
+    those over C.
+
+    >>> group = PointGroup("Oh")
+    >>> group.order, group.product("T1u", "T1u")
+    (48, {'A1g': 1, 'Eg': 1, 'T1g': 1, 'T2g': 1})
+
+    Raises IrrepnetError for a name that is not known.
+    """
+
+    def __new__(cls, name: str) -> PointGroup:
+        return _instance(canonical_name(name))
+
+    def __reduce__(self):
+        return PointGroup, (self.name,)
+
+    def __repr__(self) -> str:
+        return f"PointGroup({self.name!r})"
+
+    # -- elements ---------------------------------------------------------------------------------
+
+    setting: Setting
+
+    @property
+    def name(self) -> str:
+        """Hermann–Mauguin name of the setting."""
+        return self.setting.name
+
+    @property
+    def schoenflies(self) -> str:
+        return self.setting.schoenflies
+
+    @property
+    def system(self) -> str:
+        """Crystal system."""
+        return self.setting.system
+
+    @property
+    def order(self) -> int:
+        return len(self.operations)
+
+    @cached_property
+    def _elements(self) -> tuple[np.ndarray, np.ndarray, tuple[ConjugacyClass, ...]]:
+        """Operations, generator counts modulo 2, and classes: the classes stand together, identity first."""
+        operations, words = ops.generate([ELEMENTS[name] for name in self.setting.generators])
+        order = sorted(range(len(operations)), key=lambda i: ops.sort_key(operations[i]))
+        operations, words = operations[order], words[order]
+        table = ops.multiplication_table(operations)
+        inverse = table.argmin(1)  # the identity has index 0
+        conjugates = table[table, inverse[:, None]]  # [g, h] → g h g⁻¹
+        members = dict.fromkeys(tuple(sorted({int(i) for i in column})) for column in conjugates.T)
+        order = [i for indices in members for i in indices]
+        operations, words = operations[order], words[order]
+        classes, start = [], 0
+        for indices in members:
+            own = range(start, start + len(indices))
+            start += len(indices)
+            label = ops.class_label(operations[own.start : own.stop], self.setting, operations)
+            classes.append(ConjugacyClass(label, tuple(own)))
+        return ops.read_only(operations), words, tuple(classes)
+
+    @property
+    def operations(self) -> np.ndarray:
+        """(N, 3, 3) orthogonal matrices, read-only, exact; the identity is the first."""
+        return self._elements[0]
+
+    @property
+    def classes(self) -> tuple[ConjugacyClass, ...]:
+        """Conjugacy classes; each is a consecutive range of operations."""
+        return self._elements[2]
+
+    @cached_property
+    def class_of(self) -> np.ndarray:
+        """(N,) number of the class of each operation."""
+        sizes = [len(c.indices) for c in self.classes]
+        return ops.read_only(np.repeat(np.arange(len(sizes)), sizes))
+
+    @cached_property
+    def multiplication(self) -> np.ndarray:
+        """(N, N): multiplication[g, h] is the index of g·h."""
+        return ops.read_only(ops.multiplication_table(self.operations))
+
+    @cached_property
+    def inverse(self) -> np.ndarray:
+        """(N,) index of g⁻¹."""
+        return ops.read_only(self.multiplication.argmin(1))
+
+    def index(self, matrix: np.ndarray) -> int:
+        """Index of a 3×3 operation (tolerance 1e-6); IrrepnetError if it is not a member."""
+        return int(self.indices(np.asarray(matrix)[None])[0])
+
+    def indices(self, matrices: np.ndarray) -> np.ndarray:
+        """(M,) indices of operations (M, 3, 3) (tolerance 1e-6); IrrepnetError if one is not a member."""
+        matrices = np.asarray(matrices, float)
+        found = ops.lookup(matrices, self.operations, 1e-6)
+        if (found < 0).any():
+            outside = int(np.argmax(found < 0))
+            raise IrrepnetError(f"operation {outside}, {matrices[outside].tolist()}, is not in {self.name}")
+        return found
+
+    # -- irreps -----------------------------------------------------------------------------------
+
+    @cached_property
+    def irreps(self) -> tuple[Irrep, ...]:
+        """Irreps over the reals: g before u, then A B E T."""
+        operations, words, _ = self._elements
+        find = lambda name: self.index(ELEMENTS[name])  # noqa: E731
+        return real_irreps(operations, words, self.multiplication, self.setting, find)
+
+    @cached_property
+    def complex_irreps(self) -> tuple[Irrep, ...]:
+        """Irreps over C, as many as there are classes; a pair of conjugate ones is called 1E, 2E."""
+        return complex_irreps(self.irreps)
+
+    @cached_property
+    def _by_label(self) -> dict[str, Irrep]:
+        return {irrep.label: irrep for irrep in self.irreps}
+
+    def irrep(self, label: str) -> Irrep:
+        """The real irrep with a Mulliken label; IrrepnetError if there is none."""
+        if label not in self._by_label:
+            raise IrrepnetError(f"{self.name} has no irrep {label!r}; {suggest(label, list(self._by_label))}")
+        return self._by_label[label]
+
+    @property
+    def trivial(self) -> Irrep:
+        """The irrep on which every operation is 1 (the first)."""
+        return self.irreps[0]
+
+    def aliases(self, label: str) -> dict[str, str]:
+        """The irrep's name in other conventions: {"koster": "Γ4-", "miller-love": "GM4-"}.
+
+        Empty for the further settings, where those conventions do not say which axes they mean.
+        """
+        return aliases(self.name, self.irrep(label).label)
+
+    # -- representations ----------------------------------------------------------------------------
+
+    def multiplicities(self, characters: np.ndarray) -> dict[str, int]:
+        """How often each real irrep that occurs does so in a representation with these characters (N,)."""
+        overlaps = {i.label: i.characters @ characters / len(i.commutant) for i in self.irreps}
+        return {label: round(float(x) / self.order) for label, x in overlaps.items() if x > 0.5}
+
+    def product(self, a: str, b: str) -> dict[str, int]:
+        """Γ^a ⊗ Γ^b as {label: multiplicity}."""
+        return self.multiplicities(self.irrep(a).characters * self.irrep(b).characters)
+
+    def coupling(self, a: str, b: str, c: str) -> np.ndarray:
+        """(copies, d_c, d_a, d_b) real coupling coefficients U with Γ^c(g) U = U (Γ^a ⊗ Γ^b)(g), read-only.
+
+        Orthonormal rows, orthogonal copies, first non-zero coefficient positive. Where c is of complex
+        type the copies are given modulo its commutant: {U, J U} spans all maps. The ten groups with
+        irreps of complex type take their copies from the simply reducible group one step up (T from O, C4
+        from D4, …): symmetric copies first, then antisymmetric ones. Zero copies if c does not occur.
+        """
+        return _coupling(self, self.irrep(a).label, self.irrep(b).label, self.irrep(c).label)
+
+    def projector(self, label: str, k: int, representation: np.ndarray) -> np.ndarray:
+        """(n, n) projector (d/N) Σ_g Γ(g)_kk ρ(g) on component k of an irrep in any representation (N, n, n).
+
+        For an irrep of complex type J mixes its components, and the projector is the one on the whole
+        isotypic part.
+        """
+        irrep = self.irrep(label)
+        if not 0 <= k < irrep.dim:
+            raise IrrepnetError(f"component {k} of {label}: it has components 0 to {irrep.dim - 1}")
+        representation = np.asarray(representation)
+        if representation.shape[:1] != (self.order,) or representation.shape[1:2] != representation.shape[2:]:
+            shape = f"({self.order}, n, n)"
+            raise IrrepnetError(f"a representation of {self.name} is {shape}, not {representation.shape}")
+        return np.einsum("g,gij->ij", irrep.matrices[:, k, k], representation) * (irrep.dim / self.order)
+
+    def subduce(self, l: int, parity: int) -> dict[str, np.ndarray]:
+        """The irreps in l± of O(3): {label: (copies, d, 2l+1)} with basis[c] D(g) = Γ(g) basis[c].
+
+        Real harmonics in e3nn's order (l = 1: x, y, z), parity +1 or −1. Complex type: copies modulo the
+        commutant.
+        """
+        matrices = _harmonic_matrices(self, l, parity)
+        bases = {irrep.label: intertwiners(irrep, matrices) for irrep in self.irreps}
+        return {label: basis for label, basis in bases.items() if len(basis)}
+
+    def subgroup(self, h: str | PointGroup | np.ndarray) -> Subgroup:
+        """The subgroup h, a name, a PointGroup or indices of operations: correlation table, basis change.
+
+        By name the group's own axes are tried first, then other orientations, least rotation first.
+        IrrepnetError if h does not fit.
+        """
+        from irrepnet.groups.subgroup import find_subgroup, subgroup_from_indices
+
+        if isinstance(h, str | PointGroup):
+            return find_subgroup(self, PointGroup(h) if isinstance(h, str) else h)
+        return subgroup_from_indices(self, np.asarray(h))
+
+    # -- functions on the group -----------------------------------------------------------------------
+
+    @cached_property
+    def regular(self) -> np.ndarray:
+        """(N, N, N) left regular representation: (regular[k] v)(g) = v(k⁻¹ g)."""
+        return ops.read_only(np.eye(self.order)[self.multiplication].swapaxes(1, 2))
+
+    @cached_property
+    def fourier_rows(self) -> tuple[tuple[str, int, int], ...]:
+        """(label, copy, component) of each row of `fourier`."""
+        return tuple(
+            (irrep.label, copy, component)
+            for irrep in self.irreps
+            for copy in range(irrep.dim // len(irrep.commutant))
+            for component in range(irrep.dim)
+        )
+
+    @cached_property
+    def fourier(self) -> np.ndarray:
+        """(N, N) orthogonal matrix F of the group Fourier transform; v̂ = F v.
+
+        F[(γ, c, n), g] = sqrt(d_γ/N) Γ^γ(g)_nc: an irrep has d_γ copies c (one, if it is of complex
+        type), and left translation acts on the component n of each: F regular[k] Fᵀ is block diagonal
+        with blocks Γ^γ(k).
+        """
+        rows = [
+            np.sqrt(self.irrep(label).dim / self.order) * self.irrep(label).matrices[:, component, copy]
+            for label, copy, component in self.fourier_rows
+        ]
+        return ops.read_only(np.array(rows))
+
+    # -- functions of a vector --------------------------------------------------------------------------
+
+    @cached_property
+    def invariants(self) -> Polynomials:
+        """The three primary invariants, (…, 3) → (…, 3), by rising degree."""
+        return primary_invariants(self)
+
+    def covariants(self, label: str) -> Polynomials:
+        """Generators e_k of the maps F: R³ → Γ with F(g r) = Γ(g) F(r): (…, 3) → (…, n_generators, d).
+
+        Every polynomial map is Σ_k f_k(primary invariants) e_k. The generators are harmonic, orthogonal
+        over the unit sphere, with mean |e_k|² = 1 there; an irrep of complex type needs also their
+        partners J e_k. Those of the trivial irrep are the secondary invariants.
+        """
+        return _covariants(self, self.irrep(label).label)
+
+
+@cache
+def _instance(name: str) -> PointGroup:
+    group = object.__new__(PointGroup)
+    group.setting = TABLE[name]
+    return group
+
+
+@cache
+def _coupling(group: PointGroup, a: str, b: str, c: str) -> np.ndarray:
+    irreps = [group.irrep(label) for label in (a, b, c)]
+    if group.setting.parent is None:
+        coefficients = intertwiners(irreps[2], kronecker(irreps[0].matrices, irreps[1].matrices))
+        coefficients = coefficients.reshape(-1, *(irreps[k].dim for k in (2, 0, 1)))
+    else:
+        parent = PointGroup(group.setting.parent)
+        lifted = [_lifts(group, parent)[irrep.label] for irrep in irreps]
+        copies = [_coupling(parent, lifted[0][0], lifted[1][0], lift) for lift in lifted[2]]
+        coefficients = np.concatenate(copies)
+        if a == b:
+            symmetric = [np.allclose(copy, copy.swapaxes(1, 2)) for copy in coefficients]
+            coefficients = coefficients[np.argsort(np.logical_not(symmetric), kind="stable")]
+    return ops.read_only(coefficients)
+
+
+@cache
+def _lifts(group: PointGroup, parent: PointGroup) -> dict[str, list[str]]:
+    """The parent's irreps whose restriction has the very matrices of an irrep of the group."""
+    indices = parent.indices(group.operations)
+    return {
+        irrep.label: [p.label for p in parent.irreps if np.array_equal(p.matrices[indices], irrep.matrices)]
+        for irrep in group.irreps
+    }
+
+
+@cache
+def _harmonic_matrices(group: PointGroup, l: int, parity: int) -> np.ndarray:
+    return ops.read_only(harmonic_matrices(group.operations, l, parity))
+
+
+@cache
+def _covariants(group: PointGroup, label: str) -> Polynomials:
+    return covariant_generators(group, group.irrep(label), lambda l: _harmonic_matrices(group, l, (-1) ** l))

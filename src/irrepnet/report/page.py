@@ -1,0 +1,198 @@
+"""A run as one HTML page that needs nothing else: no network, no other file."""
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from irrepnet.report.plots import learning_curve, parity, save
+from irrepnet.report.results import Results, read_results
+from irrepnet.training import Target
+from irrepnet.training.checkpoint import write_text
+from irrepnet.training.log import duration
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write parity.png, learning_curve.png and report.html into the folder of a finished run.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        IrrepnetError: the folder holds no finished run.
+    """
+    results = read_results(folder)
+    save(parity(results), results.folder / "parity.png")
+    save(learning_curve(results), results.folder / "learning_curve.png")
+    page = results.folder / "report.html"
+    write_text(page, _page(results))
+    return page
+
+
+def _page(results: Results) -> str:
+    data, metrics = results.card["data"], results.metrics
+    config = results.card["config"]
+    document, folder = yaml.safe_dump(config, sort_keys=False), escape(str(results.folder))
+    names = ", ".join(target.name for target in results.targets)
+    sections = [
+        f"<p class=lead>{_headline(results)}</p>",
+        _picture(results, "parity.png", "Test split: predicted against true values"),
+        "<h2>Errors</h2>",
+        *(_errors(target, metrics) for target in results.targets),
+        _picture(results, "learning_curve.png", "Losses and validation errors by epoch"),
+        "<h2>Training</h2>",
+        _table(
+            [
+                ("best epoch", f"{metrics['best_epoch']} of {metrics['epochs']}, by validation loss"),
+                ("parameters", f"{metrics['parameters']:,}"),
+                ("time an epoch", f"{metrics['seconds_per_epoch']:.2f} s"),
+                ("training time", duration(metrics["seconds_per_epoch"] * metrics["epochs"])),
+                ("crystals a second", f"{metrics['crystals_per_second']:,.0f}"),
+                (
+                    "peak memory",
+                    "unknown" if (peak := metrics["peak_memory_mb"]) is None else f"{peak:,.0f} MB",
+                ),
+                ("device", metrics["device"]),
+            ]
+        ),
+        "<h2>Data</h2>",
+        _table(
+            [
+                ("source", data["source"]),
+                ("licence", data["licence"] or "not stated"),
+                ("crystals read", f"{data['read']:,}"),
+                (
+                    "in use",
+                    f"{data['used']:,}: {data['train']:,} to train, {data['validation']:,} to pick the epoch, "
+                    f"{data['test']:,} to test; no formula is in two parts",
+                ),
+                ("sha256", data["hash"]),
+            ]
+        ),
+        _rejections(data),
+        "<h2>Domain</h2>",
+        _domain(results.card["domain"]),
+        "<h2>Use</h2>",
+        f"<pre>irrepnet predict {folder} STRUCTURE.cif\n"
+        f"irrepnet evaluate {folder} --data FILE --target {escape(results.targets[0].name)}</pre>",
+        "<h2>Configuration</h2>",
+        f"<details><summary>config.yaml</summary><pre>{escape(document)}</pre></details>",
+        f"<details><summary>versions</summary>{_table(results.versions.items())}</details>",
+    ]
+    title = f"{names}: {config['model']['name']} on {Path(data['source']).name}"
+    return _PAGE.format(title=escape(title), body="\n".join(sections))
+
+
+def _headline(results: Results) -> str:
+    return "<br>".join(_sentence(target, results.metrics["test"][target.name]) for target in results.targets)
+
+
+def _sentence(target: Target, errors: dict[str, Any]) -> str:
+    name, n = escape(target.name), errors["n"]
+    if target.kind == "classification":
+        auc = "undefined" if errors["auc"] is None else f"{errors['auc']:.3f}"
+        return f"<b>{name}</b>: area under the ROC curve <b>{auc}</b> on {n} test crystals"
+    if errors["mae"] is None:
+        return f"<b>{name}</b>: no test crystal has a value"
+    unit = f" {escape(target.unit)}" if target.unit else ""
+    baseline = f"{errors['mae_of_mean']:.3g}{unit} for predicting the mean"
+    error = f"mean absolute error <b>{errors['mae']:.3g}{unit}</b>"
+    return f"<b>{name}</b>: {error} on {n} test crystals ({baseline})"
+
+
+def _errors(target: Target, metrics: dict[str, Any]) -> str:
+    unit = f" ({target.unit})" if target.unit else ""
+    keys = list(metrics["test"][target.name])
+    rows = [["", *(_LABELS[key] for key in keys)]]
+    for part in ("validation", "test"):
+        errors = metrics[part][target.name]
+        rows.append([part, *(_figure(errors[key]) for key in keys)])
+    return f"<h3>{escape(target.name + unit)}</h3>" + _grid(rows)
+
+
+_LABELS = {
+    "n": "crystals",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "r2": "R²",
+    "mae_of_mean": "MAE of predicting the training mean",
+    "auc": "AUC",
+    "accuracy": "accuracy",
+    "base_rate": "fraction of true",
+}
+
+
+def _figure(value: float | int | None) -> str:
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _rejections(data: dict[str, Any]) -> str:
+    if not data["rejected"]:
+        return "<p>No crystal was rejected.</p>"
+    rows = [("other reasons", data["other_reasons"])] if data["other_reasons"] else []
+    table = _table([*((reason, f"{count:,}") for reason, count in data["reasons"].items()), *rows])
+    return (
+        f"<details><summary>{data['rejected']:,} crystals were rejected (all of them, with reasons, are in "
+        f"rejected.csv)</summary>{table}</details>"
+    )
+
+
+def _domain(domain: dict[str, Any]) -> str:
+    groups, elements = domain["point_groups"], domain["elements"]
+    groups = groups if isinstance(groups, str) else ", ".join(groups)
+    return _table([("point groups", groups), (f"elements ({len(elements)})", " ".join(elements))])
+
+
+def _table(rows: Iterable[tuple[str, Any]]) -> str:
+    lines = "".join(
+        f"<tr><th>{escape(str(key))}</th><td>{escape(str(value))}</td></tr>" for key, value in rows
+    )
+    return f"<table>{lines}</table>"
+
+
+def _grid(rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
+    body = "".join(
+        f"<tr><th>{escape(row[0])}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in row[1:])}</tr>"
+        for row in rows[1:]
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _picture(results: Results, name: str, description: str) -> str:
+    content = base64.b64encode((results.folder / name).read_bytes()).decode()
+    return f'<img alt="{escape(description)}" src="data:image/png;base64,{content}">'
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; color: #20242a; background: #fff; max-width: 60rem;
+  margin: 2rem auto; padding: 0 1rem; }}
+h1 {{ font-size: 1.5rem; line-height: 1.25; }}
+h2 {{ font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #dde1e6; }}
+h3 {{ font-size: 1rem; margin: 1rem 0 .3rem; }}
+.lead {{ font-size: 1.1rem; }}
+img {{ max-width: 100%; display: block; margin: 1rem 0; }}
+table {{ border-collapse: collapse; font-size: .9rem; }}
+th, td {{ text-align: left; vertical-align: top; padding: .25rem .9rem .25rem 0;
+  border-bottom: 1px solid #edf0f3; overflow-wrap: anywhere; }}
+th {{ font-weight: 600; color: #4a525c; }}
+td {{ font-variant-numeric: tabular-nums; }}
+pre {{ background: #f5f7f9; padding: .8rem; overflow-x: auto; font-size: .85rem; }}
+summary {{ cursor: pointer; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+{body}
+</body>
+</html>
+"""

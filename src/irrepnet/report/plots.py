@@ -1,0 +1,82 @@
+"""Pictures of a run: predicted against true values, and the errors by epoch."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+
+from irrepnet.report.results import Results
+from irrepnet.training import Target
+
+BLUE, ORANGE, GREY = "#1f5fa8", "#d9822b", "#8a8f98"
+
+
+def parity(results: Results) -> Figure:
+    """For every target of the test split: predicted against true, or the ROC curve of a classification."""
+    n = len(results.targets)
+    figure = Figure(figsize=(4.6 * n, 4.4), layout="constrained")
+    for axes, target in zip(np.atleast_1d(figure.subplots(1, n)), results.targets):
+        true, predicted = results.predictions(target)
+        draw = _roc if target.kind == "classification" else _scatter
+        draw(axes, target, true, predicted, results.metrics["test"][target.name])
+    return figure
+
+
+def learning_curve(results: Results) -> Figure:
+    """The losses and every target's validation error by epoch; a line marks the epoch that was kept."""
+    history, targets = results.history, results.targets
+    n = 1 + len(targets)
+    figure = Figure(figsize=(4.6 * n, 3.6), layout="constrained")
+    first, *others = np.atleast_1d(figure.subplots(1, n))
+    first.plot(history["epoch"], history["train_loss"], color=GREY, label="training")
+    first.plot(
+        history["epoch"], history["validation_loss"], color=BLUE, label="validation (averaged weights)"
+    )
+    first.set(ylabel="loss (standardised)", yscale="log")
+    for axes, target in zip(others, targets):
+        key, name = ("auc", "AUC") if target.kind == "classification" else ("mae", "MAE")
+        unit = f" ({target.unit})" if target.unit else ""
+        label = f"validation {name}{unit}"
+        axes.plot(history["epoch"], history[f"validation_{target.name}_{key}"], color=BLUE, label=label)
+        axes.set(ylabel=label, title=target.name, yscale="log" if key == "mae" else "linear")
+    for axes in (first, *others):
+        axes.axvline(results.metrics["best_epoch"], color=ORANGE, linewidth=1, label="kept")
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.25, which="both")
+        if axes.get_yscale() == "log":
+            axes.yaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+            axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    first.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=130)
+
+
+def _scatter(axes: Axes, target: Target, true: np.ndarray, predicted: np.ndarray, errors: dict) -> None:
+    unit = f" ({target.unit})" if target.unit else ""
+    if len(true):
+        ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
+        axes.plot(ends, ends, color=GREY, linewidth=1, zorder=1)
+    axes.scatter(true, predicted, s=9, color=BLUE, alpha=0.45, linewidths=0, zorder=2, rasterized=True)
+    axes.set(xlabel=f"true{unit}", ylabel=f"predicted{unit}", aspect="equal", adjustable="datalim")
+    axes.grid(alpha=0.25)
+    figures = "" if errors["mae"] is None else f"test MAE {errors['mae']:.3g} {target.unit}, "
+    axes.set_title(f"{target.name}\n{figures}n = {errors['n']}", fontsize=10)
+
+
+def _roc(axes: Axes, target: Target, true: np.ndarray, probability: np.ndarray, errors: dict) -> None:
+    order = np.argsort(-probability, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(probability[order])), len(order) - 1) if len(order) else []
+    ones = np.cumsum(true[order])[ends] if len(order) else np.zeros(0)
+    zeros = np.asarray(ends) + 1 - ones
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
+    if errors["auc"] is not None:
+        axes.plot(np.append(0, zeros / zeros[-1]), np.append(0, ones / ones[-1]), color=BLUE)
+    axes.set(xlabel="false positives", ylabel="true positives", aspect="equal")
+    axes.grid(alpha=0.25)
+    auc = "AUC undefined (one class only)" if errors["auc"] is None else f"test AUC {errors['auc']:.3f}"
+    axes.set_title(f"{target.name}\n{auc}, n = {errors['n']}", fontsize=10)

@@ -1,0 +1,73 @@
+"""A finished run as its folder tells it, for the pictures and the page."""
+
+import csv
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from irrepnet.errors import IrrepnetError
+from irrepnet.training import Target
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the files of a run folder hold.
+
+    Attributes:
+        folder: the run folder.
+        metrics: metrics.json.
+        card: model.json.
+        versions: versions.json.
+    """
+
+    folder: Path
+    metrics: dict[str, Any]
+    card: dict[str, Any]
+    versions: dict[str, Any]
+
+    @cached_property
+    def targets(self) -> list[Target]:
+        return [Target(**target) for target in self.card["targets"]]
+
+    @cached_property
+    def history(self) -> dict[str, np.ndarray]:
+        """Columns of metrics.csv, (epochs,) each; NaN where empty."""
+        rows = self._table("metrics.csv")
+        return {key: np.array([_number(row[key]) for row in rows]) for key in rows[0] if key != "best"}
+
+    def predictions(self, target: Target) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) true values and predictions of the test crystals whose true value is known."""
+        rows = self._table("predictions_test.csv")
+        true, predicted = (
+            np.array([_number(row[f"{kind} {target.column}"]) for row in rows])
+            for kind in ("true", "predicted")
+        )
+        known = ~np.isnan(true)
+        return true[known], predicted[known]
+
+    def _table(self, name: str) -> list[dict[str, str]]:
+        with (self.folder / name).open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+
+
+def read_results(folder: str | Path) -> Results:
+    """Read the folder of a finished run; raises IrrepnetError when it is none."""
+    folder = Path(folder)
+    try:
+        documents = [
+            json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+            for name in ("metrics", "model", "versions")
+        ]
+    except FileNotFoundError as error:
+        raise IrrepnetError(
+            f"{folder}: not a finished run (there is no {Path(error.filename).name})"
+        ) from None
+    return Results(folder, *documents)
+
+
+def _number(cell: str) -> float:
+    return float(cell) if cell else np.nan

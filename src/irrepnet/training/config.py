@@ -1,0 +1,215 @@
+"""What a run is: one checked document, from a preset or a YAML file, with overrides."""
+
+import difflib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from irrepnet.crystals import GraphOptions
+from irrepnet.errors import IrrepnetError
+from irrepnet.groups import PointGroup
+from irrepnet.models import PointGroupConfig
+
+
+def _names(value: Any) -> Any:
+    """A comma-separated string or a list as a list of strings (YAML reads the point group 23 as a number)."""
+    if isinstance(value, str):
+        value = value.split(",")
+    return [str(name).strip() for name in value] if isinstance(value, list | tuple) else value
+
+
+Names = Annotated[list[str], BeforeValidator(_names)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Section):
+    """The crystals, what is learned of them, and how a crystal becomes a graph.
+
+    Attributes:
+        source: name of an embedded set, a ``.jsonl`` or ``.jsonl.gz`` file, or a folder of CIFs with
+            ``id_prop.csv``.
+        targets: names of the properties to learn; a crystal needs at least one of them.
+        split: fractions of the formulas for training, validation and test.
+        split_seed: seed of the split; not ``training.seed``, so that seeds can be compared on one split.
+        cutoff, n_max, tolerance, symprec: see :class:`irrepnet.crystals.GraphOptions`; lengths in Å.
+        point_groups: the crystals' point groups to admit; null admits every subgroup of the model's group.
+    """
+
+    source: str
+    targets: Annotated[Names, Field(min_length=1)]
+    split: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    split_seed: int = Field(0, ge=0)
+    cutoff: float = Field(GraphOptions.cutoff, gt=0)
+    n_max: int = Field(GraphOptions.n_max, ge=1)
+    tolerance: float = Field(GraphOptions.tolerance, gt=0)
+    symprec: float = Field(GraphOptions.symprec, gt=0)
+    point_groups: Names | None = None
+
+    @property
+    def graph(self) -> GraphOptions:
+        return GraphOptions(self.cutoff, self.n_max, self.tolerance, self.symprec)
+
+    @field_validator("targets")
+    @classmethod
+    def _distinct(cls, targets: list[str]) -> list[str]:
+        if len(set(targets)) < len(targets):
+            raise ValueError("a target is named twice")
+        return targets
+
+    @field_validator("split")
+    @classmethod
+    def _fractions(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(split) <= 0 or abs(sum(split) - 1) > 1e-6:
+            raise ValueError("must be three positive fractions that add up to 1 (training, validation, test)")
+        return split
+
+    @field_validator("point_groups")
+    @classmethod
+    def _known(cls, names: list[str] | None) -> list[str] | None:
+        return None if names is None else [PointGroup(name).name for name in names]
+
+
+class TrainingConfig(_Section):
+    """How the weights are found.
+
+    Attributes:
+        epochs: passes over the training split; the learning rate's cycle is this long.
+        batch_size: crystals a step.
+        learning_rate: highest learning rate of the one-cycle schedule.
+        warmup: fraction of the steps in which the learning rate rises.
+        weight_decay: of AdamW.
+        ema: decay a step of the running average of the weights; the average is what is validated and kept.
+        clip: largest norm of the gradient.
+        seed: of the initial weights and of the order of the crystals.
+        threads: of PyTorch on the CPU; null takes PyTorch's choice and records it.
+        device: "auto" takes a CUDA device when there is one.
+    """
+
+    epochs: int = Field(60, ge=1)
+    batch_size: int = Field(48, ge=1)
+    learning_rate: float = Field(1.5e-3, gt=0)
+    warmup: float = Field(0.15, ge=0, le=1)
+    weight_decay: float = Field(3e-2, ge=0)
+    ema: float = Field(0.996, ge=0, lt=1)
+    clip: float = Field(5.0, gt=0)
+    seed: int = Field(0, ge=0)
+    threads: int | None = Field(None, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class RunConfig(_Section):
+    """A run: the network (see :class:`irrepnet.models.PointGroupConfig`), the data, the training."""
+
+    model: PointGroupConfig = Field(default_factory=lambda: PointGroupConfig.model_validate({}))
+    data: DataConfig
+    training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_validate({}))
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+_PRESETS = files("irrepnet.training") / "presets"
+
+
+def presets() -> list[str]:
+    """Names of the presets that come with the package."""
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in _PRESETS.iterdir() if entry.name.endswith(".yaml")
+    )
+
+
+def load_config(
+    source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None
+) -> RunConfig:
+    """Read a run's configuration.
+
+    Args:
+        source: name of a preset, path of a YAML file, or the nested mapping itself.
+        overrides: values by dotted key, such as ``{"training.epochs": 10}``; they win.
+
+    Raises:
+        IrrepnetError: with every problem of the document at once, each with its key.
+    """
+    name = "configuration" if isinstance(source, Mapping) else str(source)
+    document = _deep_copy(source) if isinstance(source, Mapping) else _read(name)
+    for key, value in (overrides or {}).items():
+        _set(document, key, value)
+    try:
+        return RunConfig.model_validate(document)
+    except ValidationError as error:
+        problems = "\n  ".join(_problem(item) for item in error.errors())
+        raise IrrepnetError(f"{name}: {error.error_count()} problem(s):\n  {problems}") from None
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """``key=value`` with a dotted key and a YAML value; raises IrrepnetError when it is none."""
+    key, equals, value = text.partition("=")
+    try:
+        if equals and key.strip():
+            return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        pass
+    raise IrrepnetError(f"cannot read {text!r}: write key=value, for example training.epochs=10")
+
+
+def _read(name: str) -> dict[str, Any]:
+    if name in presets():
+        text = (_PRESETS / f"{name}.yaml").read_text(encoding="utf-8")
+    else:
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = "there is no such file or preset" if isinstance(error, FileNotFoundError) else error
+            raise IrrepnetError(f"{name}: {reason}; the presets are: {', '.join(presets())}") from None
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise IrrepnetError(f"{name}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(document, dict):
+        raise IrrepnetError(f"{name}: expected the sections model, data and training")
+    return document
+
+
+def _deep_copy(value: Any) -> Any:
+    return {key: _deep_copy(item) for key, item in value.items()} if isinstance(value, Mapping) else value
+
+
+def _set(document: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        document = document.setdefault(section, {})
+        if not isinstance(document, dict):
+            raise IrrepnetError(f"{key}: {section} is not a section")
+    document[last] = value
+
+
+def _problem(item: Any) -> str:
+    """One line for one of pydantic's errors."""
+    key = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "missing":
+        return f"{key}: is required{_HINTS.get(key, '')}"
+    if item["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(item["loc"][-1]), _keys(item["loc"][:-1]), n=1)
+        return f"{key}: unknown key" + (f"; did you mean {close[0]}?" if close else "")
+    return f"{key}: {item['msg'].removeprefix('Value error, ')} (got {item['input']!r})"
+
+
+_HINTS = {
+    "data": " (data.source and data.targets, or --data and --target)",
+    "data.source": " (or give --data)",
+    "data.targets": " (or give --target)",
+}
+
+
+def _keys(sections: tuple[Any, ...]) -> list[str]:
+    model: Any = RunConfig
+    for section in sections:
+        model = model.model_fields[section].annotation
+    return list(model.model_fields)

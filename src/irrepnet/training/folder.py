@@ -1,0 +1,161 @@
+"""The files of a run folder: checked on opening, replaced whole on writing."""
+
+import csv
+import importlib.metadata
+import io
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from irrepnet import __version__
+from irrepnet.data import DATASETS
+from irrepnet.errors import IrrepnetError
+from irrepnet.training.checkpoint import write_json, write_text
+from irrepnet.training.config import RunConfig, load_config
+from irrepnet.training.dataset import Prepared, Source, reason_counts
+from irrepnet.training.log import Log
+from irrepnet.training.targets import Target
+
+LIBRARIES = ("numpy", "scipy", "torch", "safetensors", "pymatgen-core", "moyopy", "vesin", "pydantic")
+
+
+def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> RunConfig:
+    """Make the run folder, or check that the run in it is this one.
+
+    Returns:
+        The configuration with the number of threads settled.
+
+    Raises:
+        IrrepnetError: ``out`` is a file, holds a run and ``resume`` is false, or holds another run.
+    """
+    path = out / "config.yaml"
+    if out.exists() and not out.is_dir():
+        raise IrrepnetError(f"{out}: is a file; give a folder for the run")
+    if path.exists() and not resume:
+        raise IrrepnetError(f"{out}: holds a run already; go on with --resume, or choose another folder")
+    saved = load_config(path) if path.exists() else None
+    threads = config.training.threads or (saved.training.threads if saved else torch.get_num_threads())
+    config = config.model_copy(update={"training": config.training.model_copy(update={"threads": threads})})
+    if saved:
+        old, new = _flat(saved), _flat(config)
+        differences = [
+            f"{key} is {old[key]} there and {new[key]} here" for key in old if old[key] != new[key]
+        ]
+        if differences:
+            raise IrrepnetError(
+                f"{out}: a resumed run keeps its configuration (one learning-rate cycle spans the run), but "
+                f"{'; '.join(differences)}; start a new run in another folder"
+            )
+    elif resume:
+        log.line(f"{out}: no run to resume; starting one")
+    out.mkdir(parents=True, exist_ok=True)
+    log.keep(out / "log.txt")
+    versions = _versions(config.training.threads)
+    if saved and (out / "versions.json").exists():
+        before = json.loads((out / "versions.json").read_text(encoding="utf-8"))
+        changed = [
+            f"{key} {before.get(key)} → {now}" for key, now in versions.items() if before.get(key) != now
+        ]
+        if changed:
+            log.line(f"warning: not what the run began with, so bits may differ: {', '.join(changed)}")
+    else:
+        write_json(out / "versions.json", versions)
+    if not saved:
+        write_text(path, config.to_yaml())
+    return config
+
+
+def _flat(config: RunConfig) -> dict[str, Any]:
+    """Values by dotted key; the data are compared by their hash, not by where they lie."""
+    sections = config.model_dump(mode="json")
+    return {
+        f"{section}.{key}": value
+        for section, values in sections.items()
+        for key, value in values.items()
+        if (section, key) != ("data", "source")
+    }
+
+
+def check_hash(out: Path, source: Source) -> None:
+    """Raise IrrepnetError when the run in ``out`` was begun with other data."""
+    path = out / "data.json"
+    if path.exists() and json.loads(path.read_text(encoding="utf-8"))["hash"] != source.hash:
+        raise IrrepnetError(
+            f"{source.name}: not the data of the run in {out} (another hash); start a new run"
+        )
+
+
+def _versions(threads: int | None) -> dict[str, Any]:
+    return {
+        "irrepnet": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in LIBRARIES},
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "cpus": os.cpu_count(),
+        "threads": threads,
+    }
+
+
+def write_data(out: Path, source: Source, data: Prepared, split: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """data.json, rejected.csv and split.json; returns what data.json says."""
+    rejections = source.rejections + data.rejections
+    reasons = reason_counts(rejections)
+    description = {
+        "source": source.name,
+        "hash": source.hash,
+        "read": len(source.records),
+        "used": len(data),
+        **{name: len(part) for name, part in split.items()},
+        "rejected": len(rejections),
+        "reasons": dict(reasons[:20]),
+        "other_reasons": sum(count for _, count in reasons[20:]),
+        "licence": DATASETS[source.name].licence if source.name in DATASETS else None,
+    }
+    write_text(out / "rejected.csv", csv_text(("id", "reason"), ((r.id, r.reason) for r in rejections)))
+    parts = {name: [data.records[k] for k in part] for name, part in split.items()}
+    write_json(
+        out / "split.json",
+        {
+            name: {"id": [r.id for r in part], "formula": [r.formula for r in part]}
+            for name, part in parts.items()
+        },
+    )
+    write_json(out / "data.json", description)
+    return description
+
+
+def write_history(out: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    """metrics.csv, one row an epoch."""
+    write_text(out / "metrics.csv", csv_text(history[0], (row.values() for row in history)))
+
+
+def write_predictions(
+    out: Path, data: Prepared, part: np.ndarray, targets: Sequence[Target], predicted: np.ndarray
+) -> None:
+    """predictions_test.csv, one row a crystal, with the (n, T) predictions beside the true values."""
+    header = ["id", "formula"]
+    for target in targets:
+        header += [f"true {target.column}", f"predicted {target.column}"]
+    rows = []
+    for k, row in zip(part, predicted):
+        record = data.records[k]
+        pairs = [value for pair in zip(data.values[k], row) for value in pair]
+        rows.append([record.id, record.formula, *pairs])
+    write_text(out / "predictions_test.csv", csv_text(header, rows))
+
+
+def csv_text(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A table as text; unknown values are empty."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow("" if value is None or value != value else value for value in row)
+    return stream.getvalue()

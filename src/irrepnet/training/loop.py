@@ -1,0 +1,161 @@
+"""The epochs: AdamW on a one-cycle schedule, a running average of the weights, validation after every epoch.
+
+A bare loop rather than a trainer framework: a step costs 0.5 ms less, a process starts 3 s sooner, and the
+state that exact resuming has to restore is four lists of tensors. The order of the crystals, the learning
+rate and the random numbers are functions of the seed and the epoch, so an epoch that was cut off is simply
+run again.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from irrepnet.crystals import FrameGraph
+from irrepnet.data.batch import Batch, collate
+from irrepnet.errors import IrrepnetError
+from irrepnet.training.checkpoint import State
+from irrepnet.training.config import TrainingConfig
+from irrepnet.training.schedule import one_cycle
+from irrepnet.training.targets import Target, mean_loss
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Crystals with their targets.
+
+    Attributes:
+        graphs: n graphs.
+        values: (n, T) values of the targets in their units; NaN where unknown.
+    """
+
+    graphs: Sequence[FrameGraph]
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.graphs)
+
+    def encoded(self, targets: Sequence[Target], device: torch.device) -> torch.Tensor:
+        columns = [target.encode(self.values[:, t]) for t, target in enumerate(targets)]
+        return torch.tensor(np.stack(columns, axis=1), dtype=torch.float32, device=device)
+
+
+def fit(
+    state: State,
+    targets: Sequence[Target],
+    train: Examples,
+    validation: Examples,
+    config: TrainingConfig,
+    checkpoint: Path,
+    advance: Callable[[int], None],
+    report: Callable[[State], None],
+) -> None:
+    """Train the state's model, on the device on which it is, for the epochs that are left.
+
+    Args:
+        state: fresh, or loaded from a checkpoint; its model maps a batch to (n, T) outputs.
+        targets: T targets.
+        train, validation: the examples.
+        config: the schedule.
+        checkpoint: file that is replaced at the end of every epoch.
+        advance: called with the number of crystals after every step.
+        report: called with the state after every epoch.
+
+    At the end ``state.best`` has the weights to keep.
+
+    Raises:
+        IrrepnetError: the loss is no longer finite.
+    """
+    device = next(state.model.parameters()).device
+    wanted = train.encoded(targets, device)
+    validation_wanted = validation.encoded(targets, device)
+    validation_batches = batches(validation.graphs, device)
+    for epoch in range(state.epoch, config.epochs):
+        start = time.perf_counter()
+        rate, loss = _train_epoch(state, epoch, targets, train.graphs, wanted, config, advance)
+        seconds = time.perf_counter() - start
+        outputs = predict_batches(state.average, validation_batches)
+        validation_loss = mean_loss(
+            targets, torch.from_numpy(outputs).to(validation_wanted), validation_wanted
+        ).item()
+        if not np.isfinite(loss + validation_loss):
+            raise IrrepnetError(
+                f"training diverged in epoch {epoch + 1} (loss {loss}, in validation {validation_loss}); "
+                f"lower training.learning_rate ({config.learning_rate:g}) and start a new run"
+            )
+        row: dict[str, Any] = {
+            "epoch": epoch + 1,
+            "learning_rate": rate,
+            "train_loss": loss,
+            "validation_loss": validation_loss,
+        }
+        for t, target in enumerate(targets):
+            figures = target.metrics(validation.values[:, t], target.decode(outputs[:, t]))
+            row |= {
+                f"validation_{target.name}_{key}": value for key, value in figures.items() if key in _FOLLOWED
+            }
+        row |= {"seconds": time.perf_counter() - start, "crystals_per_second": len(train) / seconds}
+        state.history.append(row)
+        row["best"] = state.keep_if_best(validation_loss)
+        state.save(checkpoint)
+        report(state)
+
+
+_FOLLOWED = ("mae", "auc", "accuracy")
+
+
+def _train_epoch(
+    state: State,
+    epoch: int,
+    targets: Sequence[Target],
+    graphs: Sequence[FrameGraph],
+    wanted: torch.Tensor,
+    config: TrainingConfig,
+    advance: Callable[[int], None],
+) -> tuple[float, float]:
+    """One pass over the training split; returns the last learning rate and the mean loss of the steps."""
+    random = np.random.default_rng([config.seed, epoch])
+    torch.manual_seed(int(random.integers(2**63)))
+    order = random.permutation(len(graphs))
+    parts = [order[i : i + config.batch_size] for i in range(0, len(order), config.batch_size)]
+    weights, averages = list(state.model.parameters()), list(state.average.parameters())
+    state.model.train()
+    rate, total = 0.0, torch.zeros((), device=wanted.device)
+    for i, part in enumerate(parts):
+        step = epoch * len(parts) + i
+        rate, momentum = one_cycle(step, config.epochs * len(parts), config.learning_rate, config.warmup)
+        for group in state.optimizer.param_groups:
+            group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
+        batch = collate([graphs[k] for k in part]).to(wanted.device)
+        loss = mean_loss(targets, state.model(batch), wanted[torch.from_numpy(part).to(wanted.device)])
+        state.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, config.clip)
+        state.optimizer.step()
+        # the average forgets faster at first, or short runs would validate their initial weights
+        decay = min(config.ema, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for average, weight in zip(averages, weights):
+                average.lerp_(weight, 1 - decay)
+        total += loss.detach()
+        advance(len(part))
+    return rate, total.item() / len(parts)
+
+
+def batches(graphs: Sequence[FrameGraph], device: torch.device | str = "cpu") -> list[Batch]:
+    """All graphs, in order, in batches for prediction."""
+    parts = [graphs[i : i + EVALUATION_BATCH] for i in range(0, len(graphs), EVALUATION_BATCH)]
+    return [collate(part).to(device) for part in parts]
+
+
+def predict_batches(model: torch.nn.Module, parts: Sequence[Batch]) -> np.ndarray:
+    """(n, T) float64 outputs of the network in evaluation mode."""
+    model.eval()
+    with torch.inference_mode():
+        return torch.cat([model(part) for part in parts]).double().cpu().numpy()

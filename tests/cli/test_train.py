@@ -1,0 +1,117 @@
+"""`irrepnet train`, `evaluate` and `predict` as one types them."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import typer
+from irrepnet.cli import train as commands
+from irrepnet.errors import IrrepnetError
+from typer.testing import CliRunner
+
+app = typer.Typer()
+for command in (commands.train, commands.evaluate, commands.predict):
+    app.command()(command)
+
+ENERGY = "formation_energy_per_atom"
+SMALL = ["--set", "model.channels=8", "--set", "model.layers=1", "--set", "training.device=cpu"]
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_train_writes_the_run_and_its_report(small_data, tmp_path):
+    out = tmp_path / "run"
+    flags = ["--data", small_data, "--target", f"{ENERGY},metal", "--epochs", 1, "--seed", 3, "--out", out]
+    result = call("train", "point-group", *flags, *SMALL)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    assert "epoch 1/1" in result.stderr
+    assert f"test split, {ENERGY}: mae" in result.stderr
+    assert "epoch 1/1" in (out / "log.txt").read_text()
+    assert (out / "report.html").exists()
+    card = json.loads((out / "model.json").read_text())
+    assert card["config"]["training"]["seed"] == 3
+    assert [target["name"] for target in card["targets"]] == [ENERGY, "metal"]
+    again = call("train", out / "config.yaml", "--out", out, "--resume")
+    assert again.exit_code == 0
+    assert "this run is finished" in again.stderr
+    refused = call("train", "point-group", *flags, *SMALL)
+    assert isinstance(refused.exception, IrrepnetError)
+    assert "--resume" in str(refused.exception)
+
+
+def test_a_stopped_training_says_how_to_go_on(small_data, tmp_path, monkeypatch):
+    from irrepnet.training import loop
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    flags = ["--data", small_data, "--target", ENERGY, "--target", "metal", "--epochs", 1, "--out", out]
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "collate", stop)
+        result = call("train", "point-group", *flags, *SMALL)
+    assert result.exit_code == 130
+    advice = f"irrepnet train {out}/config.yaml --out {out} --resume"
+    assert advice in result.stderr
+    assert call(*advice.split()[1:]).exit_code == 0
+    assert (out / "report.html").exists()
+
+
+def test_evaluate_prints_one_json_document(small_run, small_data):
+    result = call("evaluate", small_run, "--data", small_data, "--target", ENERGY, "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert {"target", "mae", "rmse", "r2", "mae_of_mean", "n", "rejected", "unit", "split"} <= set(document)
+    assert (document["unit"], document["split"], document["rejected"]) == ("eV/atom", "test", 3)
+
+
+def test_evaluate_prints_a_table(small_run):
+    result = call("evaluate", small_run, "--target", "metal", "--split", "all")
+    assert result.exit_code == 0, result.output
+    assert "auc" in result.stdout
+    assert "rejections" not in result.stdout
+
+
+def test_predict_writes_a_table_with_units(small_run, small_data, tmp_path):
+    out = tmp_path / "out.csv"
+    result = call("predict", small_run, small_data, tmp_path / "absent.cif", "-o", out)
+    assert result.exit_code == 0, result.output
+    assert "96 predicted, 4 rejected" in result.stderr
+    rows = list(csv.DictReader(out.open()))
+    assert list(rows[0]) == ["file", "id", "formula", f"{ENERGY} [eV/atom]", "metal [probability]", "note"]
+    assert len(rows) == 100
+    assert [bool(row[f"{ENERGY} [eV/atom]"]) for row in rows].count(True) == 96
+    assert all(row["note"] for row in rows if not row[f"{ENERGY} [eV/atom]"])
+
+
+def test_predict_prints_one_json_document(small_run, small_data):
+    result = call("predict", small_run, small_data, "--json")
+    document = json.loads(result.stdout)
+    assert (document["n"], document["rejected"]) == (96, 3)
+    assert document["units"] == {ENERGY: "eV/atom", "metal": ""}
+    assert isinstance(document["predictions"][0][ENERGY], float)
+
+
+def test_predict_prints_a_table_and_fails_when_nothing_could_be_predicted(small_run, tmp_path):
+    (tmp_path / "empty.cif").write_text("")
+    result = call("predict", small_run, tmp_path / "empty.cif")
+    assert "empty.cif" in result.stdout.replace("\n", "")
+    assert isinstance(result.exception, IrrepnetError)
+    assert "none of the structures could be predicted" in str(result.exception)
+
+
+def test_help_needs_no_heavy_import():
+    heavy = {"torch", "numpy", "matplotlib", "pymatgen", "pydantic"}
+    program = f"import sys, irrepnet.cli.train; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    for name in ("train", "evaluate", "predict"):
+        assert call(name, "--help").exit_code == 0
+
+
+def test_an_unwritable_table_is_named(small_run, small_data, tmp_path):
+    result = call("predict", small_run, small_data, "-o", tmp_path / "absent" / "out.csv")
+    assert "cannot be written" in str(result.exception)

@@ -1,0 +1,91 @@
+"""Small data and a small trained network that several rooms' tests share."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+METALS = ("Li", "Na", "K", "Rb", "Mg", "Ca", "Sr", "Ba")
+ANIONS = ("O", "S", "Se", "F", "Cl", "Br")
+FCC = np.array([[0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
+PROTOTYPES = {
+    "rock salt": (FCC, [[0, 0, 0], [0.5, 0.5, 0.5]]),
+    "caesium chloride": (np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]]),
+}
+
+
+def crystals() -> list[dict[str, Any]]:
+    """96 crystals of point group m-3m with made-up values: an energy, and a band gap that some lack."""
+    lines = []
+    for prototype, (vectors, positions) in PROTOTYPES.items():
+        for m, metal in enumerate(METALS):
+            for x, anion in enumerate(ANIONS):
+                length = (4.6 if prototype == "rock salt" else 3.2) + 0.1 * m + 0.07 * x
+                number = len(lines)
+                line = {
+                    "material_id": f"made-{number}",
+                    "species": [metal, anion],
+                    "frac_coords": positions,
+                    "lattice": (length * vectors).tolist(),
+                    "formation_energy_per_atom": -2 + 0.2 * m - 0.1 * x + 0.3 * (prototype == "rock salt"),
+                    "band_gap": None if number % 7 == 0 else max(0.0, x - 2.0),
+                }
+                lines.append(line)
+    return lines
+
+
+def unusable() -> list[str]:
+    """Two lines that cannot be read, and a tetragonal crystal."""
+    tetragonal = {
+        "material_id": "tetragonal",
+        "species": ["Ti"],
+        "frac_coords": [[0, 0, 0]],
+        "lattice": [[3, 0, 0], [0, 3, 0], [0, 0, 4]],
+        "formation_energy_per_atom": 0.0,
+        "band_gap": 0.0,
+    }
+    return ["{not json", json.dumps({"material_id": "no-lattice", "species": ["Ti"]}), json.dumps(tetragonal)]
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of JSON lines: `crystals` and `unusable`."""
+    path = tmp_path_factory.mktemp("data") / "small.jsonl"
+    path.write_text("\n".join([json.dumps(line) for line in crystals()] + unusable()) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_config(small_data: Path) -> Callable[..., Any]:
+    """A function of overrides → the configuration of a run of a few seconds."""
+    from irrepnet.training import load_config
+
+    def make(**overrides: Any) -> Any:
+        settings = {
+            "data.source": str(small_data),
+            "data.targets": ["formation_energy_per_atom", "metal"],
+            "model.channels": 8,
+            "model.layers": 1,
+            "training.epochs": 3,
+            "training.batch_size": 16,
+            "training.threads": 1,
+            "training.device": "cpu",
+        }
+        return load_config("point-group", settings | {key.replace("__", "."): v for key, v in overrides.items()})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_run(small_config: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run on two targets, with its report."""
+    from irrepnet.report import write_report
+    from irrepnet.training import train
+
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    train(small_config(), folder, quiet=True)
+    write_report(folder)
+    return folder

@@ -1,0 +1,99 @@
+"""The configuration: presets, overrides, and errors that name every key."""
+
+import pytest
+import yaml
+from irrepnet.errors import IrrepnetError
+from irrepnet.training import load_config, parse_assignment, presets
+
+DATA = {"data.source": "formation_energy_2015", "data.targets": "formation_energy_per_atom"}
+
+
+def test_the_preset_needs_only_data_and_target():
+    config = load_config("point-group", DATA)
+    assert "point-group" in presets()
+    assert config.model.group == "m-3m"
+    assert config.data.point_groups == ["m-3m"]
+    assert (config.training.epochs, config.training.batch_size, config.training.ema) == (60, 48, 0.996)
+
+
+def test_a_resolved_configuration_reads_back_as_itself(tmp_path):
+    config = load_config("point-group", DATA | {"training.epochs": 7, "data.point_groups": None})
+    path = tmp_path / "config.yaml"
+    path.write_text(config.to_yaml())
+    assert load_config(path) == config
+
+
+def test_targets_and_point_groups_in_the_spellings_that_people_and_yaml_use():
+    config = load_config("point-group", DATA | {"data.targets": "a, b", "data.point_groups": [23, "Oh"]})
+    assert config.data.targets == ["a", "b"]
+    assert config.data.point_groups == ["23", "m-3m"]
+
+
+def test_all_problems_are_reported_at_once_with_their_keys():
+    with pytest.raises(IrrepnetError) as error:
+        load_config(
+            "point-group",
+            {
+                "data.targets": "energy",
+                "data.split": [0.5, 0.5, 0.5],
+                "data.point_groups": ["m-4m"],
+                "training.epoch": 3,
+                "training.batch_size": 0,
+                "training.ema": "often",
+                "nonsense": 1,
+            },
+        )
+    message = str(error.value)
+    assert "7 problem" in message
+    for expected in (
+        "data.source: is required (or give --data)",
+        "data.split: must be three positive fractions",
+        "data.point_groups: ",
+        "training.epoch: unknown key; did you mean epochs?",
+        "training.batch_size: ",
+        "training.ema: ",
+        "nonsense: unknown key",
+    ):
+        assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("source", "overrides", "message"),
+    [
+        ("point-grup", {}, "the presets are: point-group"),
+        ("point-group", {}, "data.source: is required"),
+        ({"data": 3}, {}, "data: "),
+        ({"data": 3}, {"data.source": "x"}, "data is not a section"),
+        ("point-group", DATA | {"data.targets": "a,a"}, "named twice"),
+        ("point-group", DATA | {"data.targets": []}, "data.targets"),
+    ],
+)
+def test_errors(source, overrides, message):
+    with pytest.raises(IrrepnetError, match=message):
+        load_config(source, overrides)
+
+
+@pytest.mark.parametrize("text", ["- 1\n- 2\n", "a: [1", "\x00"])
+def test_a_file_that_is_no_configuration(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(IrrepnetError, match="config.yaml"):
+        load_config(path)
+
+
+def test_assignments_are_yaml_values():
+    assert parse_assignment("training.learning_rate=1e-3") == ("training.learning_rate", "1e-3")
+    assert load_config("point-group", DATA | dict([parse_assignment("training.learning_rate=1e-3")])).training == (
+        load_config("point-group", DATA | {"training.learning_rate": 0.001}).training
+    )
+    assert parse_assignment("data.point_groups=[m-3m, 432]") == ("data.point_groups", ["m-3m", 432])
+    assert parse_assignment("data.point_groups=null") == ("data.point_groups", None)
+    for text in ("training.epochs", "=3", "a=[1"):
+        with pytest.raises(IrrepnetError, match="write key=value"):
+            parse_assignment(text)
+
+
+def test_a_mapping_is_not_changed_by_the_overrides():
+    document = yaml.safe_load("data: {source: x, targets: [y]}")
+    load_config(document, {"data.source": "z"})
+    assert document["data"]["source"] == "x"
