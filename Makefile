@@ -31,4 +31,4 @@ test-all: install lint  ## slow checks too
 
 lint: install
 	$(BIN)/ruff check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python

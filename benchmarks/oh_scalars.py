@@ -50,7 +50,7 @@ def run(job: tuple[str, str, str, int, int, tuple[str, ...], str]) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="records with formation_energy_per_atom and band_gap")
     parser.add_argument("--out", required=True, help="folder for the runs and results")
     parser.add_argument("--epochs", type=int, default=60)

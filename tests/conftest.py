@@ -74,7 +74,9 @@ def small_config(small_data: Path) -> Callable[..., Any]:
             "training.threads": 1,
             "training.device": "cpu",
         }
-        return load_config("point-group", settings | {key.replace("__", "."): v for key, v in overrides.items()})
+        return load_config(
+            "point-group", settings | {key.replace("__", "."): v for key, v in overrides.items()}
+        )
 
     return make
 

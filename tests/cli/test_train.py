@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import typer
+from typer.testing import CliRunner
+
 from irrepnet.cli import train as commands
 from irrepnet.errors import IrrepnetError
-from typer.testing import CliRunner
 
 app = typer.Typer()
 for command in (commands.train, commands.evaluate, commands.predict):
@@ -96,10 +97,18 @@ def test_predict_prints_one_json_document(small_run, small_data):
     assert isinstance(document["predictions"][0][ENERGY], float)
 
 
-def test_predict_prints_a_table_and_fails_when_nothing_could_be_predicted(small_run, tmp_path):
+def test_predict_prints_a_line_a_structure(small_run, small_data):
+    lines = call("predict", small_run, small_data).stdout.splitlines()
+    assert len(lines) == 99
+    assert lines[1].startswith(f"{small_data}: LiS  {ENERGY} ")
+    assert " eV/atom, metal 0." in lines[1]
+    assert sum(": rejected: " in line for line in lines) == 3
+
+
+def test_predict_fails_when_nothing_could_be_predicted(small_run, tmp_path):
     (tmp_path / "empty.cif").write_text("")
     result = call("predict", small_run, tmp_path / "empty.cif")
-    assert "empty.cif" in result.stdout.replace("\n", "")
+    assert f"{tmp_path / 'empty.cif'}: rejected: " in result.stdout
     assert isinstance(result.exception, IrrepnetError)
     assert "none of the structures could be predicted" in str(result.exception)
 

@@ -92,14 +92,14 @@ def test_fourier_turns_translation_into_irreps(name):
     x = fourier.to_irreps(v)
     torch.testing.assert_close(fourier.to_group(x), v, atol=1e-12, rtol=0)
     for k in range(group.order):
-        moved = v[:, group.multiplication[group.inverse[k]]]  # (L_k v)(g) = v(k⁻¹ g)
+        moved = v[:, group.multiplication[group.inverse[k]].copy()]  # (L_k v)(g) = v(k⁻¹ g)
         expected = x @ torch.from_numpy(fourier.irreps.matrix(k)).T
         torch.testing.assert_close(fourier.to_irreps(moved), expected, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["m-3m", "-43m", "32", "m-3", "-4"])
 def test_pointwise_product_is_a_coupled_product(name):
-    """The product of two functions on G, in irreps, uses coupling coefficients (times the commutant) and nothing else."""
+    """The product of two functions on G, in irreps, uses coupling coefficients (times the commutant) alone."""
     group = PointGroup(name)
     f = group.fourier
     product = np.einsum("rg,sg,tg->rst", f, f, f)  # (u v)^_r = Σ product_rst û_s v̂_t
@@ -133,9 +133,10 @@ def test_direction_basis(name):
     sample = points[:: max(1, len(points) // 50)]
     for g in group.operations:
         np.testing.assert_allclose(basis(sample @ torch.from_numpy(g.copy()).T)[0], basis(sample)[0], atol=1e-9)
-    moved = basis(sample @ torch.from_numpy(group.operations[-1].copy()).T)[1]
+    turn = torch.from_numpy(group.operations[-1].copy()).T
+    moved = basis(sample @ turn)[1]
     # covariants of the moved points are linear combinations of those of the points
-    solution = np.linalg.lstsq(covariants.numpy(), basis(points @ torch.from_numpy(group.operations[-1].copy()).T)[1].numpy())
+    solution = np.linalg.lstsq(covariants.numpy(), basis(points @ turn)[1].numpy())
     np.testing.assert_allclose(basis(sample)[1].numpy() @ solution[0], moved.numpy(), atol=1e-8)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+
 from irrepnet.errors import IrrepnetError
 from irrepnet.training import load_config, parse_assignment, presets
 
@@ -77,15 +78,15 @@ def test_errors(source, overrides, message):
 def test_a_file_that_is_no_configuration(tmp_path, text):
     path = tmp_path / "config.yaml"
     path.write_text(text)
-    with pytest.raises(IrrepnetError, match="config.yaml"):
+    with pytest.raises(IrrepnetError, match=r"config\.yaml"):
         load_config(path)
 
 
 def test_assignments_are_yaml_values():
     assert parse_assignment("training.learning_rate=1e-3") == ("training.learning_rate", "1e-3")
-    assert load_config("point-group", DATA | dict([parse_assignment("training.learning_rate=1e-3")])).training == (
-        load_config("point-group", DATA | {"training.learning_rate": 0.001}).training
-    )
+    assert load_config(
+        "point-group", DATA | dict([parse_assignment("training.learning_rate=1e-3")])
+    ).training == (load_config("point-group", DATA | {"training.learning_rate": 0.001}).training)
     assert parse_assignment("data.point_groups=[m-3m, 432]") == ("data.point_groups", ["m-3m", 432])
     assert parse_assignment("data.point_groups=null") == ("data.point_groups", None)
     for text in ("training.epochs", "=3", "a=[1"):

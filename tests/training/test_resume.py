@@ -8,10 +8,10 @@ import time
 
 import pytest
 import torch
-import yaml
+from safetensors.torch import load_file
+
 from irrepnet.errors import IrrepnetError
 from irrepnet.training import loop, train
-from safetensors.torch import load_file
 
 SAME_BITS = ("model.safetensors", "predictions_test.csv", "split.json", "rejected.csv", "config.yaml")
 
@@ -58,7 +58,9 @@ def test_another_seed_gives_another_model_on_the_same_split(small_config, small_
     assert any(not torch.equal(a[key], b[key]) for key in a)
 
 
-@pytest.mark.parametrize("steps", [[0], [8], [2, 11], [5, 5, 5]])  # five steps an epoch, and one validation batch
+@pytest.mark.parametrize(
+    "steps", [[0], [8], [2, 11], [5, 5, 5]]
+)  # five steps an epoch, and one validation batch
 def test_an_interrupted_run_goes_on_with_the_same_bits(small_config, small_run, tmp_path, monkeypatch, steps):
     out = tmp_path / "run"
     for step in steps:
@@ -124,11 +126,14 @@ def test_a_folder_with_a_run_is_refused_and_a_finished_one_is_left_alone(small_c
     before = {path.name: path.stat().st_mtime_ns for path in small_run.iterdir() if path.name != "log.txt"}
     run = train(small_config(), small_run, resume=True, quiet=True)
     assert [target.name for target in run.targets] == ["formation_energy_per_atom", "metal"]
-    assert before == {path.name: path.stat().st_mtime_ns for path in small_run.iterdir() if path.name != "log.txt"}
+    assert before == {
+        path.name: path.stat().st_mtime_ns for path in small_run.iterdir() if path.name != "log.txt"
+    }
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("training__epochs", 4), ("model__channels", 4), ("data__cutoff", 5.0), ("training__threads", 2)]
+    ("key", "value"),
+    [("training__epochs", 4), ("model__channels", 4), ("data__cutoff", 5.0), ("training__threads", 2)],
 )
 def test_a_resumed_run_keeps_its_configuration(small_config, small_run, key, value):
     with pytest.raises(IrrepnetError, match=rf"{key.replace('__', '.')} is .* there and {value} here"):
@@ -162,13 +167,15 @@ def test_a_damaged_checkpoint_is_named(small_config, tmp_path, monkeypatch):
         train(small_config(), out, resume=True, quiet=True)
 
 
-def test_the_number_of_threads_is_settled_and_kept(small_config, tmp_path, monkeypatch):
-    out = tmp_path / "run"
-    threads = torch.get_num_threads()
-    with monkeypatch.context() as patch:
-        stop_at(patch, 8)
-        with pytest.raises(PowerCut):
-            train(small_config(training__threads=1), out, quiet=True)
-    assert torch.get_num_threads() == threads
-    assert yaml.safe_load((out / "config.yaml").read_text())["training"]["threads"] == 1
-    train(small_config(training__threads=None), out, resume=True, quiet=True)
+def test_the_number_of_threads_is_the_runs_own(small_config, tmp_path, monkeypatch):
+    before, seen = torch.get_num_threads(), set()
+    collate = loop.collate
+
+    def look(graphs):
+        seen.add(torch.get_num_threads())
+        return collate(graphs)
+
+    monkeypatch.setattr(loop, "collate", look)
+    train(small_config(training__threads=2, training__epochs=1), tmp_path / "run", quiet=True)
+    assert seen == {2}
+    assert torch.get_num_threads() == before

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+
 from irrepnet.data import read_records
 from irrepnet.errors import IrrepnetError
 from irrepnet.training import load_run, train
@@ -61,13 +62,15 @@ def test_the_history_shows_which_epoch_was_kept(small_run):
     assert metrics["best_epoch"] == 1 + int(np.argmin(losses))
     best = history[metrics["best_epoch"] - 1]
     for target, key in (("formation_energy_per_atom", "mae"), ("metal", "auc")):
-        assert float(best[f"validation_{target}_{key}"]) == pytest.approx(metrics["validation"][target][key], rel=1e-6)
+        assert float(best[f"validation_{target}_{key}"]) == pytest.approx(
+            metrics["validation"][target][key], rel=1e-6
+        )
     assert metrics["crystals_per_second"] > 0
     assert metrics["peak_memory_mb"] > 50
 
 
 def test_the_kept_weights_have_the_best_validation_loss(small_run):
-    """From the files alone: the loss of the loaded model on the validation crystals is the smallest of the history."""
+    """From the files alone: the loaded model has the smallest validation loss of the history."""
     run = load_run(small_run)
     ids = set(run.split["validation"]["id"])
     records = [record for record in read_records(run.config.data.source)[0] if record.id in ids]
@@ -77,7 +80,9 @@ def test_the_kept_weights_have_the_best_validation_loss(small_run):
     graphs = prepare(records, run.model.group, run.config.data.graph)[1]
     values = np.stack([target.encode(target_values(records, target.name)) for target in run.targets], 1)
     with torch.no_grad():
-        loss = mean_loss(run.targets, run.model(collate(graphs)), torch.tensor(values, dtype=torch.float32)).item()
+        loss = mean_loss(
+            run.targets, run.model(collate(graphs)), torch.tensor(values, dtype=torch.float32)
+        ).item()
     history = table(small_run / "metrics.csv")
     assert loss == pytest.approx(min(float(row["validation_loss"]) for row in history), rel=1e-5)
 
@@ -100,7 +105,10 @@ def test_the_test_errors_are_those_of_the_predictions(small_run):
 def test_training_learns(small_config, tmp_path):
     """A made-up energy that is linear in the elements is learned far better than by its mean."""
     config = small_config(
-        data__targets="formation_energy_per_atom", model__channels=16, training__epochs=30, training__learning_rate=1e-2
+        data__targets="formation_energy_per_atom",
+        model__channels=16,
+        training__epochs=30,
+        training__learning_rate=1e-2,
     )
     train(config, tmp_path / "run", quiet=True)
     errors = read(tmp_path / "run", "metrics.json")["test"]["formation_energy_per_atom"]
@@ -142,15 +150,19 @@ def test_the_folder_of_a_run_must_be_one(small_config, small_run, tmp_path):
     with pytest.raises(IrrepnetError, match="holds no run"):
         load_run(tmp_path)
     (tmp_path / "config.yaml").write_text("")
-    with pytest.raises(IrrepnetError, match="not finished; `irrepnet train .*--resume` goes on"):
+    with pytest.raises(IrrepnetError, match=r"not finished; `irrepnet train .*--resume` goes on"):
         load_run(tmp_path)
     for name in ("model.json", "model.safetensors"):
         (tmp_path / name).write_bytes((small_run / name).read_bytes())
     assert load_run(tmp_path).targets == load_run(small_run).targets
+    with pytest.raises(IrrepnetError, match=r"split\.json: cannot be read"):
+        load_run(tmp_path).split["train"]
     (tmp_path / "model.safetensors").write_bytes(b"not weights")
     with pytest.raises(IrrepnetError, match="cannot load the model"):
         load_run(tmp_path)
-    (tmp_path / "model.json").write_text((small_run / "model.json").read_text().replace('"format": 1', '"format": 2'))
+    (tmp_path / "model.json").write_text(
+        (small_run / "model.json").read_text().replace('"format": 1', '"format": 2')
+    )
     with pytest.raises(IrrepnetError, match="a model of format 2"):
         load_run(tmp_path)
 

@@ -2,12 +2,16 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from irrepnet.errors import IrrepnetError
+
+if TYPE_CHECKING:
+    from irrepnet.training import Target
 
 
 def train(
@@ -73,12 +77,14 @@ def evaluate(
         typer.echo(json.dumps(result, allow_nan=False))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("", "", show_header=False, box=None)
     for key, value in result.items():
         if key != "rejections":
-            table.add_row(key.replace("_", " "), _cell(value))
+            text = "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+            table.add_row(key.replace("_", " "), escape(text))
     Console().print(table)
 
 
@@ -106,15 +112,10 @@ def predict(
         document = {"n": predicted, "rejected": len(rows) - predicted, "units": units, "predictions": rows}
         typer.echo(json.dumps(document, allow_nan=False))
     elif out is None:
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(*(columns.get(key, key) for key in rows[0]), box=None)
         for row in rows:
-            table.add_row(*(_cell(value) for value in row.values()))
-        Console().print(table)
+            typer.echo(_line(row, trained.targets))
     if not predicted:
-        raise IrrepnetError("none of the structures could be predicted; the reasons are in the column note")
+        raise IrrepnetError("none of the structures could be predicted; see the notes for the reasons")
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
@@ -128,10 +129,13 @@ def _write_csv(path: Path, rows: list[dict[str, Any]], columns: dict[str, str]) 
         raise IrrepnetError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def _cell(value: Any) -> str:
-    """A value for a terminal's table."""
-    from rich.markup import escape
-
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+def _line(row: dict[str, Any], targets: Sequence["Target"]) -> str:
+    """A prediction as one reads it."""
+    if row[targets[0].name] is None:
+        return f"{row['file']}: rejected: {row['note']}"
+    values = []
+    for target in targets:
+        unit = "probability" if target.kind == "classification" else target.unit
+        values.append(f"{target.name} {row[target.name]:.4g} {unit}".rstrip())
+    note = f"  ({row['note']})" if row["note"] else ""
+    return f"{row['file']}: {row['formula']}  {', '.join(values)}{note}"

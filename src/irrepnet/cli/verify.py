@@ -7,7 +7,7 @@ import typer
 
 
 def verify(
-    model: Annotated[str, typer.Argument(help="A run folder, or the name of a preset for a network with random weights.")],
+    model: Annotated[str, typer.Argument(help="A run folder, or a preset for random weights.")],
     file: Annotated[Path, typer.Argument(help="A structure file.")],
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     seed: Annotated[int, typer.Option(help="Of the random rotation, translation and permutation.")] = 0,
@@ -15,30 +15,35 @@ def verify(
     """Check that a model's output does not depend on how a crystal is described, and that the three forms agree."""
     import json
 
-    from irrepnet.training.run import load_model
+    from irrepnet.training import load_config, load_run, presets
+    from irrepnet.training.verify import random_network
     from irrepnet.training.verify import verify as check
 
-    net, options = load_model(model)
-    report = check(net, file, options, seed)
+    if model in presets():
+        config = load_config(model, {"data.source": "none", "data.targets": "none"})
+        net = random_network(config.model, seed)
+    else:
+        run = load_run(model)
+        config, net = run.config, run.model
+    report = check(net, file, config.data.graph, seed)
     if json_:
         typer.echo(json.dumps(report))
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        "what was changed", "largest difference", title=f"{report['formula']}, {report['point_group']} in {report['group']}"
-    )
+    title = f"{report['formula']}, {report['point_group']} in {report['group']}"
+    table = Table("what was changed", "largest difference", title=title)
     rows = {
         "crystal turned by the elements of the group": report["equivariance"],
         "orientation of the input": report["rotation"],
         "origin": report["translation"],
         "order of the atoms": report["permutation"],
         "supercell": report["supercell"],
-        **{f"full form → {form}": value for form, value in report["forms"].items()},  # type: ignore[attr-defined]
+        **{f"full form → {form}": value for form, value in report["forms"].items()},
     }
     for name, value in rows.items():
         table.add_row(name, f"{value:.1e}")
     Console().print(table)
-    nodes = ", ".join(f"{form} {count}" for form, count in report["nodes"].items())  # type: ignore[attr-defined]
+    nodes = ", ".join(f"{form} {count}" for form, count in report["nodes"].items())
     Console().print(f"Outputs in float64, dimensionless. Nodes: {nodes}.")

@@ -11,14 +11,14 @@ ways of choosing the representatives; the network that runs on them is one and t
 * ``full``: no use is made of P; the nodes are all pairs (g, a), |G|·n of them;
 * ``one-frame``: (c, a) with c from the right cosets P\\G, that is |G|/|P|·n nodes, and n of them when P = G;
 * ``asymmetric-unit``: (t, a) with a from the orbit representatives and t from the right cosets G_a\\G of the
-  site group: features of one atom an orbit in the subspace fixed by its site group. Neighbours are
-  searched for representatives only, and edges know their edge orbit, so that whatever depends on
-  invariants alone is computed once an orbit.
+  site group: features of one atom an orbit, in the subspace fixed by its site group, with the edges of that
+  atom alone. It has as many nodes as one frame, for an orbit has |P|/|G_a| atoms.
 
+In the last two, edges know their orbit, and what depends on invariants alone is computed once an orbit.
 At a node (g, a) a neighbour b at x_b − x_a = r is seen at g⁻¹r, and carries v_b(g).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, get_args
 
@@ -28,6 +28,8 @@ from irrepnet.crystals.neighbours import Neighbours, neighbour_shells
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
+
+SAME = 1e-6  # Å: vectors of an idealised crystal that differ by less are equal
 
 Form = Literal["one-frame", "full", "asymmetric-unit"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -118,8 +120,8 @@ def frame_graph(
     if form == "asymmetric-unit":
         return _asymmetric_unit(crystal, group, members, neighbours)
     if form == "full":
-        return _frames(crystal, group, np.zeros(1, int), np.arange(len(crystal))[None], neighbours)
-    return _frames(crystal, group, members, crystal.permutation, neighbours)
+        return _full(crystal, group, neighbours)
+    return _one_frame(crystal, group, members, neighbours)
 
 
 @lru_cache(maxsize=4096)
@@ -165,13 +167,12 @@ def _nearest(neighbours: Neighbours, n_atoms: int) -> np.ndarray:
 
 
 def _frames(
-    crystal: SymmetricCrystal,
-    group: PointGroup,
-    members: np.ndarray,
-    permutation: np.ndarray,
-    neighbours: Neighbours,
+    crystal: SymmetricCrystal, group: PointGroup, members: np.ndarray, permutation: np.ndarray, neighbours: Neighbours
 ) -> FrameGraph:
-    """Nodes (c, a) for c in P\\G, numbered c·n + a; (p c, a) is the node (c, p⁻¹·a)."""
+    """Nodes (c, a) for c in P\\G, numbered c·n + a; (p c, a) is the node (c, p⁻¹·a). Every edge is its own class.
+
+    ``members`` are the elements of P in G, and ``permutation`` (|P|, n) is how they permute the atoms.
+    """
     n = len(crystal)
     frames, coset, factor = _right_cosets(group, tuple(members.tolist()))
     back = permutation[_inverse_positions(group, members)]  # [p, a] -> p⁻¹·a
@@ -192,6 +193,25 @@ def _frames(
     )
 
 
+def _full(crystal: SymmetricCrystal, group: PointGroup, neighbours: Neighbours) -> FrameGraph:
+    """All frames: as if the identity were the crystal's only operation."""
+    return _frames(crystal, group, np.zeros(1, int), np.arange(len(crystal))[None], neighbours)
+
+
+def _one_frame(
+    crystal: SymmetricCrystal, group: PointGroup, members: np.ndarray, neighbours: Neighbours
+) -> FrameGraph:
+    """Frames P\\G, with one class an edge orbit."""
+    graph = _frames(crystal, group, members, crystal.permutation, neighbours)
+    number, examples = _edge_classes(crystal, neighbours)
+    return replace(
+        graph,
+        edge_class=np.tile(number, graph.frames),
+        class_vector=neighbours.vector[examples],
+        class_nearest=graph.class_nearest[examples],
+    )
+
+
 def edge_orbits(vectors: np.ndarray, operations: np.ndarray) -> np.ndarray:
     """Orbit number of each vector under a finite group that permutes them.
 
@@ -203,17 +223,42 @@ def edge_orbits(vectors: np.ndarray, operations: np.ndarray) -> np.ndarray:
         (E,) ints, numbered in order of first appearance.
     """
     images = np.einsum("kij,ej->kei", operations, vectors)
-    same = (np.abs(images[:, :, None] - vectors[None, None]).max(-1) < 1e-6).any(0)  # [e, f]: some k takes e to f
-    return np.unique(same.argmax(1), return_inverse=True)[1]
+    joined = (np.abs(images[:, :, None] - vectors[None, None]).max(-1) < SAME).any(0)  # [e, f]: some k takes e to f
+    return np.unique(joined.argmax(1), return_inverse=True)[1]
+
+
+def _carriers(crystal: SymmetricCrystal) -> np.ndarray:
+    """(n,) for each atom an operation, as index into the crystal's, that takes its orbit's representative to it."""
+    representative = crystal.representatives[crystal.orbits]
+    return (crystal.permutation[:, representative] == np.arange(len(crystal))).argmax(0)
+
+
+def _edge_classes(crystal: SymmetricCrystal, neighbours: Neighbours) -> tuple[np.ndarray, np.ndarray]:
+    """Orbit of every edge under the space group: (E,) numbers, and one edge of each orbit (n_classes,)."""
+    carrier = crystal.point_group.operations[_carriers(crystal)]
+    # seen from the orbit's representative: s⁻¹r for an edge r of the atom s·a
+    pulled = np.einsum("ekj,ek->ej", carrier[neighbours.receiver], neighbours.vector)
+    first = np.searchsorted(neighbours.receiver, np.arange(len(crystal) + 1))
+    number = np.empty(len(pulled), int)
+    examples: list[np.ndarray] = []
+    n_classes = 0
+    for orbit, a in enumerate(crystal.representatives):
+        own = slice(first[a], first[a + 1])
+        site = crystal.point_group.operations[crystal.site_groups[orbit]]
+        number[own] = n_classes + edge_orbits(neighbours.vector[own], site)
+        examples.append(first[a] + np.unique(number[own], return_index=True)[1])
+        n_classes += len(examples[-1])
+        others = np.flatnonzero((crystal.orbits[neighbours.receiver] == orbit) & (neighbours.receiver != a))
+        same = np.abs(pulled[others, None] - neighbours.vector[None, own]).max(-1).argmin(1)
+        number[others] = number[own][same]
+    return number, np.concatenate(examples)
 
 
 def _asymmetric_unit(
     crystal: SymmetricCrystal, group: PointGroup, members: np.ndarray, neighbours: Neighbours
 ) -> FrameGraph:
     """Nodes (t, a) for orbit representatives a and t in G_a\\G; (g, s·a) is the node of (s⁻¹g, a)."""
-    n = len(crystal)
-    # an operation that takes the representative to the atom, as an element of G
-    carrier = members[(crystal.permutation[:, crystal.representatives[crystal.orbits]] == np.arange(n)).argmax(0)]
+    carrier = members[_carriers(crystal)]
     cosets = [_right_cosets(group, tuple(members[site].tolist())) for site in crystal.site_groups]
     first = np.concatenate([[0], np.cumsum([len(c[0]) for c in cosets])])
     coset_of = np.stack([c[1] for c in cosets]) + first[:-1, None]  # [orbit, g] -> node

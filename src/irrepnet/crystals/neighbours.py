@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import vesin
 
-from irrepnet.crystals.reading import CLOSEST
+from irrepnet.crystals.reading import CLOSEST, SEARCH
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
 
@@ -63,7 +63,7 @@ def neighbour_shells(
     n = len(crystal)
     density = n / abs(np.linalg.det(crystal.lattice))
     # Start from the sphere that holds n_max atoms on average, and grow it until every limit lies inside.
-    radius = min(cutoff, 1.3 * np.cbrt(3 * (n_max + 1) / (4 * np.pi * density)))
+    radius = max(SEARCH, min(cutoff, 1.3 * np.cbrt(3 * (n_max + 1) / (4 * np.pi * density))))
     while True:
         receiver, sender, shift, vector, distance = _pairs(crystal, radius + tolerance + _ROUNDING)
         counts = np.bincount(receiver, minlength=n)

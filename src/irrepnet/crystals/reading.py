@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 CLOSEST = 0.5
 """Å; atoms nearer than this are refused as overlapping (the shortest bond known, H-H, is 0.74 Å)."""
 
-LONGEST = 500.0
-"""Å; cells with a longer (reduced) lattice vector are refused."""
+LONGEST, SEARCH = 500.0, 3.0
+"""Å; cells with a longer (reduced) lattice vector are refused, and no neighbour search goes less far: vesin
+divides by zero in a cell that is thin and yet hundreds of cutoffs long."""
 
 FARTHEST = 1e5
 """Fractional coordinates are refused beyond this: their digits within the cell are lost."""
@@ -37,8 +38,7 @@ FARTHEST = 1e5
 FORMATS = "CIF (.cif), POSCAR (POSCAR*, CONTCAR*, .vasp, .poscar), extended XYZ (.xyz, .extxyz), JSON (.json)"
 
 _SPECIES = re.compile(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-])?(?:,spin=[-\d.]+)?")
-# vesin divides by zero where cells much longer than the cutoff are thin: search farther than needed, and see LONGEST.
-_PAIRS = vesin.NeighborList(cutoff=3.0, full_list=False, n_threads=1)
+_PAIRS = vesin.NeighborList(cutoff=SEARCH, full_list=False, n_threads=1)
 
 
 class Cell(NamedTuple):
@@ -153,9 +153,6 @@ def lattice_from_parameters(cell: Sequence[float]) -> np.ndarray:
         raise IrrepnetError(f"no cell has the angles {', '.join(f'{angle:g}°' for angle in cell[3:])}")
     rows = [[x, 0, math.cos(beta)], [x_b, math.sqrt(y_b_squared), math.cos(alpha)], [0, 0, 1]]
     return np.array(rows) * np.array([[a], [b], [c]])
-
-
-_lattice_from_parameters = lattice_from_parameters
 
 
 def _reader(path: Path):
@@ -275,7 +272,7 @@ def _from_record(record: Mapping[str, Any]) -> Cell:
             lattice = lattice_from_parameters(record["cell"])
     except IrrepnetError as error:
         raise IrrepnetError(f"{name}: {error}") from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise IrrepnetError(f"{name}: species, coordinates or lattice are no numbers: {error}") from error
     return _checked(lattice, frac_coords, numbers, name)
 

@@ -110,11 +110,11 @@ def prepare(
     rejected: list[Rejection] = []
     for record in records:
         try:
-            structure = {"species": record.species, "frac_coords": record.frac_coords, "lattice": record.lattice}
-            crystal = SymmetricCrystal.from_structure(structure, symprec=options.symprec)
+            crystal = SymmetricCrystal.from_structure(record, symprec=options.symprec)
             name = crystal.point_group.name
             if admitted is not None and name not in admitted:
-                raise IrrepnetError(f"point group {name} is not among those asked for ({', '.join(sorted(admitted))})")
+                asked = ", ".join(sorted(admitted))
+                raise IrrepnetError(f"point group {name} is not among those asked for ({asked})")
             graphs.append(frame_graph(crystal, group, options, form))
             kept.append(record)
         except IrrepnetError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -13,6 +12,7 @@ from irrepnet.groups.point_group import PointGroup
 from irrepnet.groups.settings import ELEMENTS, POINT_GROUPS, SETTINGS
 
 _NOISE = 1e-3  # products of matrices right to 1e-4 differ by less; distinct operations by 0.5 or more
+_ROUNDING = 1e-6
 
 
 def identify(matrices: np.ndarray) -> tuple[PointGroup, np.ndarray]:
@@ -31,10 +31,9 @@ def identify(matrices: np.ndarray) -> tuple[PointGroup, np.ndarray]:
         angle = np.degrees(ops.geometry(exact[np.abs(traces - traces.round()).argmax()]).angle)
         raise IrrepnetError(f"not a crystallographic point group: it has a rotation by {angle:.2f}°")
     group = PointGroup(_names_by_signature()[_signature(exact)])
-    rotation = next(fitting_rotations(group, exact))
-    # The mean over the group of m Q gᵀ is the map with Q g = m Q next to Q; its orthogonal factor is exact.
-    images = exact[ops.lookup(rotation @ group.operations @ rotation.T, exact, _NOISE)]
-    return group, _orthogonal_factor((images @ rotation @ group.operations.swapaxes(1, 2)).mean(0))
+    rotation = fitting_rotation(group, exact)
+    assert rotation is not None  # the signature fixes the group up to its orientation
+    return group, rotation
 
 
 def setting_of(matrices: np.ndarray) -> PointGroup | None:
@@ -48,17 +47,22 @@ def setting_of(matrices: np.ndarray) -> PointGroup | None:
     return None
 
 
-def fitting_rotations(group: PointGroup, operations: np.ndarray) -> Iterator[np.ndarray]:
-    """Proper rotations Q that put Q g Qᵀ into a closed set of operations for every g, the smallest first.
+def fitting_rotation(group: PointGroup, operations: np.ndarray) -> np.ndarray | None:
+    """The smallest proper rotation Q found that puts Q g Qᵀ into a closed set of operations for every g.
 
-    Tried are the frames spanned by two axes of the operations or of the coordinate system.
+    Tried are the frames spanned by two axes of the operations or of the coordinate system; None if none fits.
     """
-    generators = [ELEMENTS[name] for name in group.setting.generators]
     frames = _frames(operations)
     fits = np.ones(len(frames), bool)
-    for generator in generators:
-        fits &= ops.lookup(frames @ generator @ frames.swapaxes(1, 2), operations, _NOISE) >= 0
-    yield from frames[fits]
+    for name in group.setting.generators:
+        images = frames @ ELEMENTS[name] @ frames.swapaxes(1, 2)
+        fits &= ops.lookup(images, operations, _ROUNDING) >= 0
+    if not fits.any():
+        return None
+    rotation = frames[fits.argmax()]
+    # The mean over the group of m Q gᵀ is the map with Q g = m Q next to Q; its orthogonal factor is exact.
+    images = operations[ops.lookup(rotation @ group.operations @ rotation.T, operations, 2 * _ROUNDING)]
+    return _orthogonal_factor((images @ rotation @ group.operations.swapaxes(1, 2)).mean(0))
 
 
 def _frames(operations: np.ndarray) -> np.ndarray:
@@ -66,7 +70,8 @@ def _frames(operations: np.ndarray) -> np.ndarray:
 
     The identity is the first, the others follow by rising angle, z towards [111] first.
     """
-    axes = np.unique(np.round([*np.eye(3), *(ops.geometry(m).axis for m in operations)], 9), axis=0)
+    axes = np.array([*np.eye(3), *(ops.geometry(m).axis for m in operations)])
+    axes = axes[np.unique(axes.round(6), axis=0, return_index=True)[1]]
     axes = np.concatenate([axes, -axes])
     z, x = (a.reshape(-1, 3) for a in np.broadcast_arrays(axes[:, None], axes[None]))
     x = x - (x * z).sum(-1, keepdims=True) * z

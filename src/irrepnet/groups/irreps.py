@@ -55,9 +55,9 @@ def real_irreps(
 ) -> tuple[Irrep, ...]:
     """All irreps over the reals, in the order g before u, ' before '', then A B E T.
 
-    One-dimensional ones are the characters χ = ±1. Every other one is χ ⊗ B for a block B: (x, y) and
-    (x² − y², 2xy) for an axial group, (3z² − r², √3(x² − y²)) and (x, y, z) for a cubic one; of equivalent
-    matrices those with the first χ in label order are taken, so that Eg and T1g are axial vectors.
+    One-dimensional ones are the characters χ = ±1. Every other one is χ ⊗ B for χ of species A and a block B:
+    (x, y) or (x² − y², 2xy) for an axial group, (3z² − r², √3(x² − y²)) or (x, y, z) for a cubic one; of
+    equivalent matrices those with the first χ in label order are taken, so that Eg and T1g are axial vectors.
     `words` counts the generators in each operation modulo 2; `find` is the index of a named operation.
     """
 
@@ -69,9 +69,8 @@ def real_irreps(
     characters = [np.prod(np.where(words == 1, s, 1.0), axis=1) for s in signs]
     characters = [c for c in characters if np.array_equal(c[multiplication], np.outer(c, c))]
     found = sorted((named(c[:, None, None], "real") for c in characters), key=_label_order)
-    for block, one in itertools.product(_blocks(operations, setting), tuple(found)):
-        if sum(irrep.dim**2 / len(irrep.commutant) for irrep in found) == len(operations):
-            break
+    species_a = [irrep for irrep in found if irrep.label.startswith("A")]
+    for block, one in itertools.product(_blocks(operations, setting), species_a):
         matrices = one.matrices * block
         type_ = _irreducible_type(matrices, multiplication)
         character = np.trace(matrices, axis1=1, axis2=2)

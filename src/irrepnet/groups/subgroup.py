@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups.identify import fitting_rotations, identify, setting_of
+from irrepnet.groups.identify import fitting_rotation, identify, setting_of
 from irrepnet.groups.intertwiners import intertwiners
 from irrepnet.groups.point_group import PointGroup
 
@@ -51,7 +51,7 @@ class Subgroup:
 
 def find_subgroup(group: PointGroup, subgroup: PointGroup) -> Subgroup:
     """The subgroup of that name: in the common frame if it lies there, else with the least rotation."""
-    rotation = next(fitting_rotations(subgroup, group.operations), None)
+    rotation = fitting_rotation(subgroup, group.operations)
     if rotation is None:
         raise IrrepnetError(f"{subgroup.name} is not a subgroup of {group.name} in any orientation")
     return Subgroup(group, subgroup, rotation)

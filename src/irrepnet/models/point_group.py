@@ -1,9 +1,9 @@
 """The point-group-equivariant network for scalar properties of symmetric crystals."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from torch import nn
 
 from irrepnet.groups import PointGroup
@@ -22,14 +22,16 @@ class PointGroupConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["point-group"] = "point-group"
-    group: str = Field("m-3m", description="the model group G; crystals' point groups are subgroups of it")
-    channels: int = Field(96, ge=1, description="channels of the functions on G")
-    layers: int = Field(4, ge=0, description="convolutions")
-    directions: bool = Field(True, description="filters see directions, not distances alone")
-    mixing: Literal["none", "trivial", "all"] = Field(
-        "all", description="irreps of the orbit mixing: none, the trivial one (orbit mean), or all"
+    group: Annotated[str, BeforeValidator(str)] = Field(  # YAML reads the group 23 as a number
+        default="m-3m", description="the model group G; crystals' point groups are subgroups of it"
     )
-    radius: float = Field(8.0, gt=0, description="largest distance that the radial basis resolves, Å")
+    channels: int = Field(default=96, ge=1, description="channels of the functions on G")
+    layers: int = Field(default=4, ge=0, description="convolutions")
+    directions: bool = Field(default=True, description="filters see directions, not distances alone")
+    mixing: Literal["none", "trivial", "all"] = Field(
+        default="all", description="irreps of the orbit mixing: none, the trivial one (orbit mean), or all"
+    )
+    radius: float = Field(default=8.0, gt=0, description="largest distance that the radial basis resolves, Å")
 
 
 class PointGroupNet(nn.Module):

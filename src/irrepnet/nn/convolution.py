@@ -65,7 +65,9 @@ class GroupConvolution(nn.Module):
         """
         receiver, sender, edge_class = edges
         x = self.norm(v)
-        pair = self.receiver(x)[receiver] + self.sender(x)[sender] + self.filter(hidden, covariants, edge_class)
+        # index_select: its backward is several times faster than that of indexing
+        pair = self.receiver(x).index_select(0, receiver) + self.sender(x).index_select(0, sender)
+        pair = pair + self.filter(hidden, covariants, edge_class)
         gate, value = self.message(torch.nn.functional.silu(pair)).chunk(2, -1)
         m = torch.zeros_like(v).index_add(0, receiver, torch.sigmoid(gate) * value) * inverse_count
         if self.correlation is not None and self.dense is not None:

@@ -46,7 +46,7 @@ class DirectionBasis(nn.Module):
 
     def forward(self, directions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Unit vectors (n, 3) → invariants (n, n_invariants) and covariants (n, n_covariants)."""
-        powers = torch.stack([torch.ones_like(directions)] + [directions] * self.degree, 1).cumprod(1)  # (n, degree+1, 3)
+        powers = torch.stack([torch.ones_like(directions)] + [directions] * self.degree, 1).cumprod(1)
         x, y, z = self.get_buffer("exponents").T
         values = powers[:, x, 0] * powers[:, y, 1] * powers[:, z, 2]
         values = values @ self.get_buffer("coefficients").to(directions.dtype)
@@ -68,8 +68,8 @@ def _sphere(degree: int) -> tuple[np.ndarray, np.ndarray]:
     cosine, weight = np.polynomial.legendre.leggauss(n)
     phi = 2 * np.pi * np.arange(2 * n) / (2 * n)
     sine = np.sqrt(1 - cosine**2)
-    directions = np.stack(np.broadcast_arrays(np.outer(sine, np.cos(phi)), np.outer(sine, np.sin(phi)), cosine[:, None]), -1)
-    return directions.reshape(-1, 3), np.repeat(weight / 2 / (2 * n), 2 * n)
+    x, y, z = np.broadcast_arrays(np.outer(sine, np.cos(phi)), np.outer(sine, np.sin(phi)), cosine[:, None])
+    return np.stack([x, y, z], -1).reshape(-1, 3), np.repeat(weight / 2 / (2 * n), 2 * n)
 
 
 def _orthonormal(rows: np.ndarray, monomials: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -86,12 +86,12 @@ def _orthonormal(rows: np.ndarray, monomials: np.ndarray, weights: np.ndarray) -
 
 
 class GaussianBasis(nn.Module):
-    """exp(−((x − μ_k)/w)²) with ``n`` centres μ_k from ``start`` to ``stop`` and the width w their distance times ``spread``."""
+    """exp(−((x − μ_k)/w)²) with ``n`` centres μ_k from ``start`` to ``stop``, w apart."""
 
-    def __init__(self, start: float, stop: float, n: int, spread: float = 1.0) -> None:
+    def __init__(self, start: float, stop: float, n: int) -> None:
         super().__init__()
         self.register_buffer("centres", torch.linspace(start, stop, n, dtype=torch.float64), persistent=False)
-        self.width = spread * (stop - start) / (n - 1)
+        self.width = (stop - start) / (n - 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n_values,) → (n_values, n)."""
@@ -99,7 +99,7 @@ class GaussianBasis(nn.Module):
 
 
 class Filter(nn.Module):
-    """F(r) = A h(I(r)) + B h(I(r)) ⊙ C e(r̂), in the group form: any mixture of invariants × covariants of rank ``channels``.
+    """F(r) = A h(I(r)) + B h(I(r)) ⊙ C e(r̂), in the group form: invariants × covariants, of rank ``channels``.
 
     Args:
         hidden: size of the embedded invariants h.
@@ -115,7 +115,7 @@ class Filter(nn.Module):
 
     def forward(self, hidden: torch.Tensor, covariants: torch.Tensor, edge_class: torch.Tensor) -> torch.Tensor:
         """(n_classes, hidden), (n_edges, n_covariants), (n_edges,) → (n_edges, channels)."""
-        out = self.scalar(hidden)[edge_class]
+        out = self.scalar(hidden).index_select(0, edge_class)
         if self.scale is None or self.direction is None:
             return out
-        return out + self.scale(hidden)[edge_class] * self.direction(covariants)
+        return torch.addcmul(out, self.scale(hidden).index_select(0, edge_class), self.direction(covariants))

@@ -103,4 +103,5 @@ class GroupCorrelation(nn.Module):
         Every pair's kernel Σ_k W(k) over its set is summed once a set, not once a pair.
         """
         kernels = sets @ (self.get_buffer("basis").to(v.dtype) @ self.weight)  # (n_sets, channels)
-        return torch.zeros_like(v).index_add(0, orbit_receiver, kernels[orbit_set] * v[orbit_sender])
+        terms = kernels.index_select(0, orbit_set) * v.index_select(0, orbit_sender)
+        return torch.zeros_like(v).index_add(0, orbit_receiver, terms)

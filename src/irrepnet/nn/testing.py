@@ -1,18 +1,19 @@
 """What a test of a layer needs; also for layers of your own."""
 
+from typing import Any
+
 import torch
-from torch import nn
 
 from irrepnet.nn.irreps import Irreps
 
 
 def assert_equivariant(
-    layer: nn.Module, *irreps_in: Irreps, irreps_out: Irreps | None = None, tolerance: float = 1e-10
+    layer: Any, *irreps_in: Irreps, irreps_out: Irreps | None = None, tolerance: float = 1e-10
 ) -> None:
     """Check layer(D(g) x, …) = D(g) layer(x, …) in float64 for **every** element g of the group.
 
     Args:
-        layer: takes one tensor (n, dim) an argument.
+        layer: a module that takes one tensor (n, dim) an argument.
         irreps_in: of the arguments; by default ``layer.irreps_in``.
         irreps_out: of the result; by default ``layer.irreps_out``.
         tolerance: largest absolute difference allowed.

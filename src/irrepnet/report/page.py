@@ -66,7 +66,7 @@ def _page(results: Results) -> str:
                 ("crystals read", f"{data['read']:,}"),
                 (
                     "in use",
-                    f"{data['used']:,}: {data['train']:,} to train, {data['validation']:,} to pick the epoch, "
+                    f"{data['used']:,}: {data['train']:,} to train, {data['validation']:,} to pick epochs, "
                     f"{data['test']:,} to test; no formula is in two parts",
                 ),
                 ("sha256", data["hash"]),

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from irrepnet.report.results import Results
 from irrepnet.training import Target
@@ -45,9 +45,12 @@ def learning_curve(results: Results) -> Figure:
         axes.axvline(results.metrics["best_epoch"], color=ORANGE, linewidth=1, label="kept")
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.25, which="both")
-        if axes.get_yscale() == "log":
-            axes.yaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
-            axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        low, high = axes.get_ylim()
+        if axes.get_yscale() == "log" and high < 10 * low:  # too short a range for ticks at powers of ten
+            axes.yaxis.set_major_locator(MaxNLocator(5))
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
     first.legend(frameon=False, fontsize=8)
     return figure
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from irrepnet.errors import IrrepnetError
 
@@ -93,7 +93,7 @@ class State:
         }
         figures = {"best_epoch": self.best_epoch, "best_loss": self.best_loss, "history": self.history}
         with replacing(path) as part:
-            save_file(tensors, part, metadata={"figures": json.dumps(figures)})
+            part.write_bytes(save(tensors, metadata={"figures": json.dumps(figures)}))
 
     def load(self, path: Path) -> None:
         """Take the state that :meth:`save` wrote.

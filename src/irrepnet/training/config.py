@@ -88,7 +88,8 @@ class TrainingConfig(_Section):
         ema: decay a step of the running average of the weights; the average is what is validated and kept.
         clip: largest norm of the gradient.
         seed: of the initial weights and of the order of the crystals.
-        threads: of PyTorch on the CPU; null takes PyTorch's choice and records it.
+        threads: of PyTorch on the CPU. Crystals are small: one thread is as fast as several, and far faster
+            than several that share their cores with other programs.
         device: "auto" takes a CUDA device when there is one.
     """
 
@@ -100,7 +101,7 @@ class TrainingConfig(_Section):
     ema: float = Field(0.996, ge=0, lt=1)
     clip: float = Field(5.0, gt=0)
     seed: int = Field(0, ge=0)
-    threads: int | None = Field(None, ge=1)
+    threads: int = Field(1, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 

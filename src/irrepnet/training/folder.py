@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from irrepnet import __version__
 from irrepnet.data import DATASETS
@@ -25,11 +24,8 @@ from irrepnet.training.targets import Target
 LIBRARIES = ("numpy", "scipy", "torch", "safetensors", "pymatgen-core", "moyopy", "vesin", "pydantic")
 
 
-def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> RunConfig:
+def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> None:
     """Make the run folder, or check that the run in it is this one.
-
-    Returns:
-        The configuration with the number of threads settled.
 
     Raises:
         IrrepnetError: ``out`` is a file, holds a run and ``resume`` is false, or holds another run.
@@ -40,8 +36,6 @@ def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> RunConf
     if path.exists() and not resume:
         raise IrrepnetError(f"{out}: holds a run already; go on with --resume, or choose another folder")
     saved = load_config(path) if path.exists() else None
-    threads = config.training.threads or (saved.training.threads if saved else torch.get_num_threads())
-    config = config.model_copy(update={"training": config.training.model_copy(update={"threads": threads})})
     if saved:
         old, new = _flat(saved), _flat(config)
         differences = [
@@ -68,7 +62,6 @@ def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> RunConf
         write_json(out / "versions.json", versions)
     if not saved:
         write_text(path, config.to_yaml())
-    return config
 
 
 def _flat(config: RunConfig) -> dict[str, Any]:
@@ -91,7 +84,7 @@ def check_hash(out: Path, source: Source) -> None:
         )
 
 
-def _versions(threads: int | None) -> dict[str, Any]:
+def _versions(threads: int) -> dict[str, Any]:
     return {
         "irrepnet": __version__,
         "python": platform.python_version(),

@@ -17,7 +17,7 @@ from irrepnet.crystals import FrameGraph
 from irrepnet.errors import IrrepnetError
 from irrepnet.models import PointGroupNet
 from irrepnet.training.config import RunConfig
-from irrepnet.training.loop import batches, predict_batches
+from irrepnet.training.loop import batches, predict_batches, threads
 from irrepnet.training.targets import Target
 
 FORMAT = 1
@@ -46,7 +46,8 @@ class Run:
         """(n,) values of every target, in its unit; probabilities for a classification."""
         if not graphs:
             return {target.name: np.empty(0) for target in self.targets}
-        outputs = predict_batches(self.model, batches(graphs))
+        with threads(self.config.training.threads):
+            outputs = predict_batches(self.model, batches(graphs))
         return {target.name: target.decode(outputs[:, t]) for t, target in enumerate(self.targets)}
 
     def target(self, name: str | None = None) -> Target:
@@ -66,7 +67,11 @@ class Run:
     @cached_property
     def split(self) -> dict[str, dict[str, list[str]]]:
         """``id`` and ``formula`` of the crystals of "train", "validation" and "test"."""
-        return json.loads((self.folder / "split.json").read_text(encoding="utf-8"))
+        path = self.folder / "split.json"
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError) as error:
+            raise IrrepnetError(f"{path}: cannot be read ({error}); copy the whole run folder") from None
 
     @cached_property
     def training_formulas(self) -> frozenset[str]:

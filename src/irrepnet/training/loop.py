@@ -7,7 +7,8 @@ run again.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,17 @@ def _train_epoch(
         total += loss.detach()
         advance(len(part))
     return rate, total.item() / len(parts)
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Within the block PyTorch uses so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def batches(graphs: Sequence[FrameGraph], device: torch.device | str = "cpu") -> list[Batch]:

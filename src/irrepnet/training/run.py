@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from irrepnet import __version__
 from irrepnet.data import split_by_formula
@@ -37,7 +37,7 @@ from irrepnet.training.dataset import Prepared, prepare_records, read_source
 from irrepnet.training.folder import check_hash, open_folder, write_data, write_history, write_predictions
 from irrepnet.training.load import FORMAT, Run, load_run
 from irrepnet.training.log import Log, duration
-from irrepnet.training.loop import batches, fit, predict_batches
+from irrepnet.training.loop import batches, fit, predict_batches, threads
 from irrepnet.training.metrics import Metrics
 from irrepnet.training.targets import Target, fit_target
 
@@ -64,17 +64,12 @@ def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool 
     """
     out = Path(out)
     log = Log(quiet)
-    config = open_folder(out, config, resume, log)
+    open_folder(out, config, resume, log)
     if (out / "metrics.json").exists():
         log.line(f"{out}: this run is finished")
         return load_run(out)
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        try:
-            torch.set_num_threads(config.training.threads or threads)
-            _train(config, out, log)
-        finally:
-            torch.set_num_threads(threads)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), threads(config.training.threads):
+        _train(config, out, log)
     return load_run(out)
 
 
@@ -110,7 +105,7 @@ def _train(config: RunConfig, out: Path, log: Log) -> None:
     }
     write_predictions(out, data, split["test"], targets, test)
     with replacing(out / "model.safetensors") as part:
-        save_file({name: tensor.cpu().contiguous() for name, tensor in state.best.items()}, part)
+        part.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in state.best.items()}))
     card = {
         "format": FORMAT,
         "irrepnet": __version__,
