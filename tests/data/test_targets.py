@@ -54,3 +54,10 @@ def test_scalar_targets_leave_metadata_out():
 def test_what_is_no_target(target, message):
     with pytest.raises(IrrepnetError, match=message):
         target_values(RECORDS, target)
+
+
+def test_one_bad_value_is_unknown_and_stops_nothing():
+    records = [*RECORDS, record("bad", band_gap="1.2 eV")]
+    values = target_values(records, "band_gap")
+    assert np.isnan(values[-1])
+    np.testing.assert_array_equal(values[:-1], target_values(RECORDS, "band_gap"))

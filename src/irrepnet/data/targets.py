@@ -53,24 +53,22 @@ def target_kind(name: str) -> Literal["regression", "classification"]:
 
 
 def target_values(records: Sequence[Record], target: str) -> np.ndarray:
-    """Values (n,) of a scalar target, NaN where a record has none; true and false are 1 and 0.
+    """Values (n,) of a scalar target, NaN where a record has no number for it; true and false are 1 and 0.
 
     `metal` is derived from `band_gap` (== 0) in records that do not state it.
 
     Raises:
-        IrrepnetError: no record has the target, or a value is not a number.
+        IrrepnetError: no record has a number for the target.
     """
-    values = np.full(len(records), np.nan)
-    for i, record in enumerate(records):
-        value = _value(record, target)
-        if isinstance(value, int | float):
-            values[i] = value
-        elif value is not None:
-            what = "a tensor" if isinstance(value, list) else f"{value!r}"
-            raise IrrepnetError(
-                f"{record.id}: {target} is {what}, not a number; {_proposal(records, target)}"
-            )
+    found = [_value(record, target) for record in records]
+    values = np.array([value if isinstance(value, int | float) else np.nan for value in found], dtype=float)
     if np.isnan(values).all():
+        for record, value in zip(records, found):
+            if value is not None:
+                what = "a tensor" if isinstance(value, list) else f"{value!r}"
+                raise IrrepnetError(
+                    f"{record.id}: {target} is {what}, not a number; {_proposal(records, target)}"
+                )
         raise IrrepnetError(f"no record has a value of {target!r}; {_proposal(records, target)}")
     return values
 

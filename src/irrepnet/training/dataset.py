@@ -88,7 +88,7 @@ def prepare_records(
     """
     values = np.stack([target_values(records, target) for target in targets], axis=1)
     valued: list[bool] = (~np.isnan(values)).any(axis=1).tolist()  # pyright: ignore[reportAssignmentType]
-    missing = f"has no value of {' or '.join(targets)}"
+    missing = f"has no number for {' or '.join(targets)}"
     rejections = [Rejection(record.id, missing) for record, good in zip(records, valued) if not good]
     candidates = [record for record, good in zip(records, valued) if good]
     rows = {record.id: row for record, row in zip(records, values)}
