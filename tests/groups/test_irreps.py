@@ -186,18 +186,20 @@ def test_koster_labels():
 
 
 @pytest.mark.skipif(shutil.which("gap") is None, reason="GAP is not installed")
-@pytest.mark.parametrize("name", POINT_GROUPS)
-def test_gap(name):
-    """Degrees and class sizes of the same abstract group in GAP."""
-    group = PointGroup(name)
-    points = [[int(j) + 1 for j in row] for row in group.multiplication]
+def test_gap():
+    """Class sizes, degrees and Frobenius–Schur indicators of the same abstract groups in GAP."""
+    groups = [PointGroup(name) for name in POINT_GROUPS]
+    tables = [[[int(j) + 1 for j in row] for row in group.multiplication] for group in groups]
     program = (
-        f"G := Group(List({points}, PermList));; Print(SortedList(List(Irr(G), x -> x[1])), "
-        '"|", SortedList(List(ConjugacyClasses(G), Size)), "\\n"); QUIT;'
+        f"for t in {tables} do G := Group(List(t, PermList)); T := CharacterTable(G); "
+        "Print(SortedList(SizesConjugacyClasses(T)), \"|\", SortedList(List([1..Length(Irr(T))], "
+        "i -> [Irr(T)[i][1], Indicator(T, 2)[i]])), \";\"); od; QUIT;"
     )
-    out = subprocess.run(
-        ["gap", "-q", "--nointeract"], input=program, capture_output=True, text=True, check=True
-    )
-    degrees, sizes = (json.loads(part) for part in "".join(out.stdout.split()).split("|"))
-    assert degrees == sorted(i.dim for i in group.complex_irreps)
-    assert sizes == sorted(len(c.indices) for c in group.classes)
+    out = subprocess.run(["gap", "-q"], input=program, capture_output=True, text=True, check=True)
+    answers = "".join(out.stdout.split()).strip(";").split(";")
+    for group, answer in zip(groups, answers, strict=True):
+        sizes, irreps = (json.loads(part) for part in answer.split("|"))
+        assert sizes == sorted(len(c.indices) for c in group.classes)
+        squares = group.multiplication.diagonal()
+        indicators = [round(i.characters[squares].mean().real) for i in group.complex_irreps]
+        assert irreps == sorted([i.dim, s] for i, s in zip(group.complex_irreps, indicators))

@@ -14,7 +14,7 @@ def test_the_preset_needs_only_data_and_target():
     assert "point-group" in presets()
     assert config.model.group == "m-3m"
     assert config.data.point_groups == ["m-3m"]
-    assert (config.training.epochs, config.training.batch_size, config.training.ema) == (60, 48, 0.996)
+    assert (config.training.epochs, config.training.batch_size, config.training.ema) == (60, 24, 0.996)
 
 
 def test_a_resolved_configuration_reads_back_as_itself(tmp_path):

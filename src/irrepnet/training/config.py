@@ -94,7 +94,7 @@ class TrainingConfig(_Section):
     """
 
     epochs: int = Field(60, ge=1)
-    batch_size: int = Field(48, ge=1)
+    batch_size: int = Field(24, ge=1)
     learning_rate: float = Field(1.5e-3, gt=0)
     warmup: float = Field(0.15, ge=0, le=1)
     weight_decay: float = Field(3e-2, ge=0)
