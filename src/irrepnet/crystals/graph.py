@@ -222,9 +222,14 @@ def edge_orbits(vectors: np.ndarray, operations: np.ndarray) -> np.ndarray:
     Returns:
         (E,) ints, numbered in order of first appearance.
     """
-    images = np.einsum("kij,ej->kei", operations, vectors)
-    joined = (np.abs(images[:, :, None] - vectors[None, None]).max(-1) < SAME).any(0)  # [e, f]: some k takes e to f
-    return np.unique(joined.argmax(1), return_inverse=True)[1]
+    number = np.full(len(vectors), -1)
+    n_orbits = 0
+    for e, vector in enumerate(vectors):
+        if number[e] < 0:
+            images = operations @ vector
+            number[(np.abs(images[:, None] - vectors).max(-1) < SAME).any(0)] = n_orbits
+            n_orbits += 1
+    return number
 
 
 def _carriers(crystal: SymmetricCrystal) -> np.ndarray:

@@ -114,7 +114,7 @@ def prepare(
             name = crystal.point_group.name
             if admitted is not None and name not in admitted:
                 asked = ", ".join(sorted(admitted))
-                raise IrrepnetError(f"point group {name} is not among those asked for ({asked})")
+                raise IrrepnetError(f"point group {name} is not admitted (only {asked})")
             graphs.append(frame_graph(crystal, group, options, form))
             kept.append(record)
         except IrrepnetError as error:
