@@ -25,7 +25,7 @@ def test_bad_crystals_are_listed_and_stop_nothing():
 
 
 def test_numbers_run_through():
-    kept, graphs, _ = prepare(embedded("formation_energy_2015")[:60], OH, point_groups=["m-3m"])
+    _, graphs, _ = prepare(embedded("formation_energy_2015")[:60], OH, point_groups=["m-3m"])
     batch = collate(graphs)
     assert batch.size == len(graphs)
     assert torch.equal(batch.crystal.unique(), torch.arange(len(graphs)))
