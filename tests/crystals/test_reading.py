@@ -280,3 +280,10 @@ def test_any_numbers_are_a_crystal_or_refused(lattice, frac_coords):
         return
     assert np.isfinite(crystal.lattice).all()
     assert np.isfinite(crystal.frac_coords).all()
+
+
+def test_a_lattice_beyond_reduction_is_refused():
+    """Found by the property test above: a vector of 4e-271 Å."""
+    lattice = [[0.0, 0.0, 0.5], [0.0, 1.0, 1.0], [4.2e-271, 0.0, 0.0]]
+    with pytest.raises(IrrepnetError, match="lattice"):
+        read_cell({"species": ["Cu"], "frac_coords": [[0, 0, 0]], "lattice": lattice})

@@ -166,7 +166,7 @@ def test_group_correlation_against_the_plain_sum(labels):
     plain = torch.stack([sum(kernel[k] * v[group.multiplication[g, k]] for k in range(n)) for g in range(n)])
     torch.testing.assert_close(layer(v, *orbits), plain, atol=1e-12, rtol=0)
     for h in (5, 31):
-        left = group.multiplication[group.inverse[h]]
+        left = group.multiplication[group.inverse[h]].copy()
         torch.testing.assert_close(layer(v[left], *orbits), plain[left], atol=1e-12, rtol=0)
 
 

@@ -305,8 +305,14 @@ def _checked(lattice: np.ndarray, frac_coords: np.ndarray, numbers: np.ndarray, 
 
 def _refuse_overlaps(lattice: np.ndarray, frac_coords: np.ndarray, numbers: np.ndarray, name: str) -> None:
     # In the reduced basis a thin, skewed cell costs no more than a compact one.
-    reduced, _ = moyopy.minkowski_reduce(lattice.tolist())
-    reduced = np.array(reduced)
+    try:
+        reduced = np.array(moyopy.minkowski_reduce(lattice.tolist())[0])
+    except ValueError:
+        extremes = np.linalg.norm(lattice, axis=1)
+        raise IrrepnetError(
+            f"{name}: the lattice cannot be reduced, its vectors are {extremes.min():.3g} to "
+            f"{extremes.max():.3g} Å long; check its unit and numbers"
+        ) from None
     lengths = np.linalg.norm(reduced, axis=1)
     shortest, longest = lengths.min(), lengths.max()
     if longest > LONGEST:
