@@ -1,12 +1,19 @@
 """Small data and a small trained network that several rooms' tests share."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# Examples are searched anew at every local run; the continuous check takes the same ones each time.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 METALS = ("Li", "Na", "K", "Rb", "Mg", "Ca", "Sr", "Ba")
 ANIONS = ("O", "S", "Se", "F", "Cl", "Br")

@@ -190,9 +190,9 @@ def _array(values: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
 def _property(name: str, value: Any) -> Any:
     if not isinstance(value, int | float) or abs(value) < 1e300:
         return value
-    if math.isnan(value):
+    if value != value:  # NaN; math.isnan refuses an int that is too large for a float
         return None
-    raise IrrepnetError(f"{name} is infinite; write null for an unknown value")
+    raise IrrepnetError(f"{name} is infinite or beyond 1e300; write null for an unknown value")
 
 
 def _volume(lattice: np.ndarray) -> float:
