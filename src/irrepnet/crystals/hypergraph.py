@@ -1,0 +1,287 @@
+"""A crystal as a heterogeneous hypergraph: bonds, triplets, motifs, the cell, and whatever a user adds.
+
+A hyperedge is a set of atoms with features that do not depend on the frame. Invariant features are equal on
+all atoms of an orbit, so one node stands for an orbit, and hyperedges that differ by symmetry are one, with a
+count: caesium chloride has 2 nodes and a handful of bonds, not 2 atoms with 14 neighbours each. What a network
+computes on this quotient is equal to what it computes on all the atoms, and costs a fraction of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from irrepnet.crystals.graph import GraphOptions
+from irrepnet.crystals.symmetric import SymmetricCrystal
+from irrepnet.errors import IrrepnetError
+
+# Features of an idealised crystal that differ by less than half of this are equal (Å, or dimensionless).
+_SAME = 1e-8
+
+
+@dataclass(frozen=True)
+class HypergraphOptions(GraphOptions):
+    """How a structure becomes a hypergraph; cutoff, n_max, tolerance, symprec as for :class:`GraphOptions`.
+
+    Attributes:
+        hyperedges: names of the hyperedge types, in the order in which a network uses them.
+        neighbours: which atoms are bonded: see :func:`irrepnet.crystals.find_neighbours`.
+        scale: for neighbours "nearest": the farthest neighbour in units of the nearest one's distance.
+        motif_shell: which neighbours make the motif of an atom: "crystalnn", "minimum-distance" or "voronoi".
+        motif_features: "lsop", "csm" or both.
+        resemblance: give continuous symmetry measures as resemblance, 1 for the ideal polyhedron and 0 for the
+            farthest from it, instead of as distances.
+    """
+
+    hyperedges: tuple[str, ...] = ("bonds",)
+    neighbours: str = "shells"
+    scale: float = 1.5
+    motif_shell: str = "crystalnn"
+    motif_features: tuple[str, ...] = ("lsop", "csm")
+    resemblance: bool = False
+
+
+class Column(NamedTuple):
+    """A feature and how a network expands it.
+
+    A column of size n is expanded in n Gaussians between ``low`` and ``high``; one of size 1 is taken as it is.
+    """
+
+    name: str
+    low: float = 0.0
+    high: float = 1.0
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Hyperedges:
+    """The hyperedges of one type in the primitive cell, as a type's builder lists them.
+
+    Attributes:
+        features: (n, F), a column each; invariant under rotations, and finite.
+        edge, atom: (M,) hyperedge ``edge[k]`` contains atom ``atom[k]`` or a lattice image of it. An atom of which
+            several images belong to the hyperedge is named as often.
+        count: (n,) how many such hyperedges the cell has. To list those around the representative of an orbit
+            only, give them the number of atoms of the orbit; a weight that fades with distance goes in here too.
+        receives: (M,) whether the hyperedge's message goes to this member; to all by default.
+        failures: for every site whose features cannot be computed, which site and why. Its hyperedges are left out.
+    """
+
+    features: np.ndarray
+    edge: np.ndarray
+    atom: np.ndarray
+    count: np.ndarray
+    receives: np.ndarray | None = None
+    failures: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, items: Iterable[tuple[Sequence[int], Sequence[float]]], n_features: int) -> Hyperedges:
+        """From pairs (atoms, features), all hyperedges of the cell one by one."""
+        listed = list(items)
+        return cls(
+            features=np.array([f for _, f in listed], float).reshape(len(listed), n_features),
+            edge=np.repeat(np.arange(len(listed)), [len(a) for a, _ in listed]),
+            atom=np.array([a for atoms, _ in listed for a in atoms], int),
+            count=np.ones(len(listed)),
+        )
+
+
+@dataclass(frozen=True)
+class HyperedgeType:
+    """A kind of hyperedge.
+
+    Attributes:
+        name: as in :class:`HypergraphOptions`.
+        columns: options → the columns of the features.
+        build: crystal, options → the hyperedges.
+        whole: the hyperedge is an environment that does not grow with the description's cell, such as the cell
+            itself: its members hear of all members, themselves included, each weighted by 1/size.
+    """
+
+    name: str
+    columns: Callable[[HypergraphOptions], tuple[Column, ...]]
+    build: Callable[[SymmetricCrystal, HypergraphOptions], Hyperedges]
+    whole: bool = False
+
+
+_TYPES: dict[str, HyperedgeType] = {}
+
+
+def add_hyperedge_type(new: HyperedgeType) -> None:
+    """Make a type known under its name; a type of the same name is replaced."""
+    _TYPES[new.name] = new
+
+
+def hyperedge_types() -> tuple[str, ...]:
+    """Names of the known types."""
+    return tuple(_TYPES)
+
+
+def hyperedge_type(name: str) -> HyperedgeType:
+    """The type of that name; raises IrrepnetError when there is none."""
+    if name in _TYPES:
+        return _TYPES[name]
+    close = difflib.get_close_matches(name, _TYPES, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"the types are {', '.join(_TYPES)}"
+    raise IrrepnetError(f"unknown hyperedge type {name!r}; {hint} (a type of your own is added before use)")
+
+
+@dataclass(frozen=True)
+class Incidences:
+    """Hyperedges of one type on the nodes of a hypergraph.
+
+    An incidence says that hyperedge ``edge`` contains node ``node``, and who the others in it are.
+
+    Attributes:
+        features: (n_edges, F).
+        node, edge: (n_incidences,) int64, sorted by node.
+        weight: (n_incidences,) how many hyperedges of this class an atom of the node belongs to.
+        other, incidence: (n_others,) int64, node ``other[k]`` is another member at incidence ``incidence[k]``; sorted
+            by incidence.
+        count: (n_others,) how many such members there are.
+    """
+
+    features: np.ndarray
+    node: np.ndarray
+    edge: np.ndarray
+    weight: np.ndarray
+    other: np.ndarray
+    incidence: np.ndarray
+    count: np.ndarray
+
+
+@dataclass(frozen=True)
+class Hypergraph:
+    """One crystal's nodes and hyperedges; one node an orbit.
+
+    Attributes:
+        numbers: (n_nodes,) atomic numbers.
+        multiplicity: (n_nodes,) atoms of the orbit in the primitive cell.
+        types: the incidences of each type, in the order of the options.
+        failures: sites on which a descriptor failed, with the reason; their hyperedges are left out.
+    """
+
+    numbers: np.ndarray
+    multiplicity: np.ndarray
+    types: dict[str, Incidences]
+    failures: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+def hypergraph(crystal: SymmetricCrystal, options: HypergraphOptions | None = None) -> Hypergraph:
+    """The hypergraph of ``crystal``.
+
+    Raises:
+        IrrepnetError: an unknown type, an option out of range, or features that are not finite.
+    """
+    options = options or HypergraphOptions()
+    multiplicity = np.bincount(crystal.orbits)
+    types, failures = {}, ()
+    for name in options.hyperedges:
+        kind = hyperedge_type(name)
+        built = kind.build(crystal, options)
+        n_columns = len(kind.columns(options))
+        if built.features.shape != (len(built.count), n_columns) or not np.isfinite(built.features).all():
+            raise IrrepnetError(
+                f"{crystal.formula}: {name} need {n_columns} finite features each, got an array {built.features.shape}"
+            )
+        types[name] = _reduce(built, crystal.orbits, multiplicity, kind.whole)
+        failures += built.failures
+    return Hypergraph(crystal.numbers[crystal.representatives], multiplicity, types, failures)
+
+
+def _reduce(built: Hyperedges, orbits: np.ndarray, multiplicity: np.ndarray, whole: bool) -> Incidences:
+    """Hyperedges on atoms → incidences on orbits; hyperedges with the same features and members become one."""
+    n, n_orbits = len(built.count), len(multiplicity)
+    receives = np.ones(len(built.atom), bool) if built.receives is None else built.receives
+    member = 2 * orbits[built.atom] + receives  # an orbit, and whether it receives
+    order = np.lexsort((member, built.edge))
+    edge, member = built.edge[order], member[order]
+    size = np.bincount(edge, minlength=n)
+    first = np.cumsum(size) - size
+    rows = np.full((n, size.max(initial=0)), -1)
+    rows[edge, np.arange(len(edge)) - first[edge]] = member
+    key = np.concatenate([np.round(built.features / _SAME).astype(np.int64), rows], axis=1)
+    _, example, number = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    number = number.reshape(-1)
+    total = np.bincount(number, weights=built.count, minlength=len(example))
+    rows = rows[example]
+
+    # (class, orbit) pairs with the number of members, and of receiving ones among them
+    owner = np.repeat(np.arange(len(example)), (rows >= 0).sum(1))
+    present = rows[rows >= 0]
+    pairs, pair_of = np.unique(owner * n_orbits + present // 2, return_inverse=True)
+    members = np.bincount(pair_of, minlength=len(pairs)).astype(float)
+    receiving = np.bincount(pair_of, weights=present % 2, minlength=len(pairs))
+    pair_class, pair_orbit = pairs // n_orbits, pairs % n_orbits
+
+    chosen = np.flatnonzero(receiving > 0)
+    chosen = chosen[np.argsort(pair_orbit[chosen], kind="stable")]
+    node, hyperedge = pair_orbit[chosen], pair_class[chosen]
+    # every incidence hears of all pairs of its class
+    length = np.bincount(pair_class, minlength=len(example))
+    start = np.cumsum(length) - length
+    repeats = length[hyperedge]
+    incidence = np.repeat(np.arange(len(chosen)), repeats)
+    within = np.arange(len(incidence)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    heard = start[hyperedge][incidence] + within
+    count = members[heard]
+    if whole:
+        count = count / np.bincount(pair_class, weights=members, minlength=len(example))[hyperedge][incidence]
+    else:
+        count = count - (heard == chosen[incidence])  # all but the receiving atom itself
+    kept = count > 0
+    return Incidences(
+        features=built.features[example],
+        node=node,
+        edge=hyperedge,
+        weight=total[hyperedge] * receiving[chosen] / multiplicity[node],
+        other=pair_orbit[heard][kept],
+        incidence=incidence[kept],
+        count=count[kept],
+    )
+
+
+def plain_supercell(crystal: SymmetricCrystal, matrix: np.ndarray | None = None) -> SymmetricCrystal:
+    """The same atoms with no use made of their symmetry: every atom an orbit of its own.
+
+    For checks: results on it are equal to those on ``crystal``.
+
+    Args:
+        matrix: (3, 3) integers, rows are the supercell's vectors in those of the cell; the cell itself by default.
+    """
+    from irrepnet.groups import PointGroup
+
+    matrix = np.eye(3, dtype=int) if matrix is None else np.asarray(matrix)
+    n_cells = round(abs(np.linalg.det(matrix)))
+    reach = int(np.abs(matrix).sum())
+    shifts = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    inside = shifts @ np.linalg.inv(matrix)
+    shifts = shifts[((inside > -1e-9) & (inside < 1 - 1e-9)).all(1)]
+    assert len(shifts) == n_cells
+    frac_coords = (crystal.frac_coords[:, None] + shifts).reshape(-1, 3) @ np.linalg.inv(matrix) % 1.0
+    n = len(frac_coords)
+    return replace(
+        crystal,
+        lattice=matrix @ crystal.lattice,
+        frac_coords=frac_coords,
+        numbers=np.repeat(crystal.numbers, n_cells),
+        hall_number=1,
+        spacegroup_number=1,
+        spacegroup_symbol="P1",
+        point_group=PointGroup("1"),
+        rotations=np.eye(3, dtype=int)[None],
+        translations=np.zeros((1, 3)),
+        permutation=np.arange(n)[None],
+        wyckoff=("a",) * n,
+        orbits=np.arange(n),
+        representatives=np.arange(n),
+        site_groups=(np.zeros(1, int),) * n,
+        site_symmetry=("1",) * n,
+    )
