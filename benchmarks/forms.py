@@ -63,6 +63,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     net = random_network(PointGroupConfig())
+    assert isinstance(net, PointGroupNet)
     print(f"{platform.machine()}, {os.cpu_count()} cpus, 1 thread, torch {torch.__version__}, float32")
     for name, sites in (("one atom a cell", 1), ("mixed", None)):
         sample = crystals(options.data, options.crystals, sites)

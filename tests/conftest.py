@@ -67,10 +67,10 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def small_config(small_data: Path) -> Callable[..., Any]:
-    """A function of overrides → the configuration of a run of a few seconds."""
+    """A function of a preset and overrides → the configuration of a run of a few seconds."""
     from irrepnet.training import load_config
 
-    def make(**overrides: Any) -> Any:
+    def make(preset: str = "point-group", **overrides: Any) -> Any:
         settings = {
             "data.source": str(small_data),
             "data.targets": ["formation_energy_per_atom", "metal"],
@@ -81,9 +81,7 @@ def small_config(small_data: Path) -> Callable[..., Any]:
             "training.threads": 1,
             "training.device": "cpu",
         }
-        return load_config(
-            "point-group", settings | {key.replace("__", "."): v for key, v in overrides.items()}
-        )
+        return load_config(preset, settings | {key.replace("__", "."): v for key, v in overrides.items()})
 
     return make
 

@@ -50,6 +50,7 @@ SHOWN = {
     "irrepnet groups show m-3m",
     "irrepnet symmetry examples/MgAl2O4.cif",
     "irrepnet data list",
+    "irrepnet graph examples/MgAl2O4.cif --hyperedges bonds,triplets,cell",
     "irrepnet verify point-group examples/MgAl2O4.cif",
 }
 

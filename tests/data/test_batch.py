@@ -9,9 +9,13 @@ from irrepnet.groups import PointGroup
 OH = PointGroup("m-3m")
 
 
+def oh_graph(crystal):
+    return frame_graph(crystal, OH)
+
+
 def test_bad_crystals_are_listed_and_stop_nothing():
     records = embedded("formation_energy_2015")[:60]
-    kept, graphs, rejected = prepare(records, OH, point_groups=["m-3m"])
+    kept, graphs, rejected = prepare(records, oh_graph, point_groups=["m-3m"])
     assert len(kept) == len(graphs) > 0
     assert len(kept) + len(rejected) == 60
     reasons = {r.id: r.reason for r in rejected}
@@ -19,13 +23,13 @@ def test_bad_crystals_are_listed_and_stop_nothing():
         group = record.properties["point_group"]
         assert (record in kept) == (group == "m-3m")
         assert record in kept or reasons[record.id].startswith("point group ")
-    everything = prepare(records, OH)[0]
+    everything = prepare(records, oh_graph)[0]
     assert len(everything) > len(kept)  # all subgroups of O_h
-    assert prepare([], OH) == ([], [], [])
+    assert prepare([], oh_graph) == ([], [], [])
 
 
 def test_numbers_run_through():
-    _, graphs, _ = prepare(embedded("formation_energy_2015")[:60], OH, point_groups=["m-3m"])
+    _, graphs, _ = prepare(embedded("formation_energy_2015")[:60], oh_graph, point_groups=["m-3m"])
     batch = collate(graphs)
     assert batch.size == len(graphs)
     assert torch.equal(batch.crystal.unique(), torch.arange(len(graphs)))

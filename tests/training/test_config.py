@@ -1,8 +1,11 @@
 """The configuration: presets, overrides, and errors that name every key."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
+from irrepnet.crystals import GraphOptions, HypergraphOptions
 from irrepnet.errors import IrrepnetError
 from irrepnet.training import load_config, parse_assignment, presets
 
@@ -61,7 +64,7 @@ def test_all_problems_are_reported_at_once_with_their_keys():
 @pytest.mark.parametrize(
     ("source", "overrides", "message"),
     [
-        ("point-grup", {}, "the presets are: point-group"),
+        ("point-grup", {}, "the presets are: cgcnn, chgcnn, mpnn, point-group"),
         ("point-group", {}, "data.source: is required"),
         ({"data": 3}, {}, "data: "),
         ({"data": 3}, {"data.source": "x"}, "data is not a section"),
@@ -92,6 +95,45 @@ def test_assignments_are_yaml_values():
     for text in ("training.epochs", "=3", "a=[1"):
         with pytest.raises(IrrepnetError, match="write key=value"):
             parse_assignment(text)
+
+
+def test_every_preset_needs_only_data_and_target():
+    for name in presets():
+        config = load_config(name, DATA)
+        assert config.model.name == name
+        assert load_config(config.model_dump(mode="json")) == config
+
+
+def test_a_configuration_without_a_name_is_of_the_point_group_network():
+    assert load_config({"model": {"group": "m-3", "channels": 8}}, DATA).model.name == "point-group"
+    assert load_config({}, DATA).model.name == "point-group"
+
+
+def test_the_graph_follows_from_the_data_and_the_network():
+    changed = DATA | {"data.cutoff": 5.0, "data.n_max": 8, "data.symprec": 0.02}
+    assert load_config("point-group", changed).graph == GraphOptions(5.0, 8, symprec=0.02)
+    changed |= {"data.neighbours": "nearest", "data.scale": 1.2}
+    bonds = HypergraphOptions(5.0, 8, symprec=0.02, neighbours="nearest", scale=1.2)
+    assert load_config("cgcnn", changed).graph == load_config("mpnn", changed).graph == bonds
+    changed |= {"model.hyperedges": ["bonds", "cell"], "model.resemblance": True}
+    assert load_config("chgcnn", changed).graph == replace(bonds, hyperedges=("bonds", "cell"), resemblance=True)
+
+
+@pytest.mark.parametrize(
+    ("preset", "overrides", "message"),
+    [
+        ("cgcnn", {"model.chanels": 3}, "model.chanels: unknown key; did you mean channels"),
+        ("cgcnn", {"model.group": "m-3m"}, "model.group: unknown key"),
+        ("chgcnn", {"model.strategy": "gossip"}, "model.strategy: "),
+        ("chgcnn", {"model.hyperedges": ["bonds", "tripets"]}, "model.hyperedges: .*did you mean triplets"),
+        ("cgcnn", {"model.name": "cgcn"}, "no network 'cgcn', there are point-group, .*; did you mean cgcnn"),
+        ("cgcnn", {"data.neighbours": "voronoy"}, "data.neighbours: "),
+        ("point-group", {"data.neighbours": "voronoi"}, "data.neighbours: the point-group network reads whole shells"),
+    ],
+)
+def test_errors_of_the_networks(preset, overrides, message):
+    with pytest.raises(IrrepnetError, match=message):
+        load_config(preset, DATA | overrides)
 
 
 def test_a_mapping_is_not_changed_by_the_overrides():

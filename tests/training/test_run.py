@@ -76,8 +76,9 @@ def test_the_kept_weights_have_the_best_validation_loss(small_run):
     records = [record for record in read_records(run.config.data.source)[0] if record.id in ids]
     from irrepnet.data import target_values
     from irrepnet.data.batch import collate, prepare
+    from irrepnet.training.dataset import graph_of
 
-    graphs = prepare(records, run.model.group, run.config.data.graph)[1]
+    graphs = prepare(records, graph_of(run.config))[1]
     values = np.stack([target.encode(target_values(records, target.name)) for target in run.targets], 1)
     with torch.no_grad():
         loss = mean_loss(
@@ -127,7 +128,7 @@ def test_crystals_without_any_value_are_rejected(small_config, tmp_path):
     [
         ({"data__targets": "formation_energy"}, "formation_energy_per_atom"),
         ({"data__source": "nowhere.jsonl"}, "nowhere.jsonl"),
-        ({"data__point_groups": ["6/mmm"]}, "none of the 97 crystals can be used: .*point group m-3m"),
+        ({"data__point_groups": ["6/mmm"]}, "none of the 97 crystals can be used: .*point group m-3m is not admitted"),
         ({"data__split": [0.998, 0.001, 0.001]}, "too few"),
         ({"training__learning_rate": 1e30}, "training diverged in epoch 1"),
     ],

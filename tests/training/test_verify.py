@@ -6,12 +6,13 @@ import torch
 from typer.testing import CliRunner
 
 from irrepnet.cli.main import app
+from irrepnet.crystals import HypergraphOptions
 from irrepnet.errors import IrrepnetError
-from irrepnet.models import PointGroupConfig
-from irrepnet.training.verify import random_network, verify
+from irrepnet.models import CGCNNConfig, CHGCNNConfig, MPNNConfig, PointGroupConfig
+from irrepnet.training.verify import DESCRIPTIONS, random_network, verify
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-RESIDUALS = ("equivariance", "rotation", "translation", "permutation", "supercell")
+RESIDUALS = ("equivariance", *DESCRIPTIONS)
 
 
 @pytest.mark.parametrize("name", ["MgAl2O4", "SrTiO3", "CaF2", "NaCl", "Si", "TiO2"])
@@ -38,6 +39,36 @@ def test_a_network_that_breaks_the_symmetry_is_found_out():
     assert report["largest"] > 1e-3
 
 
+@pytest.mark.parametrize("name", ["MgAl2O4", "TiO2"])
+@pytest.mark.parametrize(
+    "config", [CGCNNConfig(), MPNNConfig(), CHGCNNConfig(hyperedges=("bonds", "triplets", "cell"))]
+)
+def test_networks_on_hypergraphs(name, config):
+    options = HypergraphOptions(**config.graph_fields)
+    report = verify(random_network(config, options), EXAMPLES / f"{name}.cif", options)
+    assert report["largest"] == max(report[key] for key in (*DESCRIPTIONS, "orbits")) < 1e-10
+    assert report["nodes"] == {"MgAl2O4": {"orbits": 3, "atoms": 14}, "TiO2": {"orbits": 2, "atoms": 6}}[name]
+
+
+def test_a_network_that_counts_nodes_instead_of_atoms_is_found_out():
+    class Broken(torch.nn.Module):
+        def forward(self, batch):
+            return batch.numbers.double().mean().expand(1, 1)
+
+    report = verify(Broken(), EXAMPLES / "MgAl2O4.cif", HypergraphOptions())
+    assert report["rotation"] == 0
+    assert report["orbits"] == report["largest"] > 0.1
+
+
+def test_a_network_that_gives_no_number_is_found_out():
+    class Broken(torch.nn.Module):
+        def forward(self, batch):
+            return torch.full((1, 1), torch.nan)
+
+    with pytest.raises(IrrepnetError, match="not finite"):
+        verify(Broken(), EXAMPLES / "MgAl2O4.cif", HypergraphOptions())
+
+
 def test_the_model_is_left_as_it_was():
     net = random_network(PointGroupConfig(channels=8, layers=1))
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
@@ -62,3 +93,17 @@ def test_command(model, request):
     assert report["largest"] < 1e-8
     assert {*RESIDUALS, "forms", "nodes", "frames", "largest"} <= set(report)
     assert set(report["forms"]) == {"one-frame", "asymmetric-unit"}
+
+
+@pytest.mark.parametrize("preset", ["cgcnn", "mpnn", "chgcnn"])
+def test_command_for_networks_on_hypergraphs(preset, tmp_path, monkeypatch):
+    monkeypatch.setenv("IRREPNET_CACHE", str(tmp_path))
+    arguments = ["verify", preset, str(EXAMPLES / "SrTiO3.cif")]
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["largest"] < 1e-8
+    assert {*DESCRIPTIONS, "orbits", "nodes"} <= set(report)
+    table = CliRunner().invoke(app, arguments).stdout
+    assert "one node an orbit" in table
+    assert "forms" not in table

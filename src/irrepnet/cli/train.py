@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def train(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A preset (point-group) or a YAML file.")],
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A preset (point-group, cgcnn, mpnn, chgcnn) or a YAML file.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
     data: Annotated[
         str | None, typer.Option(help="Embedded set, .jsonl(.gz) file, or folder of CIFs with id_prop.csv.")

@@ -20,7 +20,7 @@ from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
 
 # Features of an idealised crystal that differ by less than half of this are equal (Å, or dimensionless).
-_SAME = 1e-8
+_SAME = 1e-10
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def _reduce(built: Hyperedges, orbits: np.ndarray, multiplicity: np.ndarray, who
     first = np.cumsum(size) - size
     rows = np.full((n, size.max(initial=0)), -1)
     rows[edge, np.arange(len(edge)) - first[edge]] = member
-    key = np.concatenate([np.round(built.features / _SAME).astype(np.int64), rows], axis=1)
+    key = np.concatenate([np.round(built.features / _SAME) + 0.0, rows], axis=1)  # -0 is 0
     _, example, number = np.unique(key, axis=0, return_index=True, return_inverse=True)
     number = number.reshape(-1)
     total = np.bincount(number, weights=built.count, minlength=len(example))
@@ -251,7 +251,7 @@ def _reduce(built: Hyperedges, orbits: np.ndarray, multiplicity: np.ndarray, who
 def plain_supercell(crystal: SymmetricCrystal, matrix: np.ndarray | None = None) -> SymmetricCrystal:
     """The same atoms with no use made of their symmetry: every atom an orbit of its own.
 
-    For checks: results on it are equal to those on ``crystal``.
+    For checks: results on it are equal to those on ``crystal``, whose space group it still names.
 
     Args:
         matrix: (3, 3) integers, rows are the supercell's vectors in those of the cell; the cell itself by default.
@@ -273,8 +273,6 @@ def plain_supercell(crystal: SymmetricCrystal, matrix: np.ndarray | None = None)
         frac_coords=frac_coords,
         numbers=np.repeat(crystal.numbers, n_cells),
         hall_number=1,
-        spacegroup_number=1,
-        spacegroup_symbol="P1",
         point_group=PointGroup("1"),
         rotations=np.eye(3, dtype=int)[None],
         translations=np.zeros((1, 3)),

@@ -1,22 +1,35 @@
-"""Whole shells of neighbours.
+"""Which atoms are neighbours.
 
 A list cut after the N-th neighbour keeps an arbitrary part of a shell of equal distances, and with it breaks
-the symmetry of the site. Here a shell is kept as a whole or left out as a whole.
+the symmetry of the site. All methods here but "n-max" keep a shell as a whole or leave it out as a whole. None
+counts an atom as its own neighbour at distance zero; its periodic images are neighbours as any other atom.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import difflib
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import vesin
+from scipy.spatial import ConvexHull, QhullError
 
 from irrepnet.crystals.reading import CLOSEST, SEARCH
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
 
+if TYPE_CHECKING:
+    from irrepnet.crystals.hypergraph import HypergraphOptions
+
 # Å: decides distances that differ from a limit by rounding alone, the same way for all equivalent atoms.
 _ROUNDING = 1e-8
+# Voronoi faces below this share of the largest solid angle are dropped: in symmetric crystals many cells meet
+# at one point, and there rounding opens faces of no size.
+_SMALLEST_FACE = 1e-3
+# A Voronoi cell that reaches farther than this, Å, belongs to an atom alone in a vacuum.
+_WIDEST_CELL = 50.0
 
 
 class Neighbours(NamedTuple):
@@ -32,6 +45,49 @@ class Neighbours(NamedTuple):
     """(E, 3) Å, from receiver to sender in the standard frame: x_sender + shift @ lattice - x_receiver."""
     distance: np.ndarray
     """(E,) Å"""
+    weight: np.ndarray
+    """(E,) how much of a neighbour it is, in (0, 1]; 1 for methods that know only neighbours and others."""
+
+    def select(self, kept: np.ndarray, weight: np.ndarray | None = None) -> Neighbours:
+        """Some of the pairs, with new weights if given (one for each pair kept)."""
+        chosen = Neighbours(*(values[kept] for values in self))
+        return chosen if weight is None else chosen._replace(weight=weight)
+
+
+class SplitShell(NamedTuple):
+    """A shell of equal distances of which a list cut at N neighbours keeps a part."""
+
+    orbit: int
+    distance: float
+    """Å, the shell's nearest atom."""
+    size: int
+    """Atoms in the shell."""
+    kept: int
+    """How many of them the cut list has; which ones is arbitrary."""
+
+
+def find_neighbours(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours:
+    """The neighbours of each atom by the method ``options.neighbours``.
+
+    * "shells": the nearest whole shells, about ``n_max`` neighbours: see :func:`neighbour_shells`.
+    * "cutoff": all nearer than ``cutoff``, weighted by an envelope that falls to zero there with zero slope and
+      curvature (Gasteiger et al., ICLR 2020, arXiv:2003.03123, eq. 8, p = 6): sums over neighbours stay smooth
+      when an atom crosses the cutoff.
+    * "n-max": exactly ``n_max`` neighbours, the nearest ones, however far. It cuts shells in two, so that what is
+      computed from it depends on the order of the atoms; for comparison with networks that do so.
+    * "voronoi": the atoms whose Voronoi cells share a face with the atom's own, weighted by the face's solid angle
+      over the largest one's; faces below 0.001 of it are left out.
+    * "nearest": all within ``scale`` times the distance of the nearest neighbour, plus ``tolerance``.
+
+    Raises:
+        IrrepnetError: an unknown method, an option out of range, an atom without a neighbour within the cutoff, or
+            one whose Voronoi cell reaches farther than 50 Å.
+    """
+    if options.neighbours not in _METHODS:
+        close = difflib.get_close_matches(options.neighbours, _METHODS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"the methods are {', '.join(_METHODS)}"
+        raise IrrepnetError(f"unknown neighbours {options.neighbours!r}; {hint}")
+    return _METHODS[options.neighbours](crystal, options)
 
 
 def neighbour_shells(
@@ -60,27 +116,187 @@ def neighbour_shells(
             "neighbour shells need a positive cutoff, n_max of at least 1 and a tolerance of "
             f"at most {CLOSEST} Å, got {cutoff}, {n_max}, {tolerance}"
         )
-    n = len(crystal)
-    density = n / abs(np.linalg.det(crystal.lattice))
-    # Start from the sphere that holds n_max atoms on average, and grow it until every limit lies inside.
-    radius = max(SEARCH, min(cutoff, 1.3 * np.cbrt(3 * (n_max + 1) / (4 * np.pi * density))))
+    return _within(crystal, n_max, lambda first, nth: np.minimum(nth, np.maximum(cutoff, first)), tolerance, cutoff)
+
+
+def split_shells(
+    crystal: SymmetricCrystal, n_max: int = 12, cutoff: float = 8.0, tolerance: float = 1e-3
+) -> tuple[SplitShell, ...]:
+    """The shells that a list of the `n_max` nearest neighbours within `cutoff` would cut in two, by orbit.
+
+    A shell ends where the next distance is more than `tolerance` Å larger.
+    """
+    found = neighbour_shells(crystal, cutoff, n_max, tolerance)
+    split = []
+    for orbit, atom in enumerate(crystal.representatives):
+        distance = found.distance[found.receiver == atom]
+        start = shell_starts(distance, tolerance)[-1]
+        if len(distance) > n_max > start:
+            split.append(SplitShell(orbit, float(distance[start]), len(distance) - int(start), n_max - int(start)))
+    return tuple(split)
+
+
+def shell_starts(distance: np.ndarray, tolerance: float = 1e-3) -> np.ndarray:
+    """Where, in sorted distances, a shell begins: more than ``tolerance`` Å after the distance before."""
+    return np.flatnonzero(np.diff(distance, prepend=-np.inf) > tolerance + _ROUNDING)
+
+
+def _shells(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours:
+    return neighbour_shells(crystal, options.cutoff, options.n_max, options.tolerance)
+
+
+def _cutoff(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours:
+    cutoff = options.cutoff
+    if not 0 < cutoff < np.inf:
+        raise IrrepnetError(f"neighbours need a positive cutoff, got {cutoff}")
+    pairs = all_pairs(crystal, max(cutoff, SEARCH))
+    weight = _envelope(pairs.distance / cutoff)
+    found = pairs.select(weight > 0, weight[weight > 0])
+    alone = np.flatnonzero(np.bincount(found.receiver, minlength=len(crystal)) == 0)
+    if len(alone):
+        nearest = _within(crystal, 1, lambda first, _: first, options.tolerance)
+        atom = alone[0]
+        distance = nearest.distance[nearest.receiver == atom][0]
+        raise IrrepnetError(
+            f"{crystal.formula}: site {atom + 1} ({crystal.species[atom]}, Wyckoff {crystal.wyckoff[atom]}) has no "
+            f"neighbour within {cutoff:g} Å, the nearest is {distance:.3f} Å away; "
+            f"take a cutoff of {np.ceil(10 * distance + 1) / 10:.1f} Å or another way to find neighbours"
+        )
+    return found
+
+
+def _envelope(x: np.ndarray, p: int = 6) -> np.ndarray:
+    """1 at 0; zero with its first two derivatives at 1, and beyond."""
+    value = 1 - x**p * ((p + 1) * (p + 2) / 2 - x * p * (p + 2) + x**2 * p * (p + 1) / 2)
+    return np.where(x < 1, np.maximum(value, 0.0), 0.0)
+
+
+def _n_max(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours:
+    if options.n_max < 1:
+        raise IrrepnetError(f"neighbours need n_max of at least 1, got {options.n_max}")
+    found = _within(crystal, options.n_max, lambda _, nth: nth, 0.0)
+    counts = np.bincount(found.receiver)
+    rank = np.arange(len(found.receiver)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return found.select(rank < options.n_max)
+
+
+def _nearest(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours:
+    if not 1 <= options.scale <= 10:
+        raise IrrepnetError(f"neighbours by the nearest distance need a scale between 1 and 10, got {options.scale}")
+    return _within(crystal, 1, lambda first, _: options.scale * first, options.tolerance)
+
+
+def _voronoi(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours:
+    radius = max(SEARCH, 2 * _spacing(crystal))
     while True:
-        receiver, sender, shift, vector, distance = _pairs(crystal, radius + tolerance + _ROUNDING)
-        counts = np.bincount(receiver, minlength=n)
-        starts = np.cumsum(counts) - counts
-        padded = np.append(distance, np.inf)
-        first = padded[np.where(counts > 0, starts, -1)]
-        last = padded[np.where(counts >= n_max, starts + n_max - 1, -1)]
-        limit = np.minimum(last, np.maximum(cutoff, first))
-        if (limit <= radius + _ROUNDING).all():
+        pairs = all_pairs(crystal, radius + _ROUNDING)
+        ends = np.searchsorted(pairs.receiver, np.arange(len(crystal) + 1))
+        cells = [_voronoi_cell(pairs.vector[start:stop]) for start, stop in pairwise(ends)]
+        reach = np.array([reach for _, reach in cells])
+        # Atoms farther than twice the farthest corner cannot cut the cell.
+        if 2 * reach.max() <= radius:
             break
+        if radius > 2 * _WIDEST_CELL:
+            atom = int(reach.argmax())
+            raise IrrepnetError(
+                f"{crystal.formula}: the Voronoi cell of site {atom + 1} ({crystal.species[atom]}) reaches farther "
+                f"than {_WIDEST_CELL:g} Å; find neighbours in another way"
+            )
+        radius = min(2 * reach.max() + _ROUNDING, 1.5 * radius)
+    weight = np.concatenate([angle / angle.max() for angle, _ in cells])
+    kept = weight > _SMALLEST_FACE
+    return pairs.select(kept, weight[kept])
+
+
+def _voronoi_cell(vectors: np.ndarray) -> tuple[np.ndarray, float]:
+    """Solid angle under which the origin sees its Voronoi cell's face to each of the points (0 if there is none),
+    and the distance of the cell's farthest corner, infinite if the points do not enclose the origin.
+
+    The cell {x: x·v ≤ |v|²/2 for all v} is dual to the convex hull of the points 2v/|v|²: a facet n·x = b of the
+    hull is the corner n/b of the cell, and a corner of the hull is a face of the cell.
+    """
+    squares = (vectors**2).sum(1)
+    try:
+        hull = ConvexHull(2 * vectors / squares[:, None])
+    except (QhullError, ValueError):  # fewer than four points, or all in a plane
+        return np.zeros(len(vectors)), np.inf
+    if (hull.equations[:, 3] > -_ROUNDING).any():
+        return np.zeros(len(vectors)), np.inf
+    corners = -hull.equations[:, :3] / hull.equations[:, 3:]
+
+    # The corners of each face in the order of their angle around the face's middle
+    face, corner = hull.simplices.ravel(), np.repeat(corners, 3, axis=0)
+    number = np.maximum(np.bincount(face, minlength=len(vectors)), 1)
+    sums = np.stack([np.bincount(face, weights=x, minlength=len(vectors)) for x in corner.T], 1)
+    middle = (sums / number[:, None])[face]
+    normal = vectors[face]
+    across = np.cross(normal, np.eye(3)[abs(normal).argmin(1)])
+    along = np.cross(normal, across)
+    scale = np.linalg.norm(normal, axis=1)
+    offset = corner - middle
+    angle = np.arctan2((offset * along).sum(1), (offset * across).sum(1) * scale)
+    order = np.lexsort((angle, face))
+    face, corner, middle = face[order], corner[order], middle[order]
+
+    # Solid angle of the triangles (middle, corner, next corner): van Oosterom and Strackee,
+    # IEEE Trans. Biomed. Eng. 30, 125 (1983)
+    first = np.flatnonzero(np.diff(face, prepend=-1))
+    following = np.arange(1, len(face) + 1)
+    following[np.append(first[1:], len(face)) - 1] = first
+    a, b, c = middle, corner, corner[following]
+    lengths = [np.linalg.norm(x, axis=1) for x in (a, b, c)]
+    volume = (np.cross(a, b) * c).sum(1)
+    below = lengths[0] * lengths[1] * lengths[2] + sum(
+        (x * y).sum(1) * length for x, y, length in ((a, b, lengths[2]), (a, c, lengths[1]), (b, c, lengths[0]))
+    )
+    solid = np.bincount(face, weights=2 * np.arctan2(abs(volume), below), minlength=len(vectors))
+    return solid, float(np.linalg.norm(corners, axis=1).max())
+
+
+_METHODS: dict[str, Callable[[SymmetricCrystal, HypergraphOptions], Neighbours]] = {
+    "shells": _shells,
+    "cutoff": _cutoff,
+    "n-max": _n_max,
+    "voronoi": _voronoi,
+    "nearest": _nearest,
+}
+NEIGHBOURS = tuple(_METHODS)
+"""Names of the methods."""
+
+
+def _spacing(crystal: SymmetricCrystal) -> float:
+    """Å, edge of a cube with the volume of an atom."""
+    return float(np.cbrt(abs(np.linalg.det(crystal.lattice)) / len(crystal)))
+
+
+def _within(
+    crystal: SymmetricCrystal,
+    n: int,
+    limit: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    tolerance: float,
+    cutoff: float = np.inf,
+) -> Neighbours:
+    """All pairs within a limit, one for each atom, that follows from the distances to its first and n-th neighbour.
+
+    No limit but that of an atom without a neighbour within ``cutoff`` is larger than that.
+    """
+    # Start from the sphere that holds n atoms on average, and grow it until every limit lies inside.
+    radius = max(SEARCH, min(cutoff, 1.3 * _spacing(crystal) * np.cbrt(3 * (n + 1) / (4 * np.pi))))
+    while True:
+        pairs = all_pairs(crystal, radius + tolerance + _ROUNDING)
+        counts = np.bincount(pairs.receiver, minlength=len(crystal))
+        starts = np.cumsum(counts) - counts
+        padded = np.append(pairs.distance, np.inf)
+        first = padded[np.where(counts > 0, starts, -1)]
+        nth = padded[np.where(counts >= n, starts + n - 1, -1)]
+        limits = limit(first, nth)
+        if (limits <= radius + _ROUNDING).all():
+            return pairs.select(pairs.distance <= limits[pairs.receiver] + tolerance + _ROUNDING)
         radius = cutoff if radius < cutoff < 1.3 * radius else 1.3 * radius
-    kept = distance <= limit[receiver] + tolerance + _ROUNDING
-    return Neighbours(receiver[kept], sender[kept], shift[kept], vector[kept], distance[kept])
 
 
-def _pairs(crystal: SymmetricCrystal, radius: float) -> tuple[np.ndarray, ...]:
-    """All pairs nearer than `radius`, sorted by receiver and then by distance."""
+def all_pairs(crystal: SymmetricCrystal, radius: float) -> Neighbours:
+    """All pairs not farther than `radius`, Å, each with weight 1."""
     points = crystal.cart_coords
     receiver, sender, shift = vesin.NeighborList(cutoff=radius, full_list=True, n_threads=1).compute(
         points=points, box=crystal.lattice, periodic=True, quantities="ijS"
@@ -89,4 +305,4 @@ def _pairs(crystal: SymmetricCrystal, radius: float) -> tuple[np.ndarray, ...]:
     vector = points[sender] - points[receiver] + shift @ crystal.lattice
     distance = np.linalg.norm(vector, axis=1)
     order = np.lexsort((distance, receiver))
-    return receiver[order], sender[order], shift[order], vector[order], distance[order]
+    return Neighbours(receiver, sender, shift, vector, distance, np.ones(len(distance))).select(order)

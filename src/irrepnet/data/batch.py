@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import TypeVar, overload
 
 import numpy as np
 import torch
@@ -85,7 +85,7 @@ class HypergraphBatch:
 AnyBatch = Batch | HypergraphBatch
 AnyGraph = FrameGraph | Hypergraph
 _T = TypeVar("_T")
-_Graph = TypeVar("_Graph", FrameGraph, Hypergraph)
+_Graph = TypeVar("_Graph")
 
 
 def _moved(value: _T, device: torch.device | str | None, dtype: torch.dtype | None) -> _T:
@@ -96,6 +96,18 @@ def _moved(value: _T, device: torch.device | str | None, dtype: torch.dtype | No
         for name, tensor in tensors.items()
     }
     return replace(value, **moved)  # type: ignore[type-var]
+
+
+@overload
+def collate(graphs: Sequence[FrameGraph], dtype: torch.dtype = torch.float32) -> Batch: ...
+
+
+@overload
+def collate(graphs: Sequence[Hypergraph], dtype: torch.dtype = torch.float32) -> HypergraphBatch: ...
+
+
+@overload
+def collate(graphs: Sequence[AnyGraph], dtype: torch.dtype = torch.float32) -> AnyBatch: ...
 
 
 def collate(graphs: Sequence[AnyGraph], dtype: torch.dtype = torch.float32) -> AnyBatch:

@@ -1,7 +1,8 @@
 """What can be predicted: the known targets with their units, and their values as arrays."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -25,6 +26,8 @@ QUANTITIES: dict[str, Quantity] = {
     "metal": Quantity("", "whether band_gap is 0 (true or false)"),
     "K_VRH": Quantity("GPa", "bulk modulus, Voigt-Reuss-Hill average"),
     "G_VRH": Quantity("GPa", "shear modulus, Voigt-Reuss-Hill average"),
+    "log_K_VRH": Quantity("log10(GPa)", "decimal logarithm of K_VRH"),
+    "log_G_VRH": Quantity("log10(GPa)", "decimal logarithm of G_VRH"),
     "n": Quantity("", "refractive index"),
     "eij_max": Quantity("C/m²", "piezoelectric modulus, the largest over all directions"),
     "heat_all": Quantity("eV/5-atom cell", "heat of formation against all competing phases"),
@@ -55,7 +58,8 @@ def target_kind(name: str) -> Literal["regression", "classification"]:
 def target_values(records: Sequence[Record], target: str) -> np.ndarray:
     """Values (n,) of a scalar target, NaN where a record has no number for it; true and false are 1 and 0.
 
-    `metal` is derived from `band_gap` (== 0) in records that do not state it.
+    What a record does not state is derived: `metal` from `band_gap` (== 0), `K_VRH` and `G_VRH` (GPa) from its
+    elastic tensor, and `log_K_VRH` and `log_G_VRH`, their decimal logarithms, where they are positive.
 
     Raises:
         IrrepnetError: no record has a number for the target.
@@ -80,16 +84,79 @@ def scalar_targets(records: Iterable[Record]) -> list[str]:
         for name, value in record.properties.items():
             if isinstance(value, int | float) and name not in METADATA:
                 names[name] = None
-                if name == "band_gap":
-                    names["metal"] = None
+        for name in _DERIVED:
+            if name not in names and _value(record, name) is not None:
+                names[name] = None
     return list(names)
 
 
+def vrh_moduli(stiffness: np.ndarray) -> tuple[float, float]:
+    """Voigt-Reuss-Hill averages of the bulk and the shear modulus (R. Hill, Proc. Phys. Soc. A 65, 349 (1952)).
+
+    Args:
+        stiffness: (6, 6) in Voigt order, whatever the frame: the averages are invariant.
+
+    Returns:
+        K and G in the unit of ``stiffness``.
+
+    Raises:
+        numpy.linalg.LinAlgError: it has no inverse.
+    """
+
+    def sums(tensor: np.ndarray) -> tuple[float, float, float]:
+        diagonal = np.diagonal(tensor)
+        return diagonal[:3].sum(), tensor[0, 1] + tensor[1, 2] + tensor[2, 0], diagonal[3:].sum()
+
+    c, c_off, c_shear = sums(stiffness)
+    s, s_off, s_shear = sums(np.linalg.inv(stiffness))
+    voigt = (c + 2 * c_off) / 9, (c - c_off + 3 * c_shear) / 15
+    reuss = 1 / (s + 2 * s_off), 15 / (4 * (s - s_off) + 3 * s_shear)
+    return (voigt[0] + reuss[0]) / 2, (voigt[1] + reuss[1]) / 2
+
+
+def _metal(record: Record) -> bool | None:
+    gap = record.properties.get("band_gap")
+    return None if gap is None else gap == 0
+
+
+def _modulus(which: int) -> Callable[[Record], float | None]:
+    """K (0) or G (1) from the first tensor that the record has."""
+
+    def derive(record: Record) -> float | None:
+        for name in ("elastic_tensor_original", "elastic_tensor"):
+            if record.properties.get(name) is not None:
+                try:
+                    tensor = np.array(record.properties[name], dtype=float).reshape(6, 6)
+                    modulus = float(vrh_moduli(tensor)[which])
+                except (TypeError, ValueError, np.linalg.LinAlgError):
+                    return None
+                return modulus if math.isfinite(modulus) else None
+        return None
+
+    return derive
+
+
+def _logarithm(name: str) -> Callable[[Record], float | None]:
+    def derive(record: Record) -> float | None:
+        value = _value(record, name)
+        return math.log10(value) if isinstance(value, int | float) and value > 0 else None
+
+    return derive
+
+
+_DERIVED: dict[str, Callable[[Record], Any]] = {
+    "metal": _metal,
+    "K_VRH": _modulus(0),
+    "G_VRH": _modulus(1),
+    "log_K_VRH": _logarithm("K_VRH"),
+    "log_G_VRH": _logarithm("G_VRH"),
+}
+
+
 def _value(record: Record, target: str) -> Any:
-    if target == "metal" and "metal" not in record.properties:
-        gap = record.properties.get("band_gap")
-        return None if gap is None else gap == 0
-    return record.properties.get(target)
+    """What the record states, else what follows from it; None when nothing does."""
+    value = record.properties.get(target)
+    return _DERIVED[target](record) if value is None and target in _DERIVED else value
 
 
 def _proposal(records: Sequence[Record], target: str) -> str:

@@ -9,8 +9,9 @@ from torch import nn
 from irrepnet.groups import PointGroup
 from irrepnet.nn.convolution import GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
-from irrepnet.nn.filters import DirectionBasis, GaussianBasis
+from irrepnet.nn.filters import DirectionBasis
 from irrepnet.nn.pooling import MeanSpread
+from irrepnet.nn.radial import GaussianBasis
 
 if TYPE_CHECKING:
     from irrepnet.data.batch import Batch

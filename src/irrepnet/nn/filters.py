@@ -85,19 +85,6 @@ def _orthonormal(rows: np.ndarray, monomials: np.ndarray, weights: np.ndarray) -
     return np.array(kept)
 
 
-class GaussianBasis(nn.Module):
-    """exp(−((x − μ_k)/w)²) with ``n`` centres μ_k from ``start`` to ``stop``, w apart."""
-
-    def __init__(self, start: float, stop: float, n: int) -> None:
-        super().__init__()
-        self.register_buffer("centres", torch.linspace(start, stop, n, dtype=torch.float64), persistent=False)
-        self.width = (stop - start) / (n - 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n_values,) → (n_values, n)."""
-        return torch.exp(-(((x[:, None] - self.get_buffer("centres").to(x.dtype)) / self.width) ** 2))
-
-
 class Filter(nn.Module):
     """F(r) = A h(I(r)) + B h(I(r)) ⊙ C e(r̂), in the group form: invariants × covariants, of rank ``channels``.
 

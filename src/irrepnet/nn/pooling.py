@@ -4,6 +4,15 @@ import torch
 from torch import nn
 
 
+def crystal_mean(
+    v: torch.Tensor, crystal: torch.Tensor, size: int, multiplicity: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Mean over each crystal: (n_nodes, C) → (size, C); a node counts ``multiplicity`` (n_nodes,) times, or once."""
+    multiplicity = torch.ones_like(v[:, 0]) if multiplicity is None else multiplicity
+    count = v.new_zeros(size).index_add(0, crystal, multiplicity)[:, None]
+    return v.new_zeros(size, v.shape[-1]).index_add(0, crystal, v * multiplicity[:, None]) / count
+
+
 class MeanSpread(nn.Module):
     """Mean and spread over the nodes of each crystal: (n_nodes, C) → (n_crystals, 2C).
 
@@ -11,10 +20,11 @@ class MeanSpread(nn.Module):
     gradient stays finite where all nodes are equal.
     """
 
-    def forward(self, v: torch.Tensor, crystal: torch.Tensor, size: int) -> torch.Tensor:
-        zero = v.new_zeros(size, v.shape[-1])
-        count = v.new_zeros(size).index_add(0, crystal, torch.ones_like(v[:, 0]))[:, None]
-        mean = zero.index_add(0, crystal, v) / count
+    def forward(
+        self, v: torch.Tensor, crystal: torch.Tensor, size: int, multiplicity: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """A node counts ``multiplicity`` (n_nodes,) times; once by default."""
+        mean = crystal_mean(v, crystal, size, multiplicity)
         # deviations, not E[v²] − E[v]²: no cancellation
-        variance = zero.index_add(0, crystal, (v - mean[crystal]) ** 2) / count
+        variance = crystal_mean((v - mean[crystal]) ** 2, crystal, size, multiplicity)
         return torch.cat([mean, (variance + 1e-6).sqrt()], -1)

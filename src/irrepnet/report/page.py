@@ -73,6 +73,7 @@ def _page(results: Results) -> str:
             ]
         ),
         _rejections(data),
+        _failures(data),
         "<h2>Domain</h2>",
         _domain(results.card["domain"]),
         "<h2>Use</h2>",
@@ -138,6 +139,11 @@ def _rejections(data: dict[str, Any]) -> str:
         f"<details><summary>{data['rejected']:,} crystals were rejected (all of them, with reasons, are in "
         f"rejected.csv)</summary>{table}</details>"
     )
+
+
+def _failures(data: dict[str, Any]) -> str:
+    failed = data.get("failed_sites", 0)  # absent in runs of earlier versions
+    return f"<p>{failed:,} sites have no descriptor (see failures.csv).</p>" if failed else ""
 
 
 def _domain(domain: dict[str, Any]) -> str:

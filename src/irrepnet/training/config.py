@@ -1,18 +1,26 @@
 """What a run is: one checked document, from a preset or a YAML file, with overrides."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from irrepnet.crystals import GraphOptions
+from irrepnet.crystals import GraphOptions, HypergraphOptions, hyperedge_type
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
-from irrepnet.models import PointGroupConfig
+from irrepnet.models import ModelConfig, PointGroupConfig
 
 
 def _names(value: Any) -> Any:
@@ -39,7 +47,10 @@ class DataConfig(_Section):
         split: fractions of the formulas for training, validation and test.
         split_seed: seed of the split; not ``training.seed``, so that seeds can be compared on one split.
         cutoff, n_max, tolerance, symprec: see :class:`irrepnet.crystals.GraphOptions`; lengths in Å.
-        point_groups: the crystals' point groups to admit; null admits every subgroup of the model's group.
+        neighbours, scale: see :class:`irrepnet.crystals.HypergraphOptions`.
+        point_groups: the crystals' point groups to admit; null admits all that the network can read: for the
+            point-group network every subgroup of its group.
+        workers: processes that compute descriptors; null takes all cores.
     """
 
     source: str
@@ -50,11 +61,10 @@ class DataConfig(_Section):
     n_max: int = Field(GraphOptions.n_max, ge=1)
     tolerance: float = Field(GraphOptions.tolerance, gt=0)
     symprec: float = Field(GraphOptions.symprec, gt=0)
+    neighbours: Literal["shells", "cutoff", "n-max", "voronoi", "nearest"] = "shells"
+    scale: float = Field(HypergraphOptions.scale, ge=1)
     point_groups: Names | None = None
-
-    @property
-    def graph(self) -> GraphOptions:
-        return GraphOptions(self.cutoff, self.n_max, self.tolerance, self.symprec)
+    workers: int | None = Field(None, ge=1)
 
     @field_validator("targets")
     @classmethod
@@ -105,15 +115,54 @@ class TrainingConfig(_Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
-class RunConfig(_Section):
-    """A run: the network (see :class:`irrepnet.models.PointGroupConfig`), the data, the training."""
+def _named(model: Any) -> Any:
+    """The section with the name of its network; the point-group network's when it has none."""
+    return {"name": "point-group", **model} if isinstance(model, Mapping) else model
 
-    model: PointGroupConfig = Field(default_factory=lambda: PointGroupConfig.model_validate({}))
+
+class RunConfig(_Section):
+    """A run: the network (see :mod:`irrepnet.models`), the data, the training."""
+
+    model: Annotated[ModelConfig, BeforeValidator(_named)] = Field(
+        default_factory=lambda: PointGroupConfig.model_validate({})
+    )
     data: DataConfig
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_validate({}))
 
+    @property
+    def graph(self) -> GraphOptions:
+        """How a structure becomes what the network reads: a :class:`HypergraphOptions`, except for point-group."""
+        data = self.data
+        common = (data.cutoff, data.n_max, data.tolerance, data.symprec)
+        if isinstance(self.model, PointGroupConfig):
+            return GraphOptions(*common)
+        return HypergraphOptions(
+            *common, **{"neighbours": data.neighbours, "scale": data.scale, **self.model.graph_fields}
+        )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "RunConfig":
+        if isinstance(self.model, PointGroupConfig):
+            if self.data.neighbours != "shells":
+                raise ValueError(
+                    f"data.neighbours: the point-group network reads whole shells, not {self.data.neighbours}; "
+                    "leave this key out, or choose another network"
+                )
+        else:
+            for name in self.model.graph_fields.get("hyperedges", ()):
+                try:
+                    hyperedge_type(name)
+                except IrrepnetError as error:
+                    raise ValueError(f"model.hyperedges: {error}") from None
+        return self
+
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+_MODELS: dict[str, type[BaseModel]] = {
+    member.model_fields["name"].default: member for member in get_args(get_args(ModelConfig)[0])
+}
 
 
 _PRESETS = files("irrepnet.training") / "presets"
@@ -193,13 +242,23 @@ def _set(document: dict[str, Any], key: str, value: Any) -> None:
 
 def _problem(item: Any) -> str:
     """One line for one of pydantic's errors."""
-    key = ".".join(str(part) for part in item["loc"])
+    # below the section model, pydantic names the network before the key
+    loc = [part for k, part in enumerate(item["loc"]) if not (k == 1 and item["loc"][0] == "model" and part in _MODELS)]
+    key = ".".join(str(part) for part in loc)
     if item["type"] == "missing":
         return f"{key}: is required{_HINTS.get(key, '')}"
     if item["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(item["loc"][-1]), _keys(item["loc"][:-1]), n=1)
-        return f"{key}: unknown key" + (f"; did you mean {close[0]}?" if close else "")
-    return f"{key}: {item['msg'].removeprefix('Value error, ')} (got {item['input']!r})"
+        return f"{key}: unknown key{_proposal(item['loc'][-1], _keys(item['loc'][:-1]))}"
+    if item["type"] == "union_tag_invalid":
+        name = item["ctx"]["tag"]
+        return f"{key}.name: no network {name!r}, there are {', '.join(_MODELS)}{_proposal(name, _MODELS)}"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{key}: {message} (got {item['input']!r})" if key else message
+
+
+def _proposal(name: Any, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 _HINTS = {
@@ -212,5 +271,5 @@ _HINTS = {
 def _keys(sections: tuple[Any, ...]) -> list[str]:
     model: Any = RunConfig
     for section in sections:
-        model = model.model_fields[section].annotation
+        model = _MODELS[section] if section in _MODELS else model.model_fields[section].annotation
     return list(model.model_fields)

@@ -1,16 +1,18 @@
 """The crystals of a run: read, checked, made into graphs; what cannot be used is listed with its reason."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from irrepnet.crystals import FrameGraph, GraphOptions
+from irrepnet.crystals import HypergraphOptions, SymmetricCrystal, fill_cache, frame_graph, hypergraph
 from irrepnet.data import Record, Rejection, data_hash, read_records, target_values
-from irrepnet.data.batch import prepare
+from irrepnet.data.batch import AnyGraph, prepare
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
+from irrepnet.models import PointGroupConfig
+from irrepnet.training.config import RunConfig
 from irrepnet.training.log import Log
 from irrepnet.training.loop import Examples
 
@@ -52,7 +54,7 @@ class Prepared:
     """
 
     records: list[Record]
-    graphs: list[FrameGraph]
+    graphs: list[AnyGraph]
     values: np.ndarray
     rejections: list[Rejection]
 
@@ -62,15 +64,56 @@ class Prepared:
     def examples(self, indices: np.ndarray) -> Examples:
         return Examples([self.graphs[i] for i in indices], self.values[indices])
 
+    @property
+    def failures(self) -> list[tuple[str, ...]]:
+        """For each crystal the sites on which a descriptor failed: "site 2 (O, Wyckoff e): why"."""
+        return [getattr(graph, "failures", ()) for graph in self.graphs]
+
+
+def graph_of(config: RunConfig) -> Callable[[SymmetricCrystal], AnyGraph]:
+    """How a crystal becomes the graph that the network of ``config`` reads."""
+    options = config.graph
+    if isinstance(config.model, PointGroupConfig):
+        group = PointGroup(config.model.group)
+        return lambda crystal: frame_graph(crystal, group, options)
+    assert isinstance(options, HypergraphOptions)
+    return lambda crystal: hypergraph(crystal, options)
+
+
+def make_graphs(records: Sequence[Record], config: RunConfig, log: Log) -> Prepared:
+    """The graphs of the records, with no values; what cannot be used is listed, never fatal.
+
+    Descriptors that are not in the cache are computed in between, by ``config.data.workers`` processes.
+    """
+    data = config.data
+    with log.progress("symmetry", len(records)) as advance:
+        kept, crystals, rejections = prepare(
+            records, lambda crystal: crystal, data.symprec, data.point_groups, lambda: advance(1)
+        )
+    _fill_cache(crystals, config, log)
+    graph = graph_of(config)
+    used: list[Record] = []
+    graphs: list[AnyGraph] = []
+    with log.progress("graphs", len(kept)) as advance:
+        for record, crystal in zip(kept, crystals):
+            try:
+                graphs.append(graph(crystal))
+                used.append(record)
+            except IrrepnetError as error:
+                rejections.append(Rejection(record.id, str(error)))
+            advance(1)
+    return Prepared(used, graphs, np.empty((len(used), 0)), rejections)
+
+
+def _fill_cache(crystals: Sequence[SymmetricCrystal], config: RunConfig, log: Log) -> None:
+    options = config.graph
+    if isinstance(options, HypergraphOptions) and "motifs" in options.hyperedges:
+        with log.progress("descriptors", len(crystals)) as advance:
+            fill_cache(crystals, options, config.data.workers, lambda _: advance(1))
+
 
 def prepare_records(
-    name: str,
-    records: Sequence[Record],
-    targets: Sequence[str],
-    group: PointGroup,
-    options: GraphOptions,
-    point_groups: Sequence[str] | None,
-    log: Log,
+    name: str, records: Sequence[Record], targets: Sequence[str], config: RunConfig, log: Log
 ) -> Prepared:
     """The graphs and target values of the records that have a value of at least one target.
 
@@ -78,9 +121,7 @@ def prepare_records(
         name: of the data, for messages.
         records: the crystals.
         targets: T names.
-        group: the model's group.
-        options: how a crystal becomes a graph.
-        point_groups: the crystals' point groups to admit; None admits every subgroup of ``group``.
+        config: how a crystal becomes a graph, and which ones are admitted.
         log: shows the progress.
 
     Raises:
@@ -89,16 +130,19 @@ def prepare_records(
     values = np.stack([target_values(records, target) for target in targets], axis=1)
     valued: list[bool] = (~np.isnan(values)).any(axis=1).tolist()  # pyright: ignore[reportAssignmentType]
     missing = f"has no number for {' or '.join(targets)}"
-    rejections = [Rejection(record.id, missing) for record, good in zip(records, valued) if not good]
+    without = [Rejection(record.id, missing) for record, good in zip(records, valued) if not good]
     candidates = [record for record, good in zip(records, valued) if good]
     rows = {record.id: row for record, row in zip(records, values)}
-    with log.progress("preparing", len(candidates)) as advance:
-        kept, graphs, refused = prepare(candidates, group, options, point_groups, progress=lambda: advance(1))
-    rejections += refused
-    if not kept:
+    made = make_graphs(candidates, config, log)
+    rejections = without + made.rejections
+    if not len(made):
         reasons = ", ".join(f"{count} × {reason}" for reason, count in reason_counts(rejections)[:3])
         raise IrrepnetError(f"{name}: none of the {len(records)} crystals can be used: {reasons}")
-    return Prepared(kept, graphs, np.stack([rows[record.id] for record in kept]), rejections)
+    failed = sum(map(bool, made.failures))
+    if failed:
+        sites = sum(map(len, made.failures))
+        log.line(f"{sites} sites of {failed} crystals have no descriptor; their hyperedges are left out")
+    return replace(made, values=np.stack([rows[record.id] for record in made.records]), rejections=rejections)
 
 
 def reason_counts(rejections: Sequence[Rejection]) -> list[tuple[str, int]]:

@@ -39,7 +39,9 @@ def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> None:
     if saved:
         old, new = _flat(saved), _flat(config)
         differences = [
-            f"{key} is {old[key]} there and {new[key]} here" for key in old if old[key] != new[key]
+            f"{key} is {old.get(key)} there and {new.get(key)} here"
+            for key in {**old, **new}
+            if old.get(key) != new.get(key)
         ]
         if differences:
             raise IrrepnetError(
@@ -65,13 +67,13 @@ def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> None:
 
 
 def _flat(config: RunConfig) -> dict[str, Any]:
-    """Values by dotted key; the data are compared by their hash, not by where they lie."""
+    """Values by dotted key, without those that change nothing: the data are compared by their hash."""
     sections = config.model_dump(mode="json")
     return {
         f"{section}.{key}": value
         for section, values in sections.items()
         for key, value in values.items()
-        if (section, key) != ("data", "source")
+        if (section, key) not in {("data", "source"), ("data", "workers")}
     }
 
 
@@ -97,7 +99,7 @@ def _versions(threads: int) -> dict[str, Any]:
 
 
 def write_data(out: Path, source: Source, data: Prepared, split: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """data.json, rejected.csv and split.json; returns what data.json says."""
+    """data.json, rejected.csv, split.json and, if there is any, failures.csv; returns what data.json says."""
     rejections = source.rejections + data.rejections
     reasons = reason_counts(rejections)
     description = {
@@ -109,9 +111,13 @@ def write_data(out: Path, source: Source, data: Prepared, split: Mapping[str, np
         "rejected": len(rejections),
         "reasons": dict(reasons[:20]),
         "other_reasons": sum(count for _, count in reasons[20:]),
+        "failed_sites": sum(map(len, data.failures)),
         "licence": DATASETS[source.name].licence if source.name in DATASETS else None,
     }
     write_text(out / "rejected.csv", csv_text(("id", "reason"), ((r.id, r.reason) for r in rejections)))
+    failures = [(r.id, *line.partition(": ")[::2]) for r, lines in zip(data.records, data.failures) for line in lines]
+    if failures:
+        write_text(out / "failures.csv", csv_text(("id", "site", "reason"), failures))
     parts = {name: [data.records[k] for k in part] for name, part in split.items()}
     write_json(
         out / "split.json",

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from irrepnet.crystals import FrameGraph
+from irrepnet.data.batch import AnyGraph
 from irrepnet.errors import IrrepnetError
-from irrepnet.models import PointGroupNet
+from irrepnet.models import build_model
 from irrepnet.training.config import RunConfig
 from irrepnet.training.loop import batches, predict_batches, threads
 from irrepnet.training.targets import Target
@@ -31,18 +31,18 @@ class Run:
     Attributes:
         folder: where it was loaded from.
         model: the network, in evaluation mode, with the weights of the best epoch.
-        config: the run's configuration; ``config.data.graph`` makes the graphs that the network knows.
+        config: the run's configuration; :func:`irrepnet.training.dataset.graph_of` makes the graphs of it.
         targets: what the outputs are, in order.
         card: the whole of model.json.
     """
 
     folder: Path
-    model: PointGroupNet
+    model: torch.nn.Module
     config: RunConfig
     targets: tuple[Target, ...]
     card: dict[str, Any]
 
-    def predict(self, graphs: Sequence[FrameGraph]) -> dict[str, np.ndarray]:
+    def predict(self, graphs: Sequence[AnyGraph]) -> dict[str, np.ndarray]:
         """(n,) values of every target, in its unit; probabilities for a classification."""
         if not graphs:
             return {target.name: np.empty(0) for target in self.targets}
@@ -102,7 +102,7 @@ def load_run(folder: str | Path) -> Run:
         config = RunConfig.model_validate(card["config"])
         targets = tuple(Target(**target) for target in card["targets"])
         with torch.random.fork_rng(devices=[]):  # loading leaves the caller's random numbers alone
-            model = PointGroupNet(config.model, len(targets))
+            model = build_model(config.model, len(targets), config.graph)
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (
         OSError,

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from irrepnet.crystals import FrameGraph
-from irrepnet.data.batch import Batch, collate
+from irrepnet.data.batch import AnyBatch, AnyGraph, collate
 from irrepnet.errors import IrrepnetError
 from irrepnet.training.checkpoint import State
 from irrepnet.training.config import TrainingConfig
@@ -36,7 +35,7 @@ class Examples:
         values: (n, T) values of the targets in their units; NaN where unknown.
     """
 
-    graphs: Sequence[FrameGraph]
+    graphs: Sequence[AnyGraph]
     values: np.ndarray
 
     def __len__(self) -> int:
@@ -115,7 +114,7 @@ def _train_epoch(
     state: State,
     epoch: int,
     targets: Sequence[Target],
-    graphs: Sequence[FrameGraph],
+    graphs: Sequence[AnyGraph],
     wanted: torch.Tensor,
     config: TrainingConfig,
     advance: Callable[[int], None],
@@ -146,6 +145,8 @@ def _train_epoch(
                 average.lerp_(weight, 1 - decay)
         total += loss.detach()
         advance(len(part))
+    for average, buffer in zip(state.average.buffers(), state.model.buffers()):
+        average.copy_(buffer)  # the running statistics of batch norms are averages already
     return rate, total.item() / len(parts)
 
 
@@ -160,13 +161,13 @@ def threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def batches(graphs: Sequence[FrameGraph], device: torch.device | str = "cpu") -> list[Batch]:
+def batches(graphs: Sequence[AnyGraph], device: torch.device | str = "cpu") -> list[AnyBatch]:
     """All graphs, in order, in batches for prediction."""
     parts = [graphs[i : i + EVALUATION_BATCH] for i in range(0, len(graphs), EVALUATION_BATCH)]
     return [collate(part).to(device) for part in parts]
 
 
-def predict_batches(model: torch.nn.Module, parts: Sequence[Batch]) -> np.ndarray:
+def predict_batches(model: torch.nn.Module, parts: Sequence[AnyBatch]) -> np.ndarray:
     """(n, T) float64 outputs of the network in evaluation mode."""
     model.eval()
     with torch.inference_mode():

@@ -8,6 +8,7 @@ Files of a run folder:
     on versions.json           irrepnet, Python, libraries, machine
     data.json               source, hash, counts, reasons of rejections
     rejected.csv            id and reason of every crystal left out
+    failures.csv            only if there are any: sites on which a descriptor failed
     split.json              ids and formulas of the training, validation and test crystals
     checkpoint.safetensors  only while training: the state after the last whole epoch
     metrics.csv             one row an epoch
@@ -29,8 +30,7 @@ from safetensors.torch import save
 from irrepnet import __version__
 from irrepnet.data import split_by_formula
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import PointGroup
-from irrepnet.models import PointGroupNet
+from irrepnet.models import PointGroupConfig, build_model
 from irrepnet.training.checkpoint import State, replacing, write_json
 from irrepnet.training.config import RunConfig
 from irrepnet.training.dataset import Prepared, prepare_records, read_source
@@ -75,15 +75,12 @@ def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool 
 
 def _train(config: RunConfig, out: Path, log: Log) -> None:
     device = _device(config.training.device)
-    group = PointGroup(config.model.group)
     options, names = config.data, config.data.targets
 
     source = read_source(options.source)
     check_hash(out, source)
     log.line(f"{source.name}: {len(source.records)} crystals read, {len(source.rejections)} unreadable")
-    data = prepare_records(
-        source.name, source.records, names, group, options.graph, options.point_groups, log
-    )
+    data = prepare_records(source.name, source.records, names, config, log)
     split = split_by_formula([record.formula for record in data.records], options.split, options.split_seed)
     targets = [fit_target(name, data.values[split["train"], t]) for t, name in enumerate(names)]
     description = write_data(out, source, data, split)
@@ -92,7 +89,7 @@ def _train(config: RunConfig, out: Path, log: Log) -> None:
     )
 
     torch.manual_seed(config.training.seed)
-    model = PointGroupNet(config.model, len(targets)).to(device)
+    model = build_model(config.model, len(targets), config.graph).to(device)
     log.line(f"{config.model.name} network, {_size(model)} parameters, on {_device_name(device)}")
     state = _fit(config, model, targets, data, split, out, log)
 
@@ -112,7 +109,7 @@ def _train(config: RunConfig, out: Path, log: Log) -> None:
         "config": config.model_dump(mode="json"),
         "targets": [vars(target) for target in targets],
         "domain": {
-            "point_groups": options.point_groups or f"all subgroups of {group.name}",
+            "point_groups": options.point_groups or _all_groups(config),
             "elements": sorted({symbol for k in split["train"] for symbol in data.records[k].species}),
         },
         "data": description,
@@ -203,6 +200,11 @@ def _epoch_line(state: State, epochs: int, targets: Sequence[Target]) -> str:
     left = float(np.mean([row["seconds"] for row in state.history[-5:]])) * (epochs - row["epoch"])
     parts += [f"{row['crystals_per_second']:.0f} crystals/s", f"{duration(left)} left"]
     return "  ".join(parts) + ("  best" if row["best"] else "")
+
+
+def _all_groups(config: RunConfig) -> str:
+    """The point groups that are admitted when none is named, in words."""
+    return f"all subgroups of {config.model.group}" if isinstance(config.model, PointGroupConfig) else "all"
 
 
 def _device(name: str) -> torch.device:

@@ -2,13 +2,13 @@
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from irrepnet.data import Rejection, read_records
-from irrepnet.data.batch import prepare
+from irrepnet.data import Record, Rejection, read_records
 from irrepnet.errors import IrrepnetError
-from irrepnet.training.dataset import prepare_records, read_source
+from irrepnet.training.dataset import make_graphs, prepare_records, read_source
 from irrepnet.training.load import Run, load_run
 from irrepnet.training.log import Log
 
@@ -36,6 +36,7 @@ def evaluate(
         ``target``, ``kind``, ``unit``, ``data``, ``split``, the errors (see
         :func:`irrepnet.training.metrics.regression_metrics` and ``classification_metrics``; ``n`` is the
         number of crystals), ``seen_in_training`` (how many of them have a formula of the training split),
+        ``failed_sites`` (on how many sites of them a descriptor failed),
         ``rejected`` (how many crystals of the data could not be used) and ``rejections`` (their ``id`` and
         ``reason``).
 
@@ -59,10 +60,7 @@ def evaluate(
         raise IrrepnetError(
             f"{data.name}: not the data of this run, so it has no {split} split; use --split all"
         )
-    options = run.config.data
-    prepared = prepare_records(
-        data.name, records, [chosen.name], run.model.group, options.graph, options.point_groups, Log(quiet)
-    )
+    prepared = prepare_records(data.name, records, [chosen.name], run.config, Log(quiet))
     rejections = rejections + prepared.rejections
     predicted = run.predict(prepared.graphs)[chosen.name]
     return {
@@ -73,6 +71,7 @@ def evaluate(
         "split": split,
         **chosen.metrics(prepared.values[:, 0], predicted),
         "seen_in_training": sum(record.formula in run.training_formulas for record in prepared.records),
+        "failed_sites": sum(map(len, prepared.failures)),
         "rejected": len(rejections),
         "rejections": [{"id": rejection.id, "reason": rejection.reason} for rejection in rejections],
     }
@@ -97,41 +96,39 @@ def predict(run: Run | str | Path, files: Sequence[str | Path]) -> list[dict[str
         unit, or None when there is no prediction; and ``note``: why there is none, or what to know about it.
     """
     run = run if isinstance(run, Run) else load_run(run)
-    options = run.config.data
-    rows: list[dict[str, Any]] = []
-    graphs, predictable = [], []
     nothing = {target.name: None for target in run.targets}
+    rows: list[dict[str, Any]] = []
+    crystals: list[Record] = []  # their ids are the numbers of the rows: several files may name a crystal alike
     for file in files:
         try:
             records, rejections = read_records(str(file))
         except IrrepnetError as error:
             records, rejections = [], [Rejection("", str(error))]
-        _, made, refused = prepare(records, run.model.group, options.graph, options.point_groups)
-        graphs += made
-        reasons = {rejection.id: rejection.reason for rejection in refused}
         for record in records:
-            note = reasons.get(record.id, _note(run, record.formula, record.species))
-            row = {"file": str(file), "id": record.id, "formula": record.formula, **nothing, "note": note}
-            rows.append(row)
-            if record.id not in reasons:
-                predictable.append(row)
+            crystals.append(replace(record, id=str(len(rows))))
+            rows.append({"file": str(file), "id": record.id, "formula": record.formula, **nothing, "note": ""})
         for rejection in rejections:
             rows.append(
                 {"file": str(file), "id": rejection.id, "formula": "", **nothing, "note": rejection.reason}
             )
-    predicted = run.predict(graphs)
-    for k, row in enumerate(predictable):
-        for target in run.targets:
-            row[target.name] = float(predicted[target.name][k])
+    made = make_graphs(crystals, run.config, Log(quiet=True))
+    for rejection in made.rejections:
+        rows[int(rejection.id)]["note"] = rejection.reason
+    predicted = run.predict(made.graphs)
+    for k, (record, failures) in enumerate(zip(made.records, made.failures)):
+        row = rows[int(record.id)]
+        row["note"] = _note(run, record, failures)
+        row |= {target.name: float(predicted[target.name][k]) for target in run.targets}
     return rows
 
 
-def _note(run: Run, formula: str, species: Sequence[str]) -> str:
+def _note(run: Run, record: Record, failures: Sequence[str]) -> str:
     """What a reader of the prediction should know."""
     notes = []
-    if formula in run.training_formulas:
+    if record.formula in run.training_formulas:
         notes.append("formula in the training split")
-    unknown = sorted(set(species) - set(run.card["domain"]["elements"]))
+    unknown = sorted(set(record.species) - set(run.card["domain"]["elements"]))
     if unknown:
         notes.append(f"no training crystal contains {', '.join(unknown)}")
+    notes += [f"no descriptor for {failure}" for failure in failures]
     return "; ".join(notes)

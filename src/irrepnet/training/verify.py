@@ -1,23 +1,39 @@
 """Does a model keep the symmetry that it claims? Residuals on a crystal of the user's."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from irrepnet.crystals import FORMS, GraphOptions, SymmetricCrystal, frame_graph
-from irrepnet.data.batch import collate
+from irrepnet.crystals import (
+    FORMS,
+    GraphOptions,
+    HypergraphOptions,
+    SymmetricCrystal,
+    frame_graph,
+    hypergraph,
+    plain_supercell,
+)
+from irrepnet.data.batch import AnyGraph, collate
 from irrepnet.errors import IrrepnetError
-from irrepnet.models import PointGroupConfig, PointGroupNet
+from irrepnet.groups import PointGroup
+from irrepnet.models import ModelConfig, build_model
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+DESCRIPTIONS = ("rotation", "translation", "permutation", "supercell")
 
 
-def random_network(config: PointGroupConfig, seed: int = 0) -> PointGroupNet:
+def random_network(config: ModelConfig, options: GraphOptions | None = None, seed: int = 0) -> torch.nn.Module:
     """A network with random weights everywhere, also where training starts from zero: nothing is idle."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = PointGroupNet(config, outputs=1)
+        net = build_model(config, 1, options or GraphOptions())
         for weights in net.parameters():
             if not weights.any():
                 torch.nn.init.normal_(weights, std=0.1)
@@ -25,84 +41,123 @@ def random_network(config: PointGroupConfig, seed: int = 0) -> PointGroupNet:
 
 
 def verify(
-    model: PointGroupNet, source: object, options: GraphOptions | None = None, seed: int = 0
+    model: torch.nn.Module, source: object, options: GraphOptions | None = None, seed: int = 0
 ) -> dict[str, Any]:
     """Run ``model`` in float64 on equal descriptions of one crystal and compare the outputs.
 
     Args:
-        model: takes a batch and has ``.group``; its outputs are dimensionless numbers (before units).
+        model: takes a batch; its outputs are dimensionless numbers (before units). One that reads frame graphs
+            has ``.group``.
         source: whatever :meth:`SymmetricCrystal.from_structure` takes.
-        options: how the graph is made.
+        options: how the graph is made: a hypergraph with :class:`HypergraphOptions`, else a frame graph.
         seed: of the random rotation, translation, supercell and permutation.
 
     Returns:
-        Largest absolute differences of the outputs: ``equivariance`` (the crystal turned by every element of
-        the model's group, full form), ``rotation`` (a random orientation of the input), ``translation``,
-        ``permutation``, ``supercell`` (each through reading, symmetry search and graph), ``forms`` (each form
-        against the full one), ``largest`` of them all, and ``frames``, ``nodes`` by form.
+        ``formula``, ``point_group`` and the largest absolute differences of the outputs: ``rotation`` (a random
+        orientation of the input), ``translation``, ``permutation``, ``supercell``, each through reading, symmetry
+        search and graph, and ``largest`` of all.
+
+        Of a network on hypergraphs also ``orbits`` (every atom a node of its own), and ``nodes`` either way.
+
+        Of a point-group network also ``group``, ``equivariance`` (the crystal turned by every element of the
+        group, full form), ``forms`` (each form against the full one), and ``frames`` and ``nodes`` by form.
 
     Raises:
         IrrepnetError: the structure cannot be used, or its point group is not contained in the model's.
     """
     options = options or GraphOptions()
     model = copy.deepcopy(model).double().eval()
-    group = model.group
     crystal = SymmetricCrystal.from_structure(source, symprec=options.symprec)
-    # The idealised crystal is what every description must lead back to, to the last digits.
+
+    def output(graph: AnyGraph) -> torch.Tensor:
+        with torch.no_grad():
+            found = model(collate([graph], torch.float64))[0]
+        if not torch.isfinite(found).all():
+            raise IrrepnetError(
+                f"the model's output for {crystal.formula} is not finite; its weights are unusable"
+            )
+        return found
+
+    if isinstance(options, HypergraphOptions):
+        graph: Callable[[SymmetricCrystal], AnyGraph] = partial(hypergraph, options=options)
+        special = _orbits(crystal, graph, output)
+    else:
+        group = model.group
+        assert isinstance(group, PointGroup)
+        graph = partial(frame_graph, group=group, options=options)
+        special = _frames(crystal, group, options, output)
+    reference = output(graph(crystal))
+    differences = {}
+    for name, structure in _descriptions(crystal, seed).items():
+        made = SymmetricCrystal.from_structure(structure, symprec=options.symprec)
+        differences[name] = _difference(output(graph(made)), reference)
+    report = {"formula": crystal.formula, "point_group": crystal.point_group.name, **special, **differences}
+    residuals = [report[name] for name in (*DESCRIPTIONS, "orbits", "equivariance") if name in report]
+    report["largest"] = max([*residuals, *report.get("forms", {}).values()])
+    return report
+
+
+def _difference(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a - b).abs().max())
+
+
+def _descriptions(crystal: SymmetricCrystal, seed: int) -> "dict[str, Structure]":
+    """The idealised crystal, to which all descriptions must lead back to the last digits, told in other ways."""
     from pymatgen.core import Structure
 
-    species = crystal.species
-    ideal = Structure(crystal.lattice, species, crystal.frac_coords)
+    lattice, species, frac_coords = crystal.lattice, crystal.species, crystal.frac_coords
+    n = len(crystal)
     rng = np.random.default_rng(seed)
+    rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    rotation *= np.linalg.det(rotation)
+    order = rng.permutation(n)
+    moved, supercell = (Structure(lattice, species, frac_coords) for _ in range(2))
+    moved.translate_sites(range(n), rng.uniform(size=3))
+    supercell.make_supercell(np.array([[1, 1, 0], [0, 1, 0], [0, 0, 2]]))
+    return {
+        "rotation": Structure(lattice @ rotation.T, species, frac_coords),
+        "translation": moved,
+        "permutation": Structure(lattice, [species[i] for i in order], frac_coords[order]),
+        "supercell": supercell,
+    }
 
-    def output(structure: Structure) -> torch.Tensor:
-        made = SymmetricCrystal.from_structure(structure, symprec=options.symprec)
-        return run(frame_graph(made, group, options))
 
-    def run(graph) -> torch.Tensor:
-        with torch.no_grad():
-            return model(collate([graph], torch.float64))[0]
+def _orbits(
+    crystal: SymmetricCrystal,
+    graph: Callable[[SymmetricCrystal], AnyGraph],
+    output: Callable[[AnyGraph], torch.Tensor],
+) -> dict[str, Any]:
+    """One node an orbit against one node an atom."""
+    graphs = {"orbits": graph(crystal), "atoms": graph(plain_supercell(crystal))}
+    return {
+        "orbits": _difference(*map(output, graphs.values())),
+        "nodes": {name: len(made) for name, made in graphs.items()},
+    }
 
-    def difference(other: torch.Tensor) -> float:
-        return float((other - reference).abs().max())
 
+def _frames(
+    crystal: SymmetricCrystal,
+    group: PointGroup,
+    options: GraphOptions,
+    output: Callable[[AnyGraph], torch.Tensor],
+) -> dict[str, Any]:
+    """The three forms, and the crystal turned by the elements of the group."""
     graphs = {form: frame_graph(crystal, group, options, form) for form in FORMS}
-    reference = run(graphs["full"])
-    if not torch.isfinite(reference).all():
-        raise IrrepnetError(f"the model's output for {crystal.formula} is not finite; its weights are unusable")
-
     full, n = graphs["full"], len(crystal)
+    reference = output(full)
     # Turned by q, what a node (g, a) saw at g⁻¹r it sees at g⁻¹q r.
     frame = group.operations[full.receiver // n]
     equivariance = 0.0
     for q in group.operations:
         turned = np.einsum("eki,kl,elj,ej->ei", frame, q, frame, full.vector)
-        equivariance = max(equivariance, difference(run(replace(full, vector=turned, class_vector=turned))))
-
-    rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    rotation *= np.linalg.det(rotation)
-    order = rng.permutation(n)
-    supercell = ideal.copy()
-    supercell.make_supercell(np.array([[1, 1, 0], [0, 1, 0], [0, 0, 2]]))
-    moved = ideal.copy()
-    moved.translate_sites(range(n), rng.uniform(size=3))
-    report: dict[str, Any] = {
-        "formula": crystal.formula,
-        "point_group": crystal.point_group.name,
+        image = output(replace(full, vector=turned, class_vector=turned))
+        equivariance = max(equivariance, _difference(image, reference))
+    return {
         "group": group.name,
         "equivariance": equivariance,
-        "rotation": difference(
-            output(Structure(crystal.lattice @ rotation.T, species, crystal.frac_coords))
-        ),
-        "translation": difference(output(moved)),
-        "permutation": difference(
-            output(Structure(crystal.lattice, [species[i] for i in order], crystal.frac_coords[order]))
-        ),
-        "supercell": difference(output(supercell)),
-        "forms": {form: difference(run(graph)) for form, graph in graphs.items() if form != "full"},
+        "forms": {
+            form: _difference(output(graph), reference) for form, graph in graphs.items() if form != "full"
+        },
         "frames": {form: group.order if form == "full" else graph.frames for form, graph in graphs.items()},
         "nodes": {form: len(graph) for form, graph in graphs.items()},
     }
-    residuals = [report[k] for k in ("equivariance", "rotation", "translation", "permutation", "supercell")]
-    report["largest"] = max([*residuals, *report["forms"].values()])
-    return report

@@ -1,0 +1,209 @@
+"""What do hyperedges add to a crystal graph network, and how does ours compare with the original CGCNN code?
+
+    python benchmarks/hypergraphs.py --data elastic_tensor_2015 --targets log_K_VRH,log_G_VRH --out results/elastic \\
+        --rows cgcnn,bonds,triplets,motifs,cell,all --seeds 0,1,2
+    python benchmarks/hypergraphs.py --data elastic_tensor_2015 --targets log_K_VRH --out results/elastic \\
+        --rows original --peer CHECKOUT --peer-python PYTHON --epochs 1000
+
+Trains each row for each target and seed on one split by formula, 80/10/10, and prints a table of errors and costs;
+validation picks the epoch, the test part is read once a run. Runs in ``--jobs`` processes of one thread. It can be
+killed: started again it goes on, and reads what is finished. ``--table`` trains nothing.
+"""
+
+import argparse
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from csv import DictReader
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from irrepnet.errors import IrrepnetError
+
+ALL = ["bonds", "triplets", "motifs", "cell"]
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    "cgcnn": ("cgcnn", {}),
+    "mpnn": ("mpnn", {}),
+    "bonds": ("chgcnn", {"model.hyperedges": ["bonds"]}),
+    "triplets": ("chgcnn", {"model.hyperedges": ["bonds", "triplets"]}),
+    "motifs-csm": ("chgcnn", {"model.hyperedges": ["bonds", "motifs"], "model.motif_features": ["csm"]}),
+    "motifs-lsop": ("chgcnn", {"model.hyperedges": ["bonds", "motifs"], "model.motif_features": ["lsop"]}),
+    "motifs": ("chgcnn", {"model.hyperedges": ["bonds", "motifs"]}),
+    "cell": ("chgcnn", {"model.hyperedges": ["bonds", "cell"]}),
+    "all": ("chgcnn", {"model.hyperedges": ALL}),  # strategy exchange
+    "relatives": ("chgcnn", {"model.hyperedges": ALL, "model.strategy": "relatives"}),
+    "aggregation": ("chgcnn", {"model.hyperedges": ALL, "model.strategy": "aggregation"}),
+    "point-group": ("point-group", {}),
+}
+"""Name of a row → preset and what is changed in it; and "original", the original CGCNN code."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: a row, a target, a seed."""
+
+    row: str
+    target: str
+    seed: int
+    options: argparse.Namespace
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.options.out) / self.target / f"{self.row}-seed{self.seed}"
+
+    @property
+    def admitted(self) -> list[str] | None:
+        return self.options.point_groups and self.options.point_groups.split(",")
+
+    def config(self) -> Any:
+        from irrepnet.training import load_config, parse_assignment
+
+        preset, changes = ROWS[self.row]
+        settings = {
+            "data.source": self.options.data,
+            "data.targets": [self.target],
+            "data.point_groups": self.admitted,
+            "training.seed": self.seed,
+            "training.threads": 1,
+            "training.device": "cpu",
+            **changes,
+        }
+        if self.options.epochs:
+            settings["training.epochs"] = self.options.epochs
+        return load_config(preset, settings | dict(map(parse_assignment, self.options.set)))
+
+    def train(self) -> str:
+        """Run it, or go on with it; returns what went wrong, or nothing."""
+        try:
+            if self.row == "original":
+                self._original()
+            else:
+                from irrepnet.training import train
+
+                train(self.config(), self.folder, resume=True, quiet=True)
+        except IrrepnetError as error:
+            return str(error)
+        return ""
+
+    def _original(self) -> None:
+        from original_cgcnn import train_original
+
+        if not (self.options.peer and self.options.peer_python):
+            raise IrrepnetError("the row original needs --peer and --peer-python")
+        parts = self._parts()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        ids = {name: [record.id for record, _ in pairs] for name, pairs in parts.items()}
+        (self.folder / "split.json").write_text(json.dumps(ids) + "\n")
+        epochs = self.options.epochs or 1000
+        train_original(
+            Path(self.options.peer), self.options.peer_python, parts, self.target, self.seed, epochs, self.folder
+        )
+
+    def _parts(self) -> dict[str, list[Any]]:
+        """(record, value) of the crystals of each part, with the default split, as in every other row."""
+        from irrepnet.data import read_records, split_by_formula, target_values
+        from irrepnet.data.batch import prepare
+
+        records, _ = read_records(self.options.data)
+        values = dict(zip((record.id for record in records), target_values(records, self.target).tolist()))
+        known = [record for record in records if not np.isnan(values[record.id])]
+        kept, _, _ = prepare(known, lambda crystal: crystal, point_groups=self.admitted)
+        split = split_by_formula([record.formula for record in kept])
+        return {name: [(kept[i], values[kept[i].id]) for i in part] for name, part in split.items()}
+
+    def result(self) -> dict[str, Any] | None:
+        """Errors and costs of the finished run; None when it is not finished."""
+        path = self.folder / "metrics.json"
+        if not path.exists():
+            return None
+        found = json.loads(path.read_text())
+        split = json.loads((self.folder / "split.json").read_text())["test"]
+        seconds = found["seconds_per_epoch"]
+        if (history := self.folder / "metrics.csv").exists():
+            with history.open() as stream:
+                seconds = float(np.median([float(row["seconds"]) for row in DictReader(stream)]))
+        return {
+            "test": found["test"][self.target]["mae"],
+            "validation": found["validation"][self.target]["mae"],
+            "seconds": seconds,
+            "parameters": found["parameters"],
+            "epochs": found["epochs"],
+            "split": split["id"] if isinstance(split, dict) else split,
+        }
+
+
+def table(jobs: list[Job], unit: str) -> str:
+    """The finished runs of one target as a table in Markdown; mean ± standard deviation over the seeds."""
+    lines = [
+        f"| network | seeds | epochs | test MAE ({unit}) | validation MAE | s/epoch | parameters | to the first |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    first, splits = None, {}
+    for row in dict.fromkeys(job.row for job in jobs):
+        found = [result for job in jobs if job.row == row and (result := job.result())]
+        if not found:
+            continue
+        splits[row] = frozenset(frozenset(result["split"]) for result in found)
+        test, validation = ([result[key] for result in found] for key in ("test", "validation"))
+        first = first or np.mean(test)
+        cells = [
+            row,
+            str(len(found)),
+            str(found[0]["epochs"]),
+            _spread(test),
+            _spread(validation),
+            f"{np.mean([result['seconds'] for result in found]):.2f}",
+            f"{found[0]['parameters']:,}",
+            f"{np.mean(test) / first:.3f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    if len(set(splits.values())) > 1:
+        lines.append(f"\nWARNING: the test parts differ: {', '.join(splits)}")
+    return "\n".join(lines)
+
+
+def _spread(values: list[float]) -> str:
+    spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.4f}{spread}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="an embedded set, or a file of records")
+    parser.add_argument("--targets", required=True, help="comma-separated; each is learned alone")
+    parser.add_argument("--out", required=True, help="folder for the runs and results")
+    parser.add_argument("--rows", default=",".join(ROWS), help=f"of {', '.join([*ROWS, 'original'])}")
+    parser.add_argument("--point-groups", help="the crystals' point groups to admit; all by default")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--epochs", type=int, help="the preset's by default; 1000 for the original code")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of the configuration")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at once")
+    parser.add_argument("--table", action="store_true", help="train nothing, show what is finished")
+    parser.add_argument("--peer", help="checkout of github.com/txie-93/cgcnn, for the row original")
+    parser.add_argument("--peer-python", help="interpreter with torch, pymatgen and scikit-learn")
+    options = parser.parse_args()
+    rows = options.rows.split(",")
+    if unknown := set(rows) - {*ROWS, "original"}:
+        parser.error(f"unknown rows {', '.join(sorted(unknown))}; there are {', '.join([*ROWS, 'original'])}")
+    targets = options.targets.split(",")
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    jobs = [Job(row, target, seed, options) for seed in seeds for target in targets for row in rows]
+    if not options.table:
+        with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+            running = {pool.submit(job.train): job for job in jobs}
+            for done in as_completed(running):
+                print(f"{running[done].folder}: {done.result() or 'finished'}", flush=True)
+    from irrepnet.data import target_unit
+
+    for target in targets:
+        print(f"\n{target}\n\n{table([job for job in jobs if job.target == target], target_unit(target))}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Convolutions on crystal hypergraphs: Heilman, Gong & Yan, arXiv:2411.12616."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from torch import nn
+
+from irrepnet.crystals import HypergraphOptions
+from irrepnet.crystals.hypergraph import hyperedge_type
+from irrepnet.nn.convolution import mlp
+from irrepnet.nn.elements import Atoms, atom_embedding
+from irrepnet.nn.hypergraph import Aggregation, HyperedgeUpdate, HypergraphConvolution, Strategy
+from irrepnet.nn.pooling import MeanSpread
+from irrepnet.nn.radial import Expansion, Radial
+
+if TYPE_CHECKING:
+    from irrepnet.data.batch import HypergraphBatch, IncidenceBatch
+
+
+def _names(value: Any) -> Any:
+    """``a,b`` as (a, b)."""
+    return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
+
+
+_Split = BeforeValidator(_names)
+
+
+class CHGCNNConfig(BaseModel):
+    """What a :class:`CrystalHypergraphNet` is made of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["chgcnn"] = "chgcnn"
+    hyperedges: Annotated[tuple[str, ...], _Split] = Field(
+        default=("bonds", "triplets", "motifs", "cell"),
+        min_length=1,
+        description="types of hyperedges, in the order in which a layer uses them",
+    )
+    strategy: Strategy = Field(default="exchange", description="what a message sees: see docs/models.md")
+    aggregation: Annotated[tuple[Aggregation, ...], _Split] = Field(
+        default=("mean", "std"), min_length=1, description="reductions of strategy aggregation"
+    )
+    motif_shell: Literal["crystalnn", "minimum-distance", "voronoi"] = Field(
+        default="crystalnn", description="which neighbours make a motif"
+    )
+    motif_features: Annotated[tuple[Literal["lsop", "csm"], ...], _Split] = Field(
+        default=("lsop", "csm"), min_length=1, description="descriptors of a motif"
+    )
+    resemblance: bool = Field(default=False, description="symmetry measures as resemblance, 0 to 1, not as distances")
+    update_hyperedges: bool = Field(default=False, description="hyperedges hear of their nodes after every use")
+    channels: int = Field(default=64, ge=1, description="channels of atoms and hyperedges")
+    layers: int = Field(default=3, ge=0, description="layers, each with one convolution a type")
+    atoms: Atoms = Field(default="properties", description="atoms as one-hot bins, learned embedding, or properties")
+    radial: Radial = Field(default="gaussian", description="expansion of distances")
+
+    @field_validator("hyperedges", "aggregation", "motif_features")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("a name is there twice")
+        return names
+
+    @property
+    def graph_fields(self) -> dict[str, Any]:
+        """The fields of :class:`irrepnet.crystals.HypergraphOptions` that the network fixes."""
+        fields = ("hyperedges", "motif_shell", "motif_features", "resemblance")
+        return {field: getattr(self, field) for field in fields}
+
+
+class CrystalHypergraphNet(nn.Module):
+    """Hyperedges of several types and any size, one type after the other in every layer:
+
+        v ← v + MLP(LN v, m_v)
+
+    with the messages m_v of :class:`irrepnet.nn.HypergraphConvolution`; then mean and spread over the atoms.
+
+    Args:
+        config: see :class:`CHGCNNConfig`.
+        outputs: numbers a crystal.
+        options: of the hypergraphs.
+
+    Raises:
+        IrrepnetError: an unknown type of hyperedges.
+    """
+
+    def __init__(self, config: CHGCNNConfig, outputs: int, options: HypergraphOptions) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.channels
+        self.embedding = atom_embedding(config.atoms, channels)
+        expansions = [Expansion(hyperedge_type(name).columns(options), config.radial) for name in config.hyperedges]
+        self.hyperedges = nn.ModuleList(nn.Sequential(e, mlp(e.width, channels, channels)) for e in expansions)
+        self.layers = nn.ModuleList(
+            nn.ModuleList(
+                # what the hyperedges hear in the last layer is not used
+                HypergraphLayer(config, config.update_hyperedges and layer < config.layers - 1)
+                for _ in config.hyperedges
+            )
+            for layer in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(channels)
+        self.pool = MeanSpread()
+        self.readout = mlp(2 * channels, channels, outputs)
+
+    def forward(self, batch: "HypergraphBatch") -> torch.Tensor:
+        """(n_crystals, outputs), without units."""
+        incidences = [batch.types[name] for name in self.config.hyperedges]
+        v = self.embedding(batch.numbers)
+        h = [embed(at.features) for embed, at in zip(self.hyperedges, incidences)]
+        for layer in self.layers:
+            for i, step in enumerate(layer):  # type: ignore[arg-type]
+                v, h[i] = step(v, h[i], incidences[i], batch.multiplicity)
+        return self.readout(self.pool(self.norm(v), batch.crystal, batch.size, batch.multiplicity))
+
+
+class HypergraphLayer(nn.Module):
+    """One convolution over the hyperedges of one type: the nodes hear of them, and then they of the nodes if asked."""
+
+    def __init__(self, config: CHGCNNConfig, update_hyperedges: bool) -> None:
+        super().__init__()
+        channels = config.channels
+        self.norm = nn.LayerNorm(channels)
+        self.convolution = HypergraphConvolution(channels, config.strategy, config.aggregation)
+        self.update = mlp(2 * channels, 2 * channels, channels)
+        self.hyperedges = HyperedgeUpdate(channels) if update_hyperedges else None
+
+    def forward(
+        self, v: torch.Tensor, h: torch.Tensor, at: "IncidenceBatch", multiplicity: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Nodes (n_nodes, C) and hyperedges (n_edges, C), and the same afterwards; multiplicity (n_nodes,)."""
+        x = self.norm(v)
+        v = v + self.update(torch.cat([x, self.convolution(x, h, at)], -1))
+        return v, h if self.hyperedges is None else self.hyperedges(v, h, at, multiplicity)
