@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,16 @@ from hypothesis import settings
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Descriptors that tests compute are not kept in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IRREPNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
 
 METALS = ("Li", "Na", "K", "Rb", "Mg", "Ca", "Sr", "Ba")
 ANIONS = ("O", "S", "Se", "F", "Cl", "Br")

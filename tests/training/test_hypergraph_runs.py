@@ -10,10 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from irrepnet.crystals import Column, Hyperedges, HyperedgeType, add_hyperedge_type
+from irrepnet.crystals import Column, Hyperedges, HyperedgeType, SymmetricCrystal, add_hyperedge_type
 from irrepnet.errors import IrrepnetError
 from irrepnet.report import write_report
 from irrepnet.training import evaluate, load_run, loop, predict, train
+from irrepnet.training.dataset import graph_of
 
 ENERGY = "formation_energy_per_atom"
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -177,3 +178,12 @@ def test_descriptors_are_computed_before_the_graphs(small_config, small_data, tm
 def test_a_loaded_run_gives_the_same_predictions(cgcnn_run, small_data):
     a, b = (predict(load_run(cgcnn_run), [small_data]) for _ in range(2))
     assert a == b
+
+
+@pytest.mark.parametrize("preset", ["cgcnn", "point-group"])
+def test_elements_beyond_the_tables_are_rejected(small_config, preset):
+    crystal = SymmetricCrystal.from_structure(
+        {"species": ["Rf"], "frac_coords": [[0, 0, 0]], "lattice": 3 * np.eye(3)}
+    )
+    with pytest.raises(IrrepnetError, match=r"Rf: element 104; the networks know those up to 103 \(Lr\)"):
+        graph_of(small_config(preset))(crystal)

@@ -12,6 +12,7 @@ from irrepnet.data.batch import AnyGraph, prepare
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.models import PointGroupConfig
+from irrepnet.nn.elements import HEAVIEST
 from irrepnet.training.config import RunConfig
 from irrepnet.training.log import Log
 from irrepnet.training.loop import Examples
@@ -71,13 +72,23 @@ class Prepared:
 
 
 def graph_of(config: RunConfig) -> Callable[[SymmetricCrystal], AnyGraph]:
-    """How a crystal becomes the graph that the network of ``config`` reads."""
+    """How a crystal becomes the graph that the network of ``config`` reads.
+
+    The function raises IrrepnetError when there is no such graph, or the networks do not know an element.
+    """
     options = config.graph
-    if isinstance(config.model, PointGroupConfig):
-        group = PointGroup(config.model.group)
-        return lambda crystal: frame_graph(crystal, group, options)
-    assert isinstance(options, HypergraphOptions)
-    return lambda crystal: hypergraph(crystal, options)
+    group = PointGroup(config.model.group) if isinstance(config.model, PointGroupConfig) else None
+
+    def graph(crystal: SymmetricCrystal) -> AnyGraph:
+        heaviest = crystal.numbers.max()
+        if heaviest > HEAVIEST:
+            raise IrrepnetError(f"{crystal.formula}: element {heaviest}; the networks know those up to {HEAVIEST} (Lr)")
+        if isinstance(options, HypergraphOptions):
+            return hypergraph(crystal, options)
+        assert group is not None
+        return frame_graph(crystal, group, options)
+
+    return graph
 
 
 def make_graphs(records: Sequence[Record], config: RunConfig, log: Log) -> Prepared:

@@ -21,7 +21,7 @@ from irrepnet.training.dataset import Prepared, Source, reason_counts
 from irrepnet.training.log import Log
 from irrepnet.training.targets import Target
 
-LIBRARIES = ("numpy", "scipy", "torch", "safetensors", "pymatgen-core", "moyopy", "vesin", "pydantic")
+LIBRARIES = ("numpy", "scipy", "torch", "safetensors", "pymatgen", "pymatgen-core", "moyopy", "vesin", "pydantic")
 
 
 def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> None:
