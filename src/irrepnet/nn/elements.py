@@ -1,8 +1,9 @@
 """Atoms as vectors."""
 
 import warnings
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -25,6 +26,21 @@ FEATURES = (
 )
 
 
+def _tabulate(properties: Callable[[Any], Sequence[float]]) -> np.ndarray:
+    """(HEAVIEST + 1, n) the n properties of every pymatgen Element by atomic number; row 0 is NaN."""
+    from pymatgen.core import Element
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pymatgen warns of elements without a tabulated value
+        rows = np.array([properties(Element.from_Z(z)) for z in range(1, HEAVIEST + 1)], float)
+    return np.vstack([np.full_like(rows[:1], np.nan), rows])
+
+
+def _number(value: Any) -> float:
+    """NaN for what is not tabulated."""
+    return np.nan if value is None else float(value)
+
+
 @cache
 def element_features() -> np.ndarray:
     """(HEAVIEST + 1, len(FEATURES)) properties of the elements by atomic number, each with mean 0 and spread 1.
@@ -32,29 +48,20 @@ def element_features() -> np.ndarray:
     Values are pymatgen's (electronegativity: Pauling; radii in Å; energies in eV; mass in u). Values that
     are not tabulated take the mean over the elements; row 0 is zero.
     """
-    from pymatgen.core import Element
-
-    def number(value: object) -> float:
-        return float(value) if value is not None else np.nan  # type: ignore[arg-type]
-
-    table = np.full((HEAVIEST + 1, len(FEATURES)), np.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pymatgen warns of elements without a tabulated value
-        for z in range(1, HEAVIEST + 1):
-            e = Element.from_Z(z)
-            values = (
-                e.group,
-                e.row,
-                e.X,
-                e.atomic_radius,
-                e.average_ionic_radius or None,
-                e.ionization_energy,
-                e.electron_affinity,
-                float(e.atomic_mass) ** 0.5,
-                "spdf".index(e.block),
-                e.mendeleev_no,
-            )
-            table[z] = [number(v) for v in values]
+    table = _tabulate(
+        lambda e: (
+            e.group,
+            e.row,
+            e.X,
+            _number(e.atomic_radius),
+            _number(e.average_ionic_radius or None),
+            _number(e.ionization_energy),
+            _number(e.electron_affinity),
+            float(e.atomic_mass) ** 0.5,
+            "spdf".index(e.block),
+            e.mendeleev_no,
+        )
+    )
     table = (table - np.nanmean(table, axis=0)) / np.nanstd(table, axis=0)
     return np.nan_to_num(table)
 
@@ -104,27 +111,19 @@ def binned_properties() -> np.ndarray:
     a filled d shell in the p block and without f. A value outside the range is in the outermost bin; an element
     without a tabulated value, such as the electronegativity of argon, has no bin.
     """
-    from pymatgen.core import Element
-
-    def value(number: object) -> float:
-        return float(number) if number is not None else np.nan  # type: ignore[arg-type]
-
-    table = np.full((HEAVIEST + 1, len(BINS)), np.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pymatgen warns of elements without a tabulated value
-        for z in range(1, HEAVIEST + 1):
-            e = Element.from_Z(z)
-            table[z] = (
-                e.group,
-                e.row,
-                e.X,
-                100 * value(e.atomic_radius),
-                _valence_electrons(e.full_electronic_structure, e.row, e.block),
-                np.log(value(e.ionization_energy)),
-                value(e.electron_affinity),
-                1 + "spdf".index(e.block),
-                np.log(value(e.molar_volume)),
-            )
+    table = _tabulate(
+        lambda e: (
+            e.group,
+            e.row,
+            e.X,
+            100 * _number(e.atomic_radius),
+            _valence_electrons(e.full_electronic_structure, e.row, e.block),
+            np.log(_number(e.ionization_energy)),
+            _number(e.electron_affinity),
+            1 + "spdf".index(e.block),
+            np.log(_number(e.molar_volume)),
+        )
+    )
     _, low, high, size = (np.array(column) for column in zip(*BINS))
     # whole numbers have a bin each; a range is divided evenly
     width = np.where(high - low == size - 1, 1.0, (high - low) / size)
