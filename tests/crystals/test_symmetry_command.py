@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from irrepnet.cli.symmetry import symmetry
 from irrepnet.errors import IrrepnetError
+from irrepnet.groups import PointGroup
 
 app = typer.Typer()
 app.command()(symmetry)
@@ -77,6 +78,48 @@ def test_frames_of_a_hexagonal_and_a_triclinic_crystal(tmp_path):
     assert "does not fix the axes" in run(file).output
 
 
+def test_irreps_table(examples):
+    output = " ".join(run(examples["TiO2"], "--irreps").output.replace("│", " ").split())
+    for text in (
+        "mmm (D2h) s: Ag 0 a b 0 a b 0",
+        "x ∥ [1 -1 0] p: B1u + B2u + B3u 0 b a 0 b a 0",
+        "y ∥ [1 1 0] d: 2Ag + B1g + B2g + B3g 0 0 0 -2a 0 0 c",
+        "z ∥ [0 0 1] f: Au + 2B1u + 2B2u + 2B3u",
+        "irreps of 4/mmm in the standard frame",
+        "of Ti 2a A2u + B1u + 2Eu",
+        "acoustic A2u + Eu",
+        "infrared active A2u + 3Eu",
+        "Raman active A1g + B1g + B2g + Eg",
+        "silent A2g + 2B1u",
+    ):
+        assert text in output, text
+    assert "infrared active none" in " ".join(run(examples["Si"], "--irreps").output.split())
+
+
+def test_irreps_json(examples):
+    report = json.loads(run(examples["TiO2"], "--irreps", "--json").stdout)
+    assert report["vibrations"]["infrared"] == {"A2u": 1, "Eu": 3}
+    titanium, oxygen = report["orbits"]
+    assert titanium["vibrations"] == {"A2u": 1, "B1u": 1, "Eu": 2}
+    assert oxygen["orbitals"]["p"] == {"A1": 1, "B1": 1, "B2": 1}
+    assert oxygen["tensors"]["vector"] == {
+        "independent": 1,
+        "pattern": ["a", "a", "0"],
+        "basis": [[1.0, 1.0, 0.0]],
+    }
+    assert titanium["tensors"]["field_gradient"]["pattern"] == [
+        ["a", "b", "0"],
+        ["b", "a", "0"],
+        ["0", "0", "-2a"],
+    ]
+    # the rotation takes the group's operations to those of the site
+    for orbit in report["orbits"]:
+        rotation, group = np.array(orbit["site_group"]["rotation"]), PointGroup(orbit["site_group"]["name"])
+        found = group.indices(rotation.T @ np.array(orbit["site_group"]["operations"]) @ rotation)
+        assert sorted(found) == list(range(group.order))
+    assert json.loads(run(examples["TiO2"], "--json").stdout).keys() == report.keys() - {"vibrations"}
+
+
 def test_symprec(tmp_path):
     file = tmp_path / "a.json"
     record = {
@@ -98,3 +141,4 @@ def test_bad_file_raises_with_its_name(tmp_path):
 @pytest.mark.parametrize("formula", ["SrTiO3", "NaCl", "CaF2", "Si"])
 def test_every_example_is_shown(examples, formula):
     assert run(examples[formula]).exit_code == 0
+    assert run(examples[formula], "--irreps").exit_code == 0

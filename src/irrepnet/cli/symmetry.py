@@ -17,6 +17,9 @@ N_MAX = 12
 def symmetry(
     file: Annotated[Path, typer.Argument(help="A structure file: CIF, POSCAR, extended XYZ or JSON.")],
     symprec: Annotated[float, typer.Option(help="How far from symmetric an atom may be, Å.")] = 0.01,
+    irreps: Annotated[
+        bool, typer.Option("--irreps", help="Add orbitals and tensors at the sites, vibration modes at Γ.")
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show a crystal's space group, frame, orbits with their site symmetry, and neighbour shells."""
@@ -24,7 +27,10 @@ def symmetry(
 
     from irrepnet.crystals import SymmetricCrystal
 
-    report = _report(SymmetricCrystal.from_structure(file, symprec), str(file))
+    crystal = SymmetricCrystal.from_structure(file, symprec)
+    report = _report(crystal, str(file))
+    if irreps:
+        _add_irreps(report, crystal)
     if json_:
         typer.echo(json.dumps(report))
     else:
@@ -34,6 +40,7 @@ def symmetry(
 def _report(crystal: "SymmetricCrystal", file: str) -> dict[str, Any]:
     import numpy as np
 
+    from irrepnet.crystals import frame_convention, frame_rotation, model_group
     from irrepnet.groups import PointGroup
 
     group = crystal.point_group
@@ -58,6 +65,9 @@ def _report(crystal: "SymmetricCrystal", file: str) -> dict[str, Any]:
             "rotation": crystal.rotation.tolist(),
             "rotation_determinant": float(np.linalg.det(crystal.rotation)),
             "fixed_by_lattice": crystal.frame_is_fixed,
+            "model_group": model_group(crystal).name,
+            "network_convention": frame_convention(crystal),
+            "network_rotation": frame_rotation(crystal).tolist(),
             "independent_frames": {name: count for name, count in frames.items() if count},
         },
         "symprec": crystal.symprec,
@@ -90,13 +100,12 @@ def _orbits(crystal: "SymmetricCrystal", conventional: "np.ndarray") -> list[dic
     import numpy as np
 
     from irrepnet.crystals import neighbour_shells
-    from irrepnet.groups import identify
 
     pairs = neighbour_shells(crystal, n_max=N_MAX)
     orbits = []
     for number, atom in enumerate(crystal.representatives):
-        matrices = crystal.point_group.operations[crystal.site_groups[number]]
-        site_group, _ = identify(matrices)
+        indices = crystal.site_groups[number]
+        site = crystal.point_group.subgroup(indices)
         mine = pairs.receiver == atom
         orbits.append(
             {
@@ -106,10 +115,11 @@ def _orbits(crystal: "SymmetricCrystal", conventional: "np.ndarray") -> list[dic
                 "atoms": np.flatnonzero(crystal.orbits == number).tolist(),
                 "site_symmetry": crystal.site_symmetry[number],
                 "site_group": {
-                    "name": site_group.name,
-                    "schoenflies": site_group.schoenflies,
-                    "order": len(matrices),
-                    "operations": matrices.tolist(),
+                    "name": site.group.name,
+                    "schoenflies": site.group.schoenflies,
+                    "order": site.group.order,
+                    "operations": crystal.point_group.operations[indices].tolist(),
+                    "rotation": site.rotation.tolist(),
                 },
                 "frac_coords": crystal.frac_coords[atom].tolist(),
                 "conventional_frac_coords": conventional[atom].tolist(),
@@ -119,6 +129,29 @@ def _orbits(crystal: "SymmetricCrystal", conventional: "np.ndarray") -> list[dic
             }
         )
     return orbits
+
+
+def _add_irreps(report: dict[str, Any], crystal: "SymmetricCrystal") -> None:
+    """Adds `orbitals`, `tensors` and `vibrations` to the orbits, and the `vibrations` of the crystal."""
+    from irrepnet.crystals import site_irreps, vibration_modes
+
+    modes = vibration_modes(crystal)
+    for number, orbit in enumerate(report["orbits"]):
+        site = site_irreps(crystal, number)
+        tensors = {
+            "vector": site.vector,
+            "field_gradient": site.field_gradient,
+            "born_charge": site.born_charge,
+        }
+        orbit["orbitals"] = site.orbitals
+        orbit["tensors"] = {
+            name: {"independent": len(tensor.basis), "pattern": tensor.pattern, "basis": tensor.basis.tolist()}
+            for name, tensor in tensors.items()
+        }
+        orbit["vibrations"] = modes.orbits[number]
+    report["vibrations"] = {
+        name: getattr(modes, name) for name in ("mechanical", "acoustic", "optical", "infrared", "raman", "silent")
+    }
 
 
 def _shells(distances: "np.ndarray", elements: list[str]) -> list[dict[str, Any]]:
@@ -148,14 +181,13 @@ def _print(report: dict[str, Any]) -> None:
     facts = Table.grid(padding=(0, 2))
     facts.add_row("formula", f"{report['formula']}, {len(report['species'])} atoms in the primitive cell")
     facts.add_row("space group", f"{space['symbol']} ({space['number']}), found at {report['symprec']:g} Å")
-    facts.add_row(
-        "point group", f"{point['name']} ({point['schoenflies']}), {point['system']}, order {point['order']}"
-    )
+    facts.add_row("point group", f"{point['name']} ({point['schoenflies']}), {point['system']}, order {point['order']}")
     facts.add_row("idealised by", f"atoms {report['displacement']:.1e} Å, lattice {report['strain']:.1e}")
     facts.add_row("conventional cell", _matrix(report["conventional_lattice"]) + "\nrows, Å, standard frame")
     facts.add_row("frame", _matrix(frame["rotation"]) + "\nx_input = this · x_standard")
     if not frame["fixed_by_lattice"]:
         facts.add_row("", f"{point['system']}: the lattice does not fix the axes, ITA's convention is taken")
+    facts.add_row("network", f"{frame['model_group']}; {frame['network_convention']}")
     for name, count in frame["independent_frames"].items():
         facts.add_row(f"frames for {name}", str(count))
     console.print(facts)
@@ -167,13 +199,80 @@ def _print(report: dict[str, Any]) -> None:
             elements = ", ".join(f"{count} {element}" for element, count in shell["elements"].items())
             shells.append(f"{shell['distance']:.3f} Å: {elements}")
         orbits.add_row(
-            f"{orbit['element']} {orbit['multiplicity']}{orbit['wyckoff']}",
+            _orbit_name(orbit),
             f"{orbit['site_symmetry']} ({orbit['site_group']['schoenflies']})",
             " ".join(f"{x:.5g}" for x in orbit["conventional_frac_coords"]),
             "\n".join(shells),
             "splits the\nlast shell" if orbit["cut_splits_shell"] else "whole shells",
         )
     console.print(orbits)
+    if "vibrations" in report:
+        console.print(_site_table(report["orbits"]))
+        console.print(_vibrations(report))
+
+
+def _site_table(orbits: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+
+    table = Table(
+        "orbit",
+        "site group, its axes",
+        "orbitals",
+        "vector",
+        "field gradient",
+        "Born charge",
+        show_lines=True,
+        caption="tensors of the first atom of the orbit, Cartesian, standard frame; a, b, … are free",
+    )
+    for orbit in orbits:
+        group = orbit["site_group"]
+        axes = [f"{x} ∥ {_direction(column)}" for x, column in zip("xyz", zip(*group["rotation"], strict=True))]
+        tensors = [orbit["tensors"][name]["pattern"] for name in ("field_gradient", "born_charge")]
+        table.add_row(
+            _orbit_name(orbit),
+            "\n".join([f"{group['name']} ({group['schoenflies']})", *axes]),
+            "\n".join(f"{l}: {_sum(counts)}" for l, counts in orbit["orbitals"].items()),
+            _columns([[component] for component in orbit["tensors"]["vector"]["pattern"]]),
+            *map(_columns, tensors),
+        )
+    return table
+
+
+def _vibrations(report: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    modes = report["vibrations"]
+    table = Table.grid(padding=(0, 2))
+    table.title = f"vibrations at Γ, irreps of {report['point_group']['name']} in the standard frame"
+    table.title_justify = "left"
+    table.add_row("all", _sum(modes["mechanical"]))
+    for orbit in report["orbits"]:
+        table.add_row(f"  of {_orbit_name(orbit)}", _sum(orbit["vibrations"]))
+    table.add_row("acoustic", _sum(modes["acoustic"]))
+    for name, label in (("infrared", "infrared active"), ("raman", "Raman active"), ("silent", "silent")):
+        table.add_row(label, _sum(modes[name]))
+    return table
+
+
+def _orbit_name(orbit: dict[str, Any]) -> str:
+    return f"{orbit['element']} {orbit['multiplicity']}{orbit['wyckoff']}"
+
+
+def _sum(counts: dict[str, int]) -> str:
+    """ "A1g + 2Eu", "none" """
+    return " + ".join(f"{n if n > 1 else ''}{label}" for label, n in counts.items()) or "none"
+
+
+def _direction(vector: tuple[float, ...]) -> str:
+    """A Cartesian direction, scaled to a largest component of 1: "[1 1 0]", "[1 0.577 0]"."""
+    largest = max(map(abs, vector))
+    return "[" + " ".join(f"{round(x / largest, 3) + 0.0:g}" for x in vector) + "]"
+
+
+def _columns(rows: list[list[str]]) -> str:
+    """The rows with the entries of each column below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(" ".join(x.rjust(w) for x, w in zip(row, widths, strict=True)) for row in rows)
 
 
 def _matrix(rows: list[list[float]]) -> str:

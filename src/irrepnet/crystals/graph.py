@@ -15,7 +15,8 @@ ways of choosing the representatives; the network that runs on them is one and t
   atom alone. It has as many nodes as one frame, for an orbit has |P|/|G_a| atoms.
 
 In the last two, edges know their orbit, and what depends on invariants alone is computed once an orbit.
-At a node (g, a) a neighbour b at x_b − x_a = r is seen at g⁻¹r, and carries v_b(g).
+At a node (g, a) a neighbour b at x_b − x_a = r is seen at g⁻¹r, and carries v_b(g). The axes in which r is
+written are those of `frames.frame_rotation`.
 """
 
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from irrepnet.crystals.frames import frame_rotation
 from irrepnet.crystals.neighbours import Neighbours, neighbour_shells
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
@@ -97,7 +99,7 @@ def operations_in(group: PointGroup, point_group: PointGroup) -> np.ndarray:
     except IrrepnetError:
         raise IrrepnetError(
             f"point group {point_group.name} is no subgroup of the model's group {group.name} in the standard "
-            f"frame; use a model whose group contains it"
+            f"frame; trigonal and hexagonal crystals lie in 6/mmm, all others in m-3m"
         ) from None
 
 
@@ -117,6 +119,7 @@ def frame_graph(
     options = options or GraphOptions()
     members = operations_in(group, crystal.point_group)
     neighbours = neighbour_shells(crystal, options.cutoff, options.n_max, options.tolerance)
+    neighbours = neighbours._replace(vector=neighbours.vector @ frame_rotation(crystal).T)
     if form == "asymmetric-unit":
         return _asymmetric_unit(crystal, group, members, neighbours)
     if form == "full":
@@ -198,9 +201,7 @@ def _full(crystal: SymmetricCrystal, group: PointGroup, neighbours: Neighbours) 
     return _frames(crystal, group, np.zeros(1, int), np.arange(len(crystal))[None], neighbours)
 
 
-def _one_frame(
-    crystal: SymmetricCrystal, group: PointGroup, members: np.ndarray, neighbours: Neighbours
-) -> FrameGraph:
+def _one_frame(crystal: SymmetricCrystal, group: PointGroup, members: np.ndarray, neighbours: Neighbours) -> FrameGraph:
     """Frames P\\G, with one class an edge orbit."""
     graph = _frames(crystal, group, members, crystal.permutation, neighbours)
     number, examples = _edge_classes(crystal, neighbours)

@@ -129,8 +129,8 @@ class SymmetricCrystal:
     def frame_is_fixed(self) -> bool:
         """Whether the lattice fixes the frame up to the holohedries O_h and D_6h.
 
-        In the monoclinic and the triclinic system the choice of axes is a convention (cell choice 1, the
-        reduced cell): two crystals that are nearly equal may get different frames.
+        In the monoclinic and the triclinic system the axes are a convention: here cell choice 1 and the reduced
+        cell, in a network those of `frames.frame_rotation`. Crystals that are nearly equal may get different ones.
         """
         return self.spacegroup_number > 15
 

@@ -24,7 +24,9 @@ class PointGroupConfig(BaseModel):
 
     name: Literal["point-group"] = "point-group"
     group: Annotated[str, BeforeValidator(str)] = Field(  # YAML reads the group 23 as a number
-        default="m-3m", description="the model group G; crystals' point groups are subgroups of it"
+        default="m-3m",
+        description="the model group G, of which crystals' point groups are subgroups: 6/mmm for trigonal and "
+        "hexagonal crystals, m-3m for all others, or any other",
     )
     channels: int = Field(default=96, ge=1, description="channels of the functions on G")
     layers: int = Field(default=4, ge=0, description="convolutions")
