@@ -12,7 +12,7 @@ from scipy.linalg import inv, sqrtm
 
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.crystals.frames import frame_convention, frame_rotation, model_group
-from irrepnet.crystals.symmetric import _operations
+from irrepnet.crystals.symmetric import setting_operations
 from irrepnet.groups import PointGroup
 
 OH = PointGroup("m-3m").operations
@@ -51,7 +51,7 @@ def slow_axes(vectors):
 @pytest.mark.parametrize("number", range(1, 231))
 def test_every_space_group_lies_in_its_model_group(number):
     hall = next(h for h in range(1, 531) if moyopy.HallSymbolEntry(h).number == number)
-    group = _operations(hall)[0]
+    group = setting_operations(hall)[0]
     model = PointGroup("6/mmm" if 143 <= number <= 194 else "m-3m")
     assert len(set(model.indices(group.operations))) == group.order
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from irrepnet.crystals.little_groups import SAME, LittleGroup, little_group, stabiliser
-from irrepnet.crystals.symmetric import SymmetricCrystal, _operations
+from irrepnet.crystals.symmetric import SymmetricCrystal, setting_operations
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 
@@ -87,7 +87,7 @@ def induce_from_position(
             is about 1e-5 from a symmetric one.
     """
     hall_number = _standard_hall_number(number)
-    group, rotations, translations = _operations(hall_number)
+    group, rotations, translations = setting_operations(hall_number)
     position = np.asarray(position, float)
     if position.shape == (3,):
         position = np.array(moyopy.HallSymbolEntry(hall_number).centering.linear) @ position

@@ -146,7 +146,7 @@ def _symmetrise(cell: Cell, symprec: float) -> SymmetricCrystal:
         raise IrrepnetError(
             f"{cell.name}: no space group found at symprec {symprec} Å ({error}); try another symprec"
         ) from error
-    group, rotations, translations = _operations(found.hall_number)
+    group, rotations, translations = setting_operations(found.hall_number)
     standard = found.prim_std_cell
     numbers = np.array(standard.numbers)
     found_lattice = np.array(standard.basis)
@@ -198,7 +198,7 @@ def _symmetrise(cell: Cell, symprec: float) -> SymmetricCrystal:
 
 
 @cache
-def _operations(hall_number: int) -> tuple[PointGroup, np.ndarray, np.ndarray]:
+def setting_operations(hall_number: int) -> tuple[PointGroup, np.ndarray, np.ndarray]:
     """The point group of a Hall setting in the standard frame, and one operation of the space group for each
     of its elements, in its order: rotations (M, 3, 3) int and translations (M, 3) in the primitive basis."""
     entry = moyopy.HallSymbolEntry(hall_number)
