@@ -48,7 +48,7 @@ def test_readme_commands_are_run():
 
 SHOWN = {
     "irrepnet groups show m-3m",
-    "irrepnet symmetry examples/MgAl2O4.cif",
+    "irrepnet symmetry examples/MgAl2O4.cif --irreps",
     "irrepnet data list",
     "irrepnet graph examples/MgAl2O4.cif --hyperedges bonds,triplets,cell",
     "irrepnet verify point-group examples/MgAl2O4.cif",
