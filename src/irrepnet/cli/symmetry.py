@@ -156,9 +156,9 @@ def _add_irreps(report: dict[str, Any], crystal: "SymmetricCrystal") -> None:
 
 def _shells(distances: "np.ndarray", elements: list[str]) -> list[dict[str, Any]]:
     """Sorted distances in shells of which each begins more than 0.001 Å after the one before."""
-    import numpy as np
+    from irrepnet.crystals import shell_starts
 
-    starts = np.flatnonzero(np.diff(distances, prepend=-1.0) > 1e-3).tolist()
+    starts = shell_starts(distances).tolist()
     shells = []
     for start, stop in zip(starts, [*starts[1:], len(distances)], strict=True):
         within = elements[start:stop]
