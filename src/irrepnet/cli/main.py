@@ -5,7 +5,7 @@ import sys
 import typer
 
 from irrepnet import __version__
-from irrepnet.cli import data, graph, groups, symmetry, tensor, train, verify
+from irrepnet.cli import data, graph, groups, hamiltonian, symmetry, tensor, train, verify
 from irrepnet.errors import IrrepnetError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.add_typer(groups.app, name="groups")
 app.add_typer(data.app, name="data")
 app.add_typer(tensor.app, name="tensor")
+app.add_typer(hamiltonian.app, name="hamiltonian")
 app.command("symmetry")(symmetry.symmetry)
 app.command("graph")(graph.graph)
 app.command("train")(train.train)

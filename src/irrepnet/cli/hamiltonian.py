@@ -1,0 +1,306 @@
+"""`irrepnet hamiltonian`: check, count and draw tight-binding Hamiltonians."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from irrepnet.hamiltonians import Hamiltonian
+
+app = typer.Typer(help="Tight-binding Hamiltonians: symmetry, independent parameters, bands.", no_args_is_help=True)
+
+SHOWN = 10
+"""Pairs of sites that the table of `check` lists."""
+
+File = Annotated[
+    Path,
+    typer.Argument(
+        help="Wannier90 (*_hr.dat, *_tb.dat), SIESTA (*.TSHS, *.HSX), DeepH or DeePTB folder, *.safetensors."
+    ),
+]
+Structure = Annotated[
+    Path | None,
+    typer.Option(help="For files without it: a .win, a wt.in, or a structure file in the axes of the calculation."),
+]
+Basis = Annotated[
+    str | None, typer.Option(help='Shells where the files do not tell them: "spd" on all atoms, or "V:d,O:sp".')
+]
+Symprec = Annotated[float, typer.Option(help="How far from symmetric an atom may be, Å.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.command()
+def check(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Files or folders of Hamiltonians: Wannier90, SIESTA, DeepH, DeePTB, *.safetensors."),
+    ],
+    structure: Structure = None,
+    basis: Basis = None,
+    symprec: Symprec = 0.01,
+    symmetrised: Annotated[
+        Path | None, typer.Option(help="Write the symmetrised Hamiltonian; the name tells the kind of file.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """How far Hamiltonians are from Hermitian and from obeying each operation of the space group, block by block."""
+    import json
+
+    from irrepnet.errors import IrrepnetError
+
+    if symmetrised is not None and len(files) > 1:
+        raise IrrepnetError("--symmetrised writes one file: give one Hamiltonian")
+    reports, errors = [], []
+    for file in files:
+        try:
+            reports.append(_check(file, structure, basis, symprec, symmetrised))
+        except IrrepnetError as error:
+            if len(files) == 1:
+                raise
+            errors.append(str(error))
+    if json_:
+        typer.echo(json.dumps(reports[0] if len(files) == 1 else {"files": reports, "errors": errors}))
+    else:
+        for report in reports:
+            _print_check(report)
+    for error in errors:
+        typer.echo(f"error: {error}", err=True)
+    if errors:
+        raise typer.Exit(2)
+
+
+def _check(
+    file: Path, structure: Path | None, shells: str | None, symprec: float, symmetrised: Path | None
+) -> dict[str, Any]:
+    from irrepnet import hamiltonians as room
+
+    hamiltonian = room.read_hamiltonian(file, structure, shells)
+    basis = hamiltonian.basis
+    report: dict[str, Any] = {
+        "file": str(file),
+        "orbitals": len(hamiltonian) if basis is None else list(basis.names),
+        "cells": len(hamiltonian.R),
+        "hermiticity": room.hermiticity(hamiltonian),
+        "symmetry": None,
+        "point_group": None,
+        "operations": [],
+        "blocks": [],
+        "overlap": None,
+    }
+    overlap = {} if hamiltonian.S is None else {"hermiticity": room.hermiticity(hamiltonian, overlap=True)}
+    if basis is not None:
+        act = room.action(basis, symprec)
+        residual = room.symmetry_residual(hamiltonian, act)
+        report |= {
+            "symmetry": residual.symmetry,
+            "point_group": act.group.point_group.name,
+            "operations": [
+                {"rotation": W.tolist(), "translation": t.tolist(), "residual": float(r)}
+                for W, t, r in zip(act.group.rotations, act.group.translations, residual.operations, strict=True)
+            ],
+            "blocks": [
+                {
+                    "sites": [site + 1 for site in block.sites],
+                    "species": [basis.species[site] for site in block.sites],
+                    "R": list(block.R),
+                    "operation": block.operation,
+                    "residual": block.residual,
+                }
+                for block in residual.blocks
+            ],
+        }
+        if hamiltonian.S is not None:
+            overlap["symmetry"] = room.symmetry_residual(hamiltonian, act, overlap=True).symmetry
+        if symmetrised is not None:
+            room.write_hamiltonian(room.symmetrised(hamiltonian, act), symmetrised)
+    elif symmetrised is not None:
+        hamiltonian.known_basis  # noqa: B018 (says that a structure is needed)
+    report["overlap"] = overlap or None
+    return report
+
+
+def _print_check(report: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    facts = Table.grid(padding=(0, 2))
+    orbitals = report["orbitals"]
+    facts.add_row("file", report["file"])
+    facts.add_row("orbitals", str(orbitals) if isinstance(orbitals, int) else f"{len(orbitals)}: {', '.join(orbitals)}")
+    facts.add_row("cells R", str(report["cells"]))
+    facts.add_row("Hermiticity", f"{report['hermiticity']:.1e} eV")
+    if report["symmetry"] is None:
+        facts.add_row("symmetry", "not known: the file tells no structure; give --structure")
+    else:
+        group = f"{len(report['operations'])} operations, point group {report['point_group']}"
+        facts.add_row("symmetry", f"{report['symmetry']:.1e} eV, {group}")
+    if report["overlap"]:
+        texts = [f"{name} {value:.1e}" for name, value in report["overlap"].items()]
+        facts.add_row("overlap", ", ".join(texts))
+    console.print(facts)
+    if not report["blocks"]:
+        return
+    table = Table("sites", "", "cell of the worst block", "rotation that shows it", "residual (eV)")
+    for block in report["blocks"][:SHOWN]:
+        rotation = report["operations"][block["operation"]]["rotation"]
+        table.add_row(
+            "–".join(map(str, block["sites"])),
+            "–".join(block["species"]),
+            " ".join(map(str, block["R"])),
+            "; ".join(" ".join(map(str, row)) for row in rotation),
+            f"{block['residual']:.1e}",
+        )
+    if len(report["blocks"]) > SHOWN:
+        table.caption = f"the worst {SHOWN} of {len(report['blocks'])} pairs of sites"
+    console.print(table)
+
+
+@app.command()
+def count(
+    file: Annotated[Path, typer.Argument(help="A structure file: CIF, POSCAR, extended XYZ or JSON.")],
+    basis: Annotated[str, typer.Option(help='Shells: "spd" on all atoms, or by element "Mg:ssspp,O:ssppd".')],
+    cutoff: Annotated[float, typer.Option(help="Longest bond, Å.")] = 5.0,
+    symprec: Symprec = 0.01,
+    json_: Json = False,
+) -> None:
+    """Independent parameters of on-site and bond blocks: without symmetry, Slater–Koster, with the crystal's."""
+    import json
+
+    from irrepnet.crystals import SymmetricCrystal
+    from irrepnet.hamiltonians import count_blocks, crystal_basis
+    from irrepnet.hamiltonians.orbitals import shells_by_element
+
+    crystal = SymmetricCrystal.from_structure(file, symprec)
+    orbitals = crystal_basis(crystal, shells_by_element(basis, crystal.species))
+    blocks = []
+    elements = 0
+    for counted in count_blocks(orbitals, cutoff, symprec):
+        orbit = counted.orbit
+        elements += len(orbit.members) * orbit.space.basis[0].size if len(orbit.space) else 0
+        blocks.append(
+            {
+                "species": [orbitals.species[site] for site in orbit.sites],
+                "distance": orbit.distance,
+                "multiplicity": len(orbit.members),
+                "group": orbit.space.group.name,
+                "full": counted.full,
+                "two_centre": counted.two_centre,
+                "allowed": counted.allowed,
+            }
+        )
+    report = {
+        "file": str(file),
+        "formula": crystal.formula,
+        "spacegroup": {"number": crystal.spacegroup_number, "symbol": crystal.spacegroup_symbol},
+        "cutoff": cutoff,
+        "orbitals": len(orbitals),
+        "elements": elements,
+        "onsite": [block for block in blocks if block["distance"] == 0],
+        "bonds": [block for block in blocks if block["distance"] > 0],
+        "allowed": sum(block["allowed"] for block in blocks),
+    }
+    if json_:
+        typer.echo(json.dumps(report))
+    else:
+        _print_count(report)
+
+
+def _print_count(report: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    space = report["spacegroup"]
+    table = Table("block", "distance (Å)", "in the cell", "its group", "no symmetry", "two-centre", "allowed")
+    table.title = f"{report['formula']}, {space['symbol']} ({space['number']}), {report['orbitals']} orbitals"
+    table.caption = (
+        f"{report['elements']} elements of H within {report['cutoff']:g} Å, {report['allowed']} independent numbers"
+    )
+    for block in report["onsite"] + report["bonds"]:
+        distance = block["distance"]
+        table.add_row(
+            "–".join(block["species"]) if distance else block["species"][0],
+            f"{distance:.3f}" if distance else "on site",
+            *(str(block[key]) for key in ("multiplicity", "group", "full", "two_centre", "allowed")),
+        )
+    console.print(table)
+
+
+@app.command()
+def bands(
+    file: File,
+    out: Annotated[Path, typer.Option(help="The picture: PNG, PDF or SVG.")],
+    structure: Structure = None,
+    basis: Basis = None,
+    symprec: Symprec = 0.01,
+    irreps: Annotated[bool, typer.Option(help="Write the irreps of the levels at the high-symmetry points.")] = True,
+    tolerance: Annotated[float, typer.Option(help="Bands nearer than this are one level, eV.")] = 1e-3,
+    fermi: Annotated[float | None, typer.Option(help="Fermi energy, eV, if the file does not tell it.")] = None,
+    low: Annotated[float | None, typer.Option(help="Lowest energy drawn, eV.")] = None,
+    high: Annotated[float | None, typer.Option(help="Highest energy drawn, eV.")] = None,
+    json_: Json = False,
+) -> None:
+    """Draw the bands along the standard path, with the irreps of the levels."""
+    import json
+    from dataclasses import replace
+
+    from irrepnet.hamiltonians import band_structure, read_hamiltonian
+    from irrepnet.hamiltonians.plots import plot_bands
+
+    hamiltonian = read_hamiltonian(file, structure, basis)
+    if fermi is not None:
+        hamiltonian = replace(hamiltonian, fermi=fermi)
+    found = band_structure(hamiltonian)
+    points = {label: found.k[index] for index, label in found.labelled}
+    levels, failures = {}, []
+    if irreps:
+        levels, failures = _levels(hamiltonian, points, symprec, tolerance)
+    energies = found.energies - (hamiltonian.fermi or 0.0)
+    window = None
+    if low is not None or high is not None:
+        window = (
+            float(energies.min()) - 0.5 if low is None else low,
+            float(energies.max()) + 0.5 if high is None else high,
+        )
+    plot_bands(found, out, levels, window, Path(hamiltonian.name).name)
+    report = {
+        "file": str(file),
+        "out": str(out),
+        "fermi": hamiltonian.fermi,
+        "points": {label: k.tolist() for label, k in points.items()},
+        "levels": {
+            label: [{"energy": level.energy, "degeneracy": len(level.bands), "irreps": level.irreps} for level in own]
+            for label, own in levels.items()
+        },
+        "failures": failures,
+    }
+    if json_:
+        typer.echo(json.dumps(report))
+        return
+    for label, own in levels.items():
+        typer.echo(f"{label:3} " + "  ".join(f"{level.label} {level.energy:.3f}" for level in own))
+    for failure in failures:
+        typer.echo(f"no irreps: {failure}")
+    typer.echo(f"{out} written")
+
+
+def _levels(
+    hamiltonian: "Hamiltonian", points: dict[str, Any], symprec: float, tolerance: float
+) -> tuple[dict[str, Any], list[str]]:
+    """The levels at each point where the bands obey the symmetry, and why not elsewhere."""
+    from irrepnet.errors import IrrepnetError
+    from irrepnet.hamiltonians import action, band_irreps
+
+    levels, failures = {}, []
+    try:
+        act = action(hamiltonian.known_basis, symprec)
+    except IrrepnetError as error:
+        return {}, [str(error)]
+    for label, k in points.items():
+        try:
+            levels[label] = band_irreps(hamiltonian, act, k, tolerance)
+        except IrrepnetError as error:
+            failures.append(str(error))
+    return levels, failures

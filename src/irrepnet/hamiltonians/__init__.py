@@ -1,0 +1,75 @@
+"""Tight-binding Hamiltonians that obey the crystal: orbitals, files of other codes, symmetry, blocks, bands."""
+
+from irrepnet.hamiltonians.bands import (
+    BandStructure,
+    Gap,
+    Level,
+    band_gap,
+    band_irreps,
+    band_structure,
+    density_of_states,
+    effective_masses,
+    k_path,
+)
+from irrepnet.hamiltonians.blocks import BlockCount, BlockSpace, BondOrbit, block_space, bond_orbits, count_blocks
+from irrepnet.hamiltonians.files import read_hamiltonian, write_hamiltonian
+from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
+from irrepnet.hamiltonians.orbitals import CONVENTIONS, OrbitalBasis, Shell, atomic_basis, crystal_basis
+from irrepnet.hamiltonians.peers import from_pythtb, from_sisl, to_pythtb, to_sisl
+from irrepnet.hamiltonians.reduced import ReducedHamiltonian, read_reduced, reduced, write_reduced
+from irrepnet.hamiltonians.slater_koster import TwoCentre, slater_koster
+from irrepnet.hamiltonians.symmetry import (
+    Action,
+    Residual,
+    SpaceGroup,
+    action,
+    hermiticity,
+    space_group,
+    symmetrised,
+    symmetry_residual,
+)
+
+__all__ = [
+    "CONVENTIONS",
+    "Action",
+    "BandStructure",
+    "BlockCount",
+    "BlockSpace",
+    "BondOrbit",
+    "Gap",
+    "Hamiltonian",
+    "Level",
+    "OrbitalBasis",
+    "ReducedHamiltonian",
+    "Residual",
+    "Shell",
+    "SpaceGroup",
+    "TwoCentre",
+    "action",
+    "atomic_basis",
+    "band_gap",
+    "band_irreps",
+    "band_structure",
+    "block_space",
+    "bond_orbits",
+    "count_blocks",
+    "crystal_basis",
+    "density_of_states",
+    "effective_masses",
+    "from_pythtb",
+    "from_sisl",
+    "hermiticity",
+    "k_path",
+    "orthogonalised",
+    "read_hamiltonian",
+    "read_reduced",
+    "reduced",
+    "slater_koster",
+    "space_group",
+    "symmetrised",
+    "symmetry_residual",
+    "to_pythtb",
+    "to_sisl",
+    "write_hamiltonian",
+    "write_reduced",
+]

@@ -1,0 +1,249 @@
+"""What follows from the bands: standard paths, irreps of levels, density of states, gap, effective masses."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import minimize
+
+from irrepnet.crystals import Cell, LittleGroup, little_group
+from irrepnet.errors import IrrepnetError
+from irrepnet.hamiltonians.model import Hamiltonian, mesh_points
+from irrepnet.hamiltonians.symmetry import Action
+
+HBAR2_OVER_ME = 7.619964231
+"""eV Å²; CODATA 2018."""
+
+
+@dataclass(frozen=True, eq=False)
+class BandStructure:
+    """Energies along a path of several branches."""
+
+    k: np.ndarray
+    """(K, 3) fractional."""
+    distance: np.ndarray
+    """(K,) Å⁻¹, with the 2π; it does not grow from the end of a branch to the start of the next."""
+    energies: np.ndarray
+    """(K, n) eV, rising at each k."""
+    labelled: tuple[tuple[int, str], ...]
+    """(index into k, label) of the high-symmetry points, in the order of the path."""
+    fermi: float | None
+    """eV"""
+
+
+def k_path(cell: Cell) -> tuple[tuple[tuple[str, np.ndarray], ...], ...]:
+    """Branches of (label, k fractional) along the standard path of the crystal's Bravais lattice.
+
+    The path is that of Setyawan and Curtarolo, Comput. Mater. Sci. 49, 299 (2010), as pymatgen has it, carried over to
+    the lattice vectors of the input. Points that the lattice makes equal may differ by the crystal's own symmetry.
+    """
+    from pymatgen.core import Structure
+    from pymatgen.symmetry.bandstructure import HighSymmKpath
+
+    structure = Structure(cell.lattice, cell.numbers.tolist(), cell.frac_coords)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = HighSymmKpath(structure)
+        primitive = structure.get_primitive_structure().lattice
+    found = path.kpath
+    # the path's cell is idealised, within a wider tolerance than the symmetry of the crystal
+    tries = ((1e-3, 0.1), (0.03, 2.0))
+    mappings = (primitive.find_mapping(path.prim.lattice, ltol=ltol, atol=atol) for ltol, atol in tries)
+    mapping = next((mapping for mapping in mappings if mapping is not None), None)
+    if found is None or mapping is None:
+        raise IrrepnetError(f"{cell.name}: no standard path of wave vectors is found for this lattice")
+    # `aligned` are the path's lattice vectors in the axes of the input
+    aligned = mapping[0].matrix
+    points = {name: cell.lattice @ np.linalg.inv(aligned) @ k for name, k in found["kpoints"].items()}
+    return tuple(
+        tuple((name.replace("\\Gamma", "Γ"), points[name].round(12)) for name in branch) for branch in found["path"]
+    )
+
+
+def band_structure(hamiltonian: Hamiltonian, density: float = 60.0) -> BandStructure:
+    """The bands along the standard path, `density` points to an Å⁻¹ (with the 2π).
+
+    Raises IrrepnetError if the Hamiltonian has no structure.
+    """
+    cell = hamiltonian.known_basis.cell
+    reciprocal = 2 * np.pi * np.linalg.inv(cell.lattice).T
+    k, distance, labelled = [], [], []
+    walked, count = 0.0, 0
+    for branch in k_path(cell):
+        labelled.append((count, branch[0][0]))
+        k.append(branch[0][1][None])
+        distance.append(np.array([walked]))
+        count += 1
+        for (_, start), (label, stop) in pairwise(branch):
+            length = float(np.linalg.norm((stop - start) @ reciprocal))
+            steps = max(2, round(density * length))
+            along = np.arange(1, steps + 1) / steps
+            k.append(start + along[:, None] * (stop - start))
+            distance.append(walked + along * length)
+            walked += length
+            count += steps
+            labelled.append((count - 1, label))
+    points = np.concatenate(k)
+    energies = hamiltonian.eigenvalues(points)
+    return BandStructure(points, np.concatenate(distance), energies, tuple(labelled), hamiltonian.fermi)
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """Bands of one energy at one k."""
+
+    energy: float
+    """eV, their mean."""
+    bands: tuple[int, ...]
+    """Their numbers from 0."""
+    irreps: dict[str, int]
+    """{small irrep: multiplicity}; one irrep unless the degeneracy is accidental. Labels as in `LittleGroup`."""
+
+    @property
+    def label(self) -> str:
+        """Such as "T2g", "A1g+Eg"."""
+        return "+".join(name for name, count in self.irreps.items() for _ in range(count))
+
+
+def band_irreps(hamiltonian: Hamiltonian, act: Action, k: ArrayLike, tolerance: float = 1e-4) -> tuple[Level, ...]:
+    """The levels at k with their irreps of the little group; bands nearer than `tolerance` eV are one level.
+
+    Raises:
+        IrrepnetError: the cell is not primitive, k is almost on a symmetric point, or the bands do not obey the
+            symmetry: then symmetrise the Hamiltonian, or raise the tolerance.
+    """
+    little = _little_group(act, k)
+    operators = _bloch_operators(act, little)
+    overlap = hamiltonian.S_at(little.k)
+    energies, states = hamiltonian.eigenstates(little.k)
+    levels = []
+    for bands in np.split(np.arange(len(energies)), np.flatnonzero(np.diff(energies) > tolerance) + 1):
+        own = states[:, bands]
+        characters = np.einsum("ib,ij,gjk,kb->g", own.conj(), overlap, operators, own, optimize=True)
+        counts = (little.characters.conj() @ characters).real / len(little.indices)
+        irreps = little.multiplicities(characters)
+        dims = [matrices.shape[1] for matrices in little.irreps]
+        if abs(counts - np.rint(counts)).max() > 0.1 or round(float(np.dot(np.rint(counts), dims))) != len(bands):
+            raise IrrepnetError(
+                f"{hamiltonian.name}: bands {', '.join(str(band + 1) for band in bands)} at k = "
+                f"{little.k.round(4).tolist()} are no representation of the little group: symmetrise the Hamiltonian, "
+                f"or count bands nearer than more than {tolerance:g} eV as one level"
+            )
+        levels.append(Level(float(energies[bands].mean()), tuple(bands.tolist()), irreps))
+    return tuple(levels)
+
+
+def _little_group(act: Action, k: ArrayLike) -> LittleGroup:
+    group = act.group
+    if not group.is_primitive:
+        raise IrrepnetError(
+            f"{act.basis.cell.name}: irreps of bands need a primitive cell; bands of this one are folded"
+        )
+    return little_group(group.point_group, group.rotations, group.translations, k)
+
+
+def _bloch_operators(act: Action, little: LittleGroup) -> np.ndarray:
+    """(operations, n, n) on Bloch sums Σ_R exp(2πi k·R) |j, R⟩: site a goes to p(a) with D_a exp(−2πi k · L_a)."""
+    basis = act.basis
+    operators = np.zeros((len(little.indices), len(basis), len(basis)), complex)
+    phases = np.exp(-2j * np.pi * (act.cells[little.indices] @ little.k))
+    for number, g in enumerate(little.indices):
+        for site, columns in enumerate(basis.orbitals):
+            rows = basis.orbitals[act.permutation[g, site]]
+            operators[number, rows[:, None], columns] = phases[number, site] * act.matrices[site][g]
+    return operators
+
+
+def density_of_states(
+    hamiltonian: Hamiltonian, energies: ArrayLike, mesh: tuple[int, int, int] = (12, 12, 12), width: float = 0.1
+) -> np.ndarray:
+    """(E,) states per eV, cell and spin at energies (E,) in eV: levels on a mesh of k, Gaussians of `width` eV.
+
+    `width` is the standard deviation; the bands' own dispersion between the points of the mesh should be below it.
+    """
+    energies = np.asarray(energies, float)
+    if not width > 0:
+        raise IrrepnetError(f"the width of the levels is a positive energy in eV, got {width}")
+    levels = hamiltonian.eigenvalues(mesh_points(mesh))
+    total = np.zeros(len(energies))
+    for own in levels:
+        total += np.exp(-(((energies[:, None] - own) / width) ** 2) / 2).sum(1)
+    return total / (len(levels) * width * np.sqrt(2 * np.pi))
+
+
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """The gap above the occupied bands."""
+
+    fundamental: float
+    """eV, from the highest occupied to the lowest empty level; negative where bands overlap (a semimetal)."""
+    direct: float
+    """eV, the smallest difference at one k."""
+    top: float
+    """eV, the highest occupied level."""
+    bottom: float
+    """eV, the lowest empty level."""
+    k_top: np.ndarray
+    """(3,) fractional."""
+    k_bottom: np.ndarray
+    """(3,) fractional."""
+
+    @property
+    def is_direct(self) -> bool:
+        return self.direct - self.fundamental < 1e-4
+
+
+def band_gap(hamiltonian: Hamiltonian, occupied: int, mesh: tuple[int, int, int] = (12, 12, 12)) -> Gap:
+    """The gap between band `occupied` (counted from 1) and the next: a mesh of k, and a search from its best points.
+
+    Raises IrrepnetError unless some bands are occupied and some empty.
+    """
+    if not 0 < occupied < len(hamiltonian):
+        raise IrrepnetError(f"{hamiltonian.name}: of {len(hamiltonian)} bands, 1 to {len(hamiltonian) - 1} can be full")
+    points = mesh_points(mesh)
+    levels = hamiltonian.eigenvalues(points)
+    valence, conduction = levels[:, occupied - 1], levels[:, occupied]
+
+    def lowest(values: np.ndarray, weights: tuple[int, int]) -> tuple[float, np.ndarray]:
+        """The minimum of weights · (valence, conduction), searched from the mesh's best point."""
+
+        def energy(k: np.ndarray) -> float:
+            return float(hamiltonian.eigenvalues(k)[occupied - 1 : occupied + 1] @ weights)
+
+        start = points[values.argmin()]
+        simplex = start + np.concatenate([np.zeros((1, 3)), np.eye(3) / (2 * np.array(mesh))])
+        options = {"initial_simplex": simplex, "xatol": 1e-6, "fatol": 1e-9, "maxiter": 400}
+        found = minimize(energy, start, method="Nelder-Mead", options=options)
+        better = found.fun < values.min() - 1e-9
+        return (float(found.fun), found.x) if better else (float(values.min()), start)
+
+    top, k_top = lowest(-valence, (-1, 0))
+    bottom, k_bottom = lowest(conduction, (0, 1))
+    direct, _ = lowest(conduction - valence, (-1, 1))
+    return Gap(bottom + top, direct, -top, bottom, k_top % 1.0, k_bottom % 1.0)
+
+
+def effective_masses(hamiltonian: Hamiltonian, k: ArrayLike, direction: ArrayLike, step: float = 0.01) -> np.ndarray:
+    """(n,) effective masses along a direction at an extremum k, in electron masses: ħ² / (∂²E/∂κ²); negative for holes.
+
+    Five energies `step` Å⁻¹ apart. Bands are followed by their order, so that those of a degenerate extremum have the
+    masses of its heavy and light branches; where bands cross at k with a slope the number has no meaning.
+
+    Args:
+        k: (3,) fractional.
+        direction: (3,) Cartesian, of any length.
+    """
+    lattice = hamiltonian.known_basis.cell.lattice
+    direction = np.asarray(direction, float)
+    if not np.linalg.norm(direction) > 0 or not step > 0:
+        raise IrrepnetError("effective masses need a direction that is not zero and a positive step")
+    unit = direction / np.linalg.norm(direction)
+    # κ = 2π A⁻¹ k: a step along the unit vector changes k by A · unit / 2π
+    k = np.asarray(k, float) + step * np.arange(-2, 3)[:, None] * (lattice @ unit / (2 * np.pi))
+    curvature = np.array([-1, 16, -30, 16, -1]) @ hamiltonian.eigenvalues(k) / (12 * step**2)
+    with np.errstate(divide="ignore"):
+        return HBAR2_OVER_ME / curvature

@@ -1,0 +1,247 @@
+"""On-site and bond blocks in the irreps that the symmetry allows, and how many independent numbers they hold.
+
+A block between a and b commutes with the operations that keep the bond, G_ab: by Schur's lemma it is one number (two
+for an irrep of complex type, 1 and J) for each pair of equal irreps, one in the orbitals of a and one in those of b:
+
+    H_ab = Σ_γ Σ_cd h^γ_cd A_cᵀ B_d,        A_c, B_d: copies of γ in the orbitals of a and of b.
+
+Hermiticity adds what reverses the bond: on site H = Hᵀ, and for an operation s that takes (a, b) to (b, a)
+D_a(s) H_ab D_b(s)ᵀ = H_abᵀ. Everything here is real: real orbitals, no magnetism, no spin–orbit coupling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from irrepnet.errors import IrrepnetError
+from irrepnet.groups import Irrep, PointGroup, identify, setting_of
+from irrepnet.hamiltonians.orbitals import OrbitalBasis
+from irrepnet.hamiltonians.symmetry import SYMPREC, Action, action
+
+
+@dataclass(frozen=True, eq=False)
+class BlockSpace:
+    """The blocks (k_a, k_b) that symmetry allows, by m independent numbers: an orthonormal basis."""
+
+    basis: np.ndarray
+    """(m, k_a, k_b) real, Σ_ij basis_m basis_n = δ_mn."""
+    irreps: tuple[str, ...]
+    """Of each basis block: the irrep of the bond's group that it couples."""
+    group: PointGroup
+    """The group of the bond, or of the site, in its own standard frame."""
+
+    def __len__(self) -> int:
+        """The number of independent numbers m."""
+        return len(self.basis)
+
+    def coefficients(self, blocks: np.ndarray) -> np.ndarray:
+        """(…, m) of blocks (…, k_a, k_b): of their part in the space."""
+        return np.einsum("mij,...ij->...m", self.basis, blocks)
+
+    def blocks(self, coefficients: np.ndarray) -> np.ndarray:
+        """(…, k_a, k_b) from (…, m)."""
+        return np.einsum("...m,mij->...ij", coefficients, self.basis)
+
+
+def block_space(
+    operations: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    reversing: tuple[np.ndarray, np.ndarray] | None = None,
+) -> BlockSpace:
+    """The blocks B with left(g) B right(g)ᵀ = B for the group, and D B D'ᵀ = Bᵀ for `reversing` (D, D').
+
+    Args:
+        operations: (N, 3, 3) orthogonal, Cartesian: the group of the bond.
+        left, right: (N, k_a, k_a) and (N, k_b, k_b) real, its representations on the orbitals.
+        reversing: D (k_b, k_a) on the orbitals of a, D' (k_a, k_b) on those of b, of one operation that exchanges the
+            two sites: others follow from the group. Identities for Hermiticity on site.
+    """
+    group, turn = setting_of(operations), np.eye(3)
+    if group is None:
+        group, turn = identify(operations)
+    images = turn @ group.operations @ turn.T
+    order = abs(images[:, None] - operations[None]).max((-1, -2)).argmin(1)
+    left, right = left[order], right[order]
+    candidates, labels = [], []
+    for irrep in group.irreps:
+        columns = _copies(irrep, right)
+        for row in _copies(irrep, left):
+            for column in columns:
+                for unit in irrep.commutant:
+                    candidates.append(row.T @ unit @ column / np.sqrt(irrep.dim))
+                    labels.append(irrep.label)
+    if reversing is not None:
+        D, other = reversing
+        candidates = [(block + (D @ block @ other.T).T) / 2 for block in candidates]
+    shape = (left.shape[1], right.shape[1])
+    basis, chosen = _orthonormal(np.array(candidates).reshape(-1, *shape), np.eye(shape[0])[None])
+    return BlockSpace(basis, tuple(labels[i] for i in chosen), group)
+
+
+def _copies(irrep: Irrep, representation: np.ndarray) -> np.ndarray:
+    """(copies, d, k) maps B with Γ(g) B = B ρ(g), B Bᵀ = 1, orthogonal modulo the commutant; ρ (N, k, k) orthogonal.
+
+    Candidates are the means B_m of Γ(g) e_0 e_mᵀ ρ(g)ᵀ, as in `groups.intertwiners`. The axes of a crystal are any, and
+    some of these means then nearly zero: those are passed over.
+    """
+    means = np.einsum("gd,gnm->mdn", irrep.matrices[:, :, 0], representation) * irrep.dim / len(representation)
+    copies, _ = _orthonormal(means, irrep.commutant)
+    return copies * np.sqrt(irrep.dim)
+
+
+def _orthonormal(candidates: np.ndarray, commutant: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Gram–Schmidt over matrices (M, d, k) modulo a commutant (c, d, d), and which candidates were taken.
+
+    The candidates are an orthonormal set projected on a space (up to a factor of 1 or more), so that the squares of the
+    residuals add up to 1 at least while a dimension is missing: one of them is above the limit, and rounding never is.
+    """
+    limit = 0.3 / np.sqrt(max(1, len(candidates)))
+    basis, chosen = np.zeros((0, *candidates.shape[1:])), []
+    for number, block in enumerate(candidates):
+        for _ in range(2):  # the second pass removes the rounding of the first
+            for own in basis:
+                for image in commutant @ own:
+                    block = block - np.vdot(image, block) * image
+        norm = np.linalg.norm(block)
+        if norm > limit:
+            basis = np.concatenate([basis, block[None] / norm])
+            chosen.append(number)
+    return basis, chosen
+
+
+@dataclass(frozen=True, eq=False)
+class BondOrbit:
+    """A bond (or a site with itself) and all its images under the space group and under reversal."""
+
+    sites: tuple[int, int]
+    """a, in the home cell, and b."""
+    R: tuple[int, int, int]
+    """The cell of b."""
+    distance: float
+    """Å"""
+    members: np.ndarray
+    """(size, 5) int: a, b and the cell R of each image, the bond itself first."""
+    operations: np.ndarray
+    """(size,) the operation of the space group that makes each image."""
+    reversed: np.ndarray
+    """(size,) bool: whether the image is taken from b to a."""
+    space: BlockSpace
+    """Of the first member."""
+
+    @property
+    def is_onsite(self) -> bool:
+        return self.distance == 0
+
+
+def bond_orbits(act: Action, bonds: np.ndarray) -> tuple[BondOrbit, ...]:
+    """The orbits of bonds (N, 5), rows a, b, R, with the space of blocks of each, by distance.
+
+    Raises IrrepnetError if an operation is not represented by real matrices.
+    """
+    lattice, centres = act.basis.cell.lattice, act.basis.centres
+    # From here to there in Å, for all; ties are broken by the numbers of the sites, then by the cell.
+    vectors = (centres[bonds[:, 1]] + bonds[:, 2:] - centres[bonds[:, 0]]) @ lattice
+    length = np.linalg.norm(vectors, axis=1)
+    keys = (*bonds.T[2:][::-1], bonds[:, 1], bonds[:, 0], length.round(5))
+    seen: set[tuple[int, ...]] = set()
+    orbits = []
+    for number in np.lexsort(keys).tolist():
+        a, b, *R = bonds[number].tolist()
+        if (a, b, *R) in seen:
+            continue
+        orbit = bond_orbit(act, a, b, np.array(R))
+        seen.update(map(tuple, orbit.members.tolist()))
+        orbits.append(orbit)
+    return tuple(orbits)
+
+
+def bond_orbit(act: Action, a: int, b: int, R: np.ndarray) -> BondOrbit:
+    """The orbit of the bond from site a in the home cell to site b in the cell R (3,)."""
+    group, basis = act.group, act.basis
+    if any(np.iscomplexobj(matrices) for matrices in act.matrices):
+        raise IrrepnetError("the allowed blocks are those of real orbitals; take another convention with in_convention")
+    cells = np.einsum("gij,j->gi", group.rotations, R) + act.cells[:, b] - act.cells[:, a]
+    forward = np.column_stack([act.permutation[:, a], act.permutation[:, b], cells])
+    backward = np.column_stack([act.permutation[:, b], act.permutation[:, a], -cells])
+    own = np.array([a, b, *R])
+    keeps = np.flatnonzero((forward == own).all(1))
+    reverses = np.flatnonzero((backward == own).all(1))
+    left, right = act.matrices[a], act.matrices[b]
+    reversing = (left[reverses[0]], right[reverses[0]]) if len(reverses) else None
+    onsite = a == b and not R.any()
+    space = block_space(group.operations[keeps], left[keeps], right[keeps], reversing)
+    images = np.concatenate([forward, backward])
+    # np.unique gives the first row of each image: one of `forward` wherever there is one
+    members, first = np.unique(images, axis=0, return_index=True)
+    order = np.argsort(first != np.flatnonzero((images == own).all(1))[0], kind="stable")
+    first = first[order]
+    return BondOrbit(
+        (a, b),
+        (int(R[0]), int(R[1]), int(R[2])),
+        0.0 if onsite else float(np.linalg.norm((basis.centres[b] + R - basis.centres[a]) @ basis.cell.lattice)),
+        members[order],
+        first % len(group),
+        first >= len(group),
+        space,
+    )
+
+
+def orbit_blocks(act: Action, orbit: BondOrbit, block: np.ndarray) -> list[np.ndarray]:
+    """The block of each member, from that of the first."""
+    a, b = orbit.sites
+    moved = act.matrices[a][orbit.operations] @ block @ act.matrices[b][orbit.operations].transpose(0, 2, 1)
+    return [image.T if is_reversed else image for image, is_reversed in zip(moved, orbit.reversed)]
+
+
+@dataclass(frozen=True, eq=False)
+class BlockCount:
+    """Independent numbers of one orbit of bonds, under more and more symmetry."""
+
+    orbit: BondOrbit
+    full: int
+    """Without symmetry: all elements of a bond's block, the symmetric ones on site."""
+    two_centre: int
+    """Slater–Koster's two-centre approximation: C∞v for a bond, O(3) on site."""
+    allowed: int
+    """Under the symmetry of the crystal."""
+
+
+def count_blocks(basis: OrbitalBasis, cutoff: float, symprec: float = SYMPREC) -> tuple[BlockCount, ...]:
+    """The independent numbers of all blocks between sites not farther apart than `cutoff` Å.
+
+    Two bonds of equal length that no operation maps onto each other are two orbits, each with its own numbers.
+    """
+    if not 0 <= cutoff < np.inf:
+        raise IrrepnetError(f"the cutoff is a distance in Å, got {cutoff}")
+    act = action(basis, symprec)
+    return tuple(_count(basis, orbit) for orbit in bond_orbits(act, bonds_within(basis, cutoff)))
+
+
+def bonds_within(basis: OrbitalBasis, cutoff: float) -> np.ndarray:
+    """(N, 5) int: all pairs of sites a (home cell), b (cell R) not farther apart than `cutoff` Å, and the sites."""
+    import vesin
+
+    points = basis.centres @ basis.cell.lattice
+    receiver, sender, shift = vesin.NeighborList(cutoff=max(cutoff + 1e-6, 3.0), full_list=True, n_threads=1).compute(
+        points=points, box=basis.cell.lattice, periodic=True, quantities="ijS"
+    )
+    vectors = points[sender] - points[receiver] + shift @ basis.cell.lattice
+    near = np.linalg.norm(vectors, axis=1) <= cutoff + 1e-6
+    sites = np.arange(len(points))
+    onsite = np.column_stack([sites, sites, np.zeros((len(sites), 3), int)])
+    return np.concatenate([onsite, np.column_stack([receiver, sender, shift])[near].astype(int)])
+
+
+def _count(basis: OrbitalBasis, orbit: BondOrbit) -> BlockCount:
+    a, b = ([shell.l for shell in basis.shells_of(site)] for site in orbit.sites)
+    n_a, n_b = (len(basis.orbitals[site]) for site in orbit.sites)
+    if orbit.is_onsite:
+        equal = sum(a.count(l) * (a.count(l) + 1) // 2 for l in set(a))
+        return BlockCount(orbit, n_a * (n_a + 1) // 2, equal, len(orbit.space))
+    pairs = sum(min(l, m) + 1 for l in a for m in b)
+    if basis.species[orbit.sites[0]] == basis.species[orbit.sites[1]] and a == b:  # V_ll'm = ± V_l'lm
+        pairs = sum(min(l, m) + 1 for i, l in enumerate(a) for m in b[i:])
+    return BlockCount(orbit, n_a * n_b, pairs, len(orbit.space))

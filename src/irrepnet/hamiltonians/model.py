@@ -1,0 +1,214 @@
+"""Hamiltonian: H(R), and S(R) where the orbitals are not orthogonal, with what follows from them at any k.
+
+Conventions: H_ij(R) = ⟨i, 0| H |j, R⟩ in eV, orbital i in the home cell and j in the cell at R; H(R) = H(−R)ᴴ.
+H(k) = Σ_R exp(2πi k · R) H(R), k in fractional reciprocal coordinates: the phases know cells, not positions. Weights of
+cells (Wannier90's degeneracies) are divided out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import ArrayLike
+
+from irrepnet.errors import IrrepnetError
+from irrepnet.hamiltonians.orbitals import OrbitalBasis
+
+_NOISE = 1e-5  # eV; Wannier functions are real up to the convergence of their spread
+
+
+@dataclass(frozen=True, eq=False)
+class Hamiltonian:
+    """A tight-binding Hamiltonian of n orbitals in the cell, by cells R."""
+
+    R: np.ndarray
+    """(cells, 3) int, lattice translations."""
+    H: np.ndarray
+    """(cells, n, n) eV, real or complex."""
+    S: np.ndarray | None = None
+    """(cells, n, n) overlap; None if the orbitals are orthonormal."""
+    basis: OrbitalBasis | None = None
+    """What the orbitals are; without it there are spectra but no symmetry."""
+    fermi: float | None = None
+    """eV"""
+    name: str = "Hamiltonian"
+    """What error messages call it."""
+    position: np.ndarray | None = None
+    """(cells, 3, n, n) ⟨i, 0| r |j, R⟩ in Å, Cartesian, from files that have it."""
+
+    def __post_init__(self) -> None:
+        cells, n = len(self.R), self.H.shape[-1] if self.H.ndim else 0
+        if self.R.shape != (cells, 3) or not np.issubdtype(self.R.dtype, np.integer):
+            raise IrrepnetError(f"{self.name}: R is an array of integers (cells, 3), not {self.R.shape}")
+        if not cells or len(np.unique(self.R, axis=0)) != cells:
+            raise IrrepnetError(f"{self.name}: it has no cell R, or one twice")
+        for what, array, shape in (
+            ("H", self.H, (cells, n, n)),
+            ("S", self.S, (cells, n, n)),
+            ("the position matrix", self.position, (cells, 3, n, n)),
+        ):
+            if array is not None and array.shape != shape:
+                raise IrrepnetError(f"{self.name}: {what} has shape {array.shape}, not {shape}")
+            if array is not None and not np.isfinite(array).all():
+                raise IrrepnetError(f"{self.name}: {what} has numbers that are not finite")
+        if self.basis is not None and len(self.basis) != n:
+            raise IrrepnetError(f"{self.name}: the matrix has {n} rows, the orbital basis {len(self.basis)}")
+
+    def __len__(self) -> int:
+        """The number of orbitals n."""
+        return self.H.shape[-1]
+
+    def H_at(self, k: ArrayLike) -> np.ndarray:
+        """(…, n, n) complex H(k) in eV, at k (…, 3) fractional."""
+        return self._bloch(self.H, k)
+
+    def S_at(self, k: ArrayLike) -> np.ndarray:
+        """(…, n, n) complex S(k), the identity for orthonormal orbitals."""
+        if self.S is None:
+            return np.broadcast_to(np.eye(len(self), dtype=complex), (*np.shape(k)[:-1], len(self), len(self)))
+        return self._bloch(self.S, k)
+
+    def eigenvalues(self, k: ArrayLike) -> np.ndarray:
+        """(…, n) eV, rising, at k (…, 3) fractional; of H c = E S c. The Hermitian parts of H(k) and S(k) are taken.
+
+        Raises IrrepnetError if S(k) is not positive definite.
+        """
+        k = np.asarray(k, float)
+        flat = k.reshape(-1, 3)
+        found = np.empty((len(flat), len(self)))
+        step = max(1, 2**22 // len(self) ** 2)  # matrices of some 64 MB at a time
+        for start in range(0, len(flat), step):
+            part = slice(start, start + step)
+            found[part] = np.linalg.eigvalsh(_lowdin(self, flat[part]))
+        return found.reshape(*k.shape[:-1], len(self))
+
+    def eigenstates(self, k: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Energies (n,) in eV and states (n, n), the columns, at one k; states are orthonormal with S."""
+        overlap = None if self.S is None else _hermitian_part(self.S_at(k))
+        energies, states = scipy.linalg.eigh(_hermitian_part(self.H_at(k)), overlap)
+        return energies, states
+
+    @cached_property
+    def index(self) -> Callable[[np.ndarray], np.ndarray]:
+        """R (…, 3) → position in `R`, −1 where that cell is not there."""
+        return cell_index(self.R)
+
+    def as_real(self) -> Hamiltonian:
+        """The same with real H(R) and S(R), as time reversal makes them in real orbitals.
+
+        Raises IrrepnetError if the orbitals are complex, or imaginary parts are more than noise (1e-5 eV).
+        """
+        parts = [self.H] if self.S is None else [self.H, self.S]
+        largest = max(float(abs(np.imag(part)).max()) for part in parts)
+        if any(shell.harmonics == "complex" for shell in self.known_basis.shells) or largest > _NOISE:
+            raise IrrepnetError(
+                f"{self.name}: H(R) has imaginary parts up to {largest:.1e} eV; real ones in real orbitals are needed"
+            )
+        return replace(self, H=np.real(self.H), S=None if self.S is None else np.real(self.S))
+
+    def in_convention(self, convention: str) -> Hamiltonian:
+        """The same in another code's order of orbitals, see `orbitals.CONVENTIONS`."""
+        basis = self.known_basis
+        other = basis.in_convention(convention)
+        change = basis.change_to(other)
+
+        def moved(blocks: np.ndarray | None) -> np.ndarray | None:
+            return None if blocks is None else change @ blocks @ change.conj().T
+
+        H = change @ self.H @ change.conj().T
+        return replace(self, H=H, S=moved(self.S), position=moved(self.position), basis=other)
+
+    @property
+    def known_basis(self) -> OrbitalBasis:
+        """The basis; raises IrrepnetError if there is none."""
+        if self.basis is None:
+            raise IrrepnetError(
+                f"{self.name}: the file does not say which orbitals on which atoms these are; give a structure"
+            )
+        return self.basis
+
+    def _bloch(self, blocks: np.ndarray, k: ArrayLike) -> np.ndarray:
+        phases = np.exp(2j * np.pi * (np.asarray(k, float) @ self.R.T))
+        return np.tensordot(phases, blocks, 1)
+
+
+def cell_index(cells: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """A function R (…, 3) → position among cells (N, 3), −1 where it is not there."""
+    low, high = cells.min(0), cells.max(0)
+    grid = np.full(high - low + 1, -1)
+    grid[tuple((cells - low).T)] = np.arange(len(cells))
+
+    def find(R: np.ndarray) -> np.ndarray:
+        nearest = np.minimum(np.maximum(R, low), high)
+        at = nearest - low
+        return np.where((nearest == R).all(-1), grid[at[..., 0], at[..., 1], at[..., 2]], -1)
+
+    return find
+
+
+def _lowdin(hamiltonian: Hamiltonian, k: np.ndarray) -> np.ndarray:
+    """(K, n, n) S(k)^{−1/2} H(k) S(k)^{−1/2}."""
+    H = _hermitian_part(hamiltonian.H_at(k))
+    if hamiltonian.S is None:
+        return H
+    values, vectors = np.linalg.eigh(_hermitian_part(hamiltonian.S_at(k)))
+    if not (values > 1e-10).all():
+        worst = int(values.min(-1).argmin())
+        raise IrrepnetError(
+            f"{hamiltonian.name}: the overlap is not positive definite at k = {k[worst].round(4).tolist()}: it has an "
+            f"eigenvalue of {values.min():.1e}; cells R are missing, or orbitals are linearly dependent"
+        )
+    root = (vectors / np.sqrt(values)[:, None]) @ vectors.conj().transpose(0, 2, 1)
+    return root @ H @ root
+
+
+def _hermitian_part(matrix: np.ndarray) -> np.ndarray:
+    return (matrix + matrix.conj().swapaxes(-1, -2)) / 2
+
+
+def orthogonalised(hamiltonian: Hamiltonian, mesh: tuple[int, int, int]) -> Hamiltonian:
+    """The Hamiltonian in Löwdin's orthonormal orbitals, S(k)^{−1/2} H(k) S(k)^{−1/2} on a mesh of k, and back to R.
+
+    Exact at the points of the mesh; cells that are as near as others at the surface of the mesh's supercell share
+    their weight, so that H(R) keeps Hermiticity; between the points it converges with the mesh. Löwdin's orbitals are
+    the orthonormal ones nearest to the given (J. Chem. Phys. 18, 365 (1950)) and transform as they do.
+
+    Raises IrrepnetError if the overlap is not positive definite, or the mesh is not three positive numbers.
+    """
+    if len(mesh) != 3 or min(mesh) < 1:
+        raise IrrepnetError(f"a mesh of k is three positive numbers, got {mesh}")
+    k = mesh_points(mesh)
+    blocks = _lowdin(hamiltonian, k)
+    cells, weights = _cells_of_mesh(mesh, None if hamiltonian.basis is None else hamiltonian.basis.cell.lattice)
+    phases = np.exp(-2j * np.pi * (cells @ k.T)) * weights[:, None] / len(k)
+    H = np.tensordot(phases, blocks, 1)
+    S = hamiltonian.S
+    is_real = np.isrealobj(hamiltonian.H) and (S is None or np.isrealobj(S))
+    if is_real and abs(np.imag(H)).max() < 1e-10 * abs(H).max():
+        H = np.real(H)
+    return replace(hamiltonian, R=cells, H=H, S=None, position=None)
+
+
+def mesh_points(mesh: tuple[int, int, int]) -> np.ndarray:
+    """(K, 3) fractional k of a mesh that holds Γ."""
+    axes = (np.arange(count) / count for count in mesh)
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+
+
+def _cells_of_mesh(mesh: tuple[int, int, int], lattice: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """The cells R in the Wigner–Seitz cell of the mesh's supercell, and weights, 1 over the number of equal ones."""
+    lattice = np.eye(3) if lattice is None else lattice
+    size = np.array(mesh)
+    images = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij"), -1).reshape(-1, 3) * size
+    found, weights = [], []
+    for home in np.stack(np.meshgrid(*map(np.arange, mesh), indexing="ij"), -1).reshape(-1, 3):
+        candidates = home + images
+        distance = np.linalg.norm(candidates @ lattice, axis=1)
+        nearest = candidates[distance < distance.min() + 1e-6]
+        found.append(nearest)
+        weights.append(np.full(len(nearest), 1 / len(nearest)))
+    return np.concatenate(found), np.concatenate(weights)

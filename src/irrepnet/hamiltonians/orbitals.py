@@ -1,0 +1,265 @@
+"""Local orbitals on the sites of a crystal, in the order of any code, and how an operation moves them.
+
+The components of a shell are real harmonics about z, numbered m = −l … l, without the Condon–Shortley phase (the
+`racah_harmonics` of `irrepnet.groups` over √(4π/(2l+1))): s; py pz px; dxy dyz dz2 dxz dx2-y2; fy(3x2-y2) fxyz fyz2
+fz3 fxz2 fz(x2-y2) fx(x2-3y2). A convention is an order of m and, for some codes, a change of basis.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from irrepnet.crystals import Cell, SymmetricCrystal, read_cell
+from irrepnet.errors import IrrepnetError
+from irrepnet.groups import PointGroup, harmonic_matrices, jz_to_racah, racah_to_real
+
+LETTERS = "spdf"
+NAMES: tuple[tuple[str, ...], ...] = (
+    ("s",),
+    ("py", "pz", "px"),
+    ("dxy", "dyz", "dz2", "dxz", "dx2-y2"),
+    ("fy(3x2-y2)", "fxyz", "fyz2", "fz3", "fxz2", "fz(x2-y2)", "fx(x2-3y2)"),
+)
+"""NAMES[l][l + m], the component m of a real shell."""
+
+_RISING = tuple(tuple(range(-l, l + 1)) for l in range(4))
+_FROM_ZERO = ((0,), (0, 1, -1), (0, 1, -1, 2, -2), (0, 1, -1, 2, -2, 3, -3))
+_X_FIRST = (1, -1, 0)
+CONVENTIONS: dict[str, tuple[str, tuple[tuple[int, ...], ...]]] = {
+    "wannier90": ("real", _FROM_ZERO),
+    "sisl": ("signed", _RISING),
+    "deeptb": ("real", _RISING),
+    "deeph": ("real", ((0,), _X_FIRST, (0, 2, -2, 1, -1), _FROM_ZERO[3])),
+    "pyscf": ("real", (*_RISING[:1], _X_FIRST, *_RISING[2:])),
+    "complex": ("complex", _RISING),
+}
+"""Of each code: the harmonics it takes, and its order of m for l = 0 … 3.
+
+"real" harmonics as above; "signed" ones times (−1)^m, as in SIESTA; "complex" ones Y_lm with the Condon–Shortley phase.
+"""
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Orbitals of one l on one site, with one radial function."""
+
+    site: int
+    """Index into `OrbitalBasis.centres`."""
+    l: int
+    """0 to 3."""
+    m: tuple[int, ...]
+    """The components in the order of the matrix; fewer than 2l+1 if the rest is not in the basis (t2g of a d shell)."""
+    harmonics: str = "real"
+    """"real", "signed" or "complex": see `CONVENTIONS`."""
+
+    @classmethod
+    def of(cls, site: int, l: int, convention: str = "deeptb") -> Shell:
+        """All components of l in the order of a code. Raises IrrepnetError for an unknown code or an l beyond 3."""
+        if convention not in CONVENTIONS:
+            raise IrrepnetError(f"unknown order of orbitals {convention!r}; choose one of {', '.join(CONVENTIONS)}")
+        if not 0 <= l < len(LETTERS):
+            raise IrrepnetError(f"shells have l from 0 (s) to 3 (f), got {l}")
+        harmonics, orders = CONVENTIONS[convention]
+        return cls(site, l, orders[l], harmonics)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all 2l+1 components are there."""
+        return len(self.m) == 2 * self.l + 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of each component: "px", for complex ones "p+1"."""
+        if self.harmonics == "complex":
+            return tuple(f"{LETTERS[self.l]}{m:+d}" for m in self.m)
+        return tuple(NAMES[self.l][self.l + m] for m in self.m)
+
+    @cached_property
+    def matrix(self) -> np.ndarray:
+        """(k, 2l+1) each orbital as a combination of the real harmonics m = −l … l; orthonormal rows."""
+        changes = {
+            "real": np.eye(2 * self.l + 1),
+            "signed": np.diag([(-1.0) ** m for m in range(-self.l, self.l + 1)]),
+            "complex": jz_to_racah(self.l).conj().T,
+        }
+        return changes[self.harmonics][[self.l + m for m in self.m]]
+
+
+@dataclass(frozen=True, eq=False)
+class OrbitalBasis:
+    """n orbitals on the sites of a crystal: the rows and columns of a Hamiltonian."""
+
+    cell: Cell
+    """All atoms of the cell, those without orbitals too: they decide the symmetry."""
+    centres: np.ndarray
+    """(sites, 3) fractional coordinates of the sites that carry orbitals: atoms, or centres of Wannier functions."""
+    shells: tuple[Shell, ...]
+    """In the order of the matrix."""
+
+    def __len__(self) -> int:
+        """The number of orbitals n."""
+        return sum(len(shell.m) for shell in self.shells)
+
+    @cached_property
+    def site_of(self) -> np.ndarray:
+        """(n,) the site of each orbital."""
+        return np.repeat([shell.site for shell in self.shells], [len(shell.m) for shell in self.shells])
+
+    @cached_property
+    def orbitals(self) -> tuple[np.ndarray, ...]:
+        """Of each site, the indices of its orbitals."""
+        return tuple(np.flatnonzero(self.site_of == site) for site in range(len(self.centres)))
+
+    def shells_of(self, site: int) -> tuple[Shell, ...]:
+        return tuple(shell for shell in self.shells if shell.site == site)
+
+    @cached_property
+    def species(self) -> tuple[str, ...]:
+        """Of each site: the element of the atom there, "X" if none is within 0.1 Å."""
+        from pymatgen.core.periodic_table import Element
+
+        apart = self.centres[:, None] - self.cell.frac_coords[None]
+        distance = np.linalg.norm((apart - np.rint(apart)) @ self.cell.lattice, axis=-1)
+        nearest = [Element.from_Z(int(self.cell.numbers[atom])).symbol for atom in distance.argmin(1)]
+        return tuple(symbol if close else "X" for symbol, close in zip(nearest, distance.min(1) < 0.1))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of each orbital, such as "O2 px": element and number of the site from 1, component; a second radial
+        function of that l has a prime."""
+        names, seen = [], {}
+        for shell in self.shells:
+            prime = "'" * seen.get((shell.site, shell.l), 0)
+            seen[shell.site, shell.l] = seen.get((shell.site, shell.l), 0) + (shell.is_whole or not prime)
+            names += [f"{self.species[shell.site]}{shell.site + 1} {name}{prime}" for name in shell.names]
+        return tuple(names)
+
+    def in_convention(self, convention: str) -> OrbitalBasis:
+        """The same shells, each in the order and with the harmonics of another code.
+
+        Raises IrrepnetError if a shell is not whole.
+        """
+        for shell in self.shells:
+            if not shell.is_whole:
+                raise IrrepnetError(
+                    f"site {shell.site + 1} has only {', '.join(shell.names)}; other orders need whole shells"
+                )
+        return replace(self, shells=tuple(Shell.of(s.site, s.l, convention) for s in self.shells))
+
+    def change_to(self, other: OrbitalBasis) -> np.ndarray:
+        """(n, n) unitary T with H_other = T H Tᴴ, for another order or harmonics of the same shells."""
+        change = np.zeros((len(self), len(self)), complex)
+        start = 0
+        for old, new in zip(self.shells, other.shells, strict=True):
+            stop = start + len(old.m)
+            change[start:stop, start:stop] = new.matrix.conj() @ old.matrix.T
+            start = stop
+        return real_if_real(change)
+
+    def matrices(self, source: int, target: int, operations: np.ndarray) -> np.ndarray:
+        """(N, k, k) unitary D(g): the orbitals φ_i of one site become Σ_j D_ji φ_j on another under g.
+
+        operations: (N, 3, 3) orthogonal, Cartesian. Shells go to shells in their order.
+
+        Raises:
+            IrrepnetError: the sites have different shells, or an operation takes a part of a shell out of its span.
+        """
+        old, new = self.shells_of(source), self.shells_of(target)
+        if [(s.l, len(s.m)) for s in old] != [(s.l, len(s.m)) for s in new]:
+            raise IrrepnetError(
+                f"sites {source + 1} ({self.species[source]}) and {target + 1} ({self.species[target]}) are "
+                f"equivalent but carry different shells, {_letters(old)} and {_letters(new)}"
+            )
+        size = sum(len(shell.m) for shell in old)
+        matrices = np.zeros((len(operations), size, size), complex)
+        start = 0
+        for a, b in zip(old, new):
+            stop = start + len(a.m)
+            block = b.matrix.conj() @ racah_matrices(operations, a.l) @ a.matrix.T
+            defect = abs(block @ block.conj().transpose(0, 2, 1) - np.eye(len(a.m))).max(initial=0)
+            if defect > 1e-6:
+                raise IrrepnetError(
+                    f"an operation takes {', '.join(a.names)} of site {source + 1} ({self.species[source]}) out of "
+                    "their span: give the basis all partners, and the axes in which it is defined"
+                )
+            matrices[:, start:stop, start:stop] = block
+            start = stop
+        return real_if_real(matrices)
+
+    def site_irreps(self, site: int, group: PointGroup, operations: np.ndarray) -> dict[str, int]:
+        """{irrep: multiplicity} of the orbitals of a site under its site group.
+
+        operations: (|group|, 3, 3) those of the group in the crystal's axes, in its order.
+        """
+        return group.multiplicities(self.matrices(site, site, operations).trace(axis1=1, axis2=2).real)
+
+
+def real_if_real(array: np.ndarray) -> np.ndarray:
+    """A complex array without imaginary parts as a real one."""
+    return array if np.iscomplexobj(array) and np.imag(array).any() else np.real(array)
+
+
+def racah_matrices(operations: np.ndarray, l: int) -> np.ndarray:
+    """(N, 2l+1, 2l+1) orthogonal D(g) on the real harmonics m = −l … l about z: C_l(g r) = D(g) C_l(r)."""
+    change = racah_to_real(l)
+    matrices = change.T @ harmonic_matrices(operations, l, (-1) ** l) @ change
+    whole = np.rint(matrices)  # most elements are 0 or ±1, and then without rounding
+    return np.where(abs(matrices - whole) < 1e-12, whole, matrices)
+
+
+def cell_as_given(lattice: np.ndarray, species: Sequence[str], frac_coords: np.ndarray, name: str) -> Cell:
+    """A checked cell with the lattice vectors as they are: H(R) counts cells along them, left-handed ones too.
+
+    Raises IrrepnetError for what `read_cell` refuses.
+    """
+    checked = read_cell({"id": name, "species": list(species), "frac_coords": frac_coords, "lattice": lattice})
+    return checked._replace(lattice=np.asarray(lattice, float), frac_coords=np.asarray(frac_coords, float))
+
+
+def shells_from_text(text: str) -> tuple[int, ...]:
+    """(l, …) of shells written by letters, "sspd" → (0, 0, 1, 2). Raises IrrepnetError for other letters."""
+    if not text or any(letter not in LETTERS for letter in text):
+        raise IrrepnetError(f"shells are written with the letters s, p, d, f, such as spd or sspp, got {text!r}")
+    return tuple(LETTERS.index(letter) for letter in text)
+
+
+def shells_by_element(text: str, elements: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """{element: (l, …)} from "spd", the same for all elements, or "Mg:sp,O:sspp"; an element left out has none.
+
+    Raises IrrepnetError for an element that is not there, or shells that cannot be read.
+    """
+    if ":" not in text:
+        return dict.fromkeys(elements, shells_from_text(text))
+    found = {}
+    for part in text.split(","):
+        element, _, letters = (piece.strip() for piece in part.partition(":"))
+        if element not in elements:
+            raise IrrepnetError(
+                f"the basis names {element!r}, the structure holds {', '.join(dict.fromkeys(elements))}"
+            )
+        found[element] = shells_from_text(re.sub(r"\s", "", letters))
+    return found
+
+
+def atomic_basis(cell: Cell, shells: dict[str, tuple[int, ...]], convention: str = "deeptb") -> OrbitalBasis:
+    """Whole shells on the atoms: {element: (l, …)}; elements that are not named carry none."""
+    from pymatgen.core.periodic_table import Element
+
+    species = [Element.from_Z(int(number)).symbol for number in cell.numbers]
+    atoms = [atom for atom, symbol in enumerate(species) if shells.get(symbol)]
+    made = [Shell.of(site, l, convention) for site, atom in enumerate(atoms) for l in shells[species[atom]]]
+    return OrbitalBasis(cell, cell.frac_coords[atoms], tuple(made))
+
+
+def crystal_basis(crystal: SymmetricCrystal, shells: dict[str, tuple[int, ...]]) -> OrbitalBasis:
+    """Whole shells {element: (l, …)} on the atoms of a symmetric crystal, in its primitive cell and standard frame."""
+    return atomic_basis(Cell(crystal.lattice, crystal.frac_coords, crystal.numbers, crystal.formula), shells)
+
+
+def _letters(shells: tuple[Shell, ...]) -> str:
+    return "".join(LETTERS[shell.l] for shell in shells) or "none"

@@ -1,0 +1,174 @@
+"""A symmetric Hamiltonian by its independent numbers, in memory and in a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from irrepnet.crystals import Cell
+from irrepnet.errors import IrrepnetError
+from irrepnet.hamiltonians.blocks import BondOrbit, bond_orbit, bond_orbits, orbit_blocks
+from irrepnet.hamiltonians.model import Hamiltonian, cell_index
+from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell
+from irrepnet.hamiltonians.symmetry import SYMPREC, Action, action
+
+_FORMAT = "irrepnet reduced Hamiltonian 1"
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedHamiltonian:
+    """A Hamiltonian by its independent numbers; `expand` gives the blocks again.
+
+    What is stored is the symmetric part: see `symmetry.symmetry_residual` for the rest.
+    """
+
+    basis: OrbitalBasis
+    symprec: float
+    """Å, with which the space group is found again."""
+    bonds: np.ndarray
+    """(orbits, 5) int: a, b and the cell R of the first member of each orbit."""
+    H: np.ndarray
+    """(numbers,) eV, the coefficients of all orbits in their order."""
+    S: np.ndarray | None = None
+    """(numbers,) of the overlap."""
+    fermi: float | None = None
+    """eV"""
+
+    def __len__(self) -> int:
+        """The number of independent numbers of H."""
+        return len(self.H)
+
+    @cached_property
+    def _orbits(self) -> tuple[Action, list[BondOrbit]]:
+        act = action(self.basis, self.symprec)
+        orbits = [bond_orbit(act, a, b, np.array(R)) for a, b, *R in self.bonds.tolist()]
+        if sum(len(orbit.space) for orbit in orbits) != len(self.H):
+            raise IrrepnetError(f"{self.basis.cell.name}: the numbers do not fit the symmetry found in the structure")
+        return act, orbits
+
+    @property
+    def probe(self) -> float:
+        """The first members' blocks, added up with fixed weights: it tells whether the numbers are read
+        with the bases of blocks that they were written with."""
+        flat = [orbit.space.basis.reshape(len(orbit.space), -1) for orbit in self._orbits[1]]
+        sums = [basis @ np.cos(np.arange(1.0, basis.shape[1] + 1)) for basis in flat]
+        return float(np.concatenate(sums) @ self.H)
+
+    def expand(self) -> Hamiltonian:
+        """All blocks H(R), S(R): Hermitian and symmetric by construction."""
+        act, orbits = self._orbits
+        R = np.unique(np.concatenate([np.zeros((1, 3), int), *(orbit.members[:, 2:] for orbit in orbits)]), axis=0)
+        index = cell_index(R)
+
+        def blocks(numbers: np.ndarray | None) -> np.ndarray | None:
+            if numbers is None:
+                return None
+            full = np.zeros((len(R), len(self.basis), len(self.basis)))
+            start = 0
+            for orbit in orbits:
+                stop = start + len(orbit.space)
+                images = orbit_blocks(act, orbit, orbit.space.blocks(numbers[start:stop]))
+                start = stop
+                for member, block in zip(orbit.members, images):
+                    rows, columns = self.basis.orbitals[member[0]], self.basis.orbitals[member[1]]
+                    full[index(member[2:]), rows[:, None], columns] = block
+            return full
+
+        H = blocks(self.H)
+        assert H is not None
+        return Hamiltonian(R, H, blocks(self.S), self.basis, self.fermi, self.basis.cell.name)
+
+
+def reduced(hamiltonian: Hamiltonian, symprec: float = SYMPREC, cutoff: float = np.inf) -> ReducedHamiltonian:
+    """The independent numbers of a Hamiltonian: of its blocks that are not zero, none longer than `cutoff` Å.
+
+    A Hamiltonian that is not symmetric is made so: each number is the mean over the orbit's blocks.
+
+    Raises:
+        IrrepnetError: H or S is not real, or its orbitals are not.
+    """
+    basis = hamiltonian.known_basis
+    act = action(basis, symprec)
+    hamiltonian = hamiltonian.as_real()
+    parts = [hamiltonian.H] if hamiltonian.S is None else [hamiltonian.H, hamiltonian.S]
+    bonds = []
+    for a, b in np.ndindex(len(basis.centres), len(basis.centres)):
+        own = np.ix_(range(len(hamiltonian.R)), basis.orbitals[a], basis.orbitals[b])
+        present = np.logical_or.reduce([part[own].any((1, 2)) for part in parts])
+        cells = hamiltonian.R[present]
+        vectors = (basis.centres[b] + cells - basis.centres[a]) @ basis.cell.lattice
+        cells = cells[np.linalg.norm(vectors, axis=1) <= cutoff]
+        bonds.append(np.column_stack([np.full((len(cells), 2), (a, b)), cells]))
+    orbits = bond_orbits(act, np.concatenate(bonds))
+
+    def numbers(blocks: np.ndarray) -> np.ndarray:
+        padded = np.concatenate([blocks, np.zeros_like(blocks[:1])])
+        found = []
+        for orbit in orbits:
+            a, b = orbit.sites
+            total = np.zeros(orbit.space.basis.shape[1:])
+            for member, g, is_reversed in zip(orbit.members, orbit.operations, orbit.reversed):
+                rows, columns = basis.orbitals[member[0]], basis.orbitals[member[1]]
+                block = padded[hamiltonian.index(member[2:]), rows[:, None], columns]
+                total += act.matrices[a][g].T @ (block.T if is_reversed else block) @ act.matrices[b][g]
+            found.append(orbit.space.coefficients(total / len(orbit.members)))
+        return np.concatenate(found)
+
+    first = np.array([(*orbit.sites, *orbit.R) for orbit in orbits])
+    S = None if hamiltonian.S is None else numbers(hamiltonian.S)
+    return ReducedHamiltonian(basis, symprec, first, numbers(hamiltonian.H), S, hamiltonian.fermi)
+
+
+def write_reduced(hamiltonian: ReducedHamiltonian, path: str | Path) -> None:
+    """One safetensors file: the numbers as arrays, the shells as JSON in the header."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    cell = hamiltonian.basis.cell
+    arrays = {
+        "lattice": cell.lattice,
+        "frac_coords": cell.frac_coords,
+        "numbers": cell.numbers,
+        "centres": hamiltonian.basis.centres,
+        "bonds": hamiltonian.bonds,
+        "H": hamiltonian.H,
+    }
+    if hamiltonian.S is not None:
+        arrays["S"] = hamiltonian.S
+    card = {
+        "format": _FORMAT,
+        "symprec": hamiltonian.symprec,
+        "fermi": hamiltonian.fermi,
+        "probe": hamiltonian.probe,
+        "shells": [[s.site, s.l, list(s.m), s.harmonics] for s in hamiltonian.basis.shells],
+    }
+    try:
+        save_file({key: np.ascontiguousarray(a) for key, a in arrays.items()}, path, {"card": json.dumps(card)})
+    except (OSError, SafetensorError) as error:
+        raise IrrepnetError(f"{path}: cannot be written: {error}") from error
+
+
+def read_reduced(path: str | Path) -> ReducedHamiltonian:
+    """What `write_reduced` wrote. Raises IrrepnetError if the file is not of that kind."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            card = json.loads((file.metadata() or {})["card"])
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+        if card["format"] != _FORMAT:
+            raise ValueError(f"its format is {card['format']!r}")
+        cell = Cell(arrays["lattice"], arrays["frac_coords"], arrays["numbers"], str(path))
+        shells = tuple(Shell(site, l, tuple(m), harmonics) for site, l, m, harmonics in card["shells"])
+        basis = OrbitalBasis(cell, arrays["centres"], shells)
+        S, fermi = arrays.get("S"), card["fermi"]
+        found = ReducedHamiltonian(basis, card["symprec"], arrays["bonds"], arrays["H"], S, fermi)
+        if abs(found.probe - card["probe"]) > 1e-8 * np.linalg.norm(found.H):
+            raise ValueError("its numbers refer to other bases of blocks than this version makes")
+        return found
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise IrrepnetError(f"{path}: cannot be read as a reduced Hamiltonian: {error}") from error

@@ -1,0 +1,246 @@
+"""The space group on a Hamiltonian: how far it is from symmetric, and the symmetric one next to it.
+
+An operation s = {W | t} sends site a in the home cell to site p(a) in the cell L_a, and orbitals with it by D(s). So it
+sends the block between a in the home cell and b in the cell R to that between p(a) and p(b) in the cell
+W R + L_b − L_a:
+
+    H_{p(a), p(b)}(W R + L_b − L_a) = D_a(s) H_ab(R) D_b(s)ᴴ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+import moyopy
+import numpy as np
+
+from irrepnet.crystals import Cell
+from irrepnet.errors import IrrepnetError
+from irrepnet.groups import PointGroup, identify, setting_of
+from irrepnet.hamiltonians.model import Hamiltonian, cell_index
+from irrepnet.hamiltonians.orbitals import OrbitalBasis, real_if_real
+
+SYMPREC = 0.01
+"""Å, how far from symmetric an atom may be."""
+_CENTRE = 0.2  # Å; centres of Wannier functions come from a minimisation, and are no less than bonds apart
+
+
+@dataclass(frozen=True, eq=False)
+class SpaceGroup:
+    """The M operations x → rotations[g] @ x + translations[g] of a cell as it is given, in its own axes.
+
+    M is |P| for a primitive cell, and |P| times the number of lattice points otherwise.
+    """
+
+    point_group: PointGroup
+    """P, in the named setting that the axes of the input give it, or else in its default setting."""
+    elements: np.ndarray
+    """(M,) the index in `point_group.operations` of each operation's rotation."""
+    rotations: np.ndarray
+    """(M, 3, 3) int, fractional."""
+    translations: np.ndarray
+    """(M, 3) fractional."""
+    operations: np.ndarray
+    """(M, 3, 3) orthogonal, Cartesian in the axes of the input."""
+
+    @property
+    def is_primitive(self) -> bool:
+        return len(self.rotations) == self.point_group.order
+
+    def __len__(self) -> int:
+        return len(self.rotations)
+
+
+def space_group(cell: Cell, symprec: float = SYMPREC) -> SpaceGroup:
+    """The space group of a cell, found within `symprec` Å; operations in the order of the point group's.
+
+    Raises IrrepnetError if no group is consistent with the cell.
+    """
+    if not 0 < symprec < 1:
+        raise IrrepnetError(f"symprec is a distance between 0 and 1 Å, got {symprec}")
+    try:
+        found = moyopy.MoyoDataset(
+            moyopy.Cell(cell.lattice.tolist(), cell.frac_coords.tolist(), cell.numbers.tolist()), symprec=symprec
+        ).operations
+    except ValueError as error:
+        raise IrrepnetError(f"{cell.name}: no space group found at symprec {symprec} Å ({error})") from error
+    rotations, translations = np.array(found.rotations), np.array(found.translations)
+    unique, which = np.unique(rotations, axis=0, return_inverse=True)
+    columns = cell.lattice.T
+    left, _, right = np.linalg.svd(columns @ unique @ np.linalg.inv(columns))
+    cartesian = left @ right
+    group, turn = setting_of(cartesian), np.eye(3)
+    if group is None:
+        group, turn = identify(cartesian)
+    exact = turn @ group.operations @ turn.T
+    number = abs(cartesian[:, None] - exact[None]).max((-1, -2)).argmin(1)  # (unique,)
+    elements = number[which]
+    order = np.argsort(elements, kind="stable")
+    elements = elements[order]
+    return SpaceGroup(group, elements, rotations[order], translations[order], exact[elements])
+
+
+@dataclass(frozen=True, eq=False)
+class Action:
+    """A space group on the sites and orbitals of a basis."""
+
+    group: SpaceGroup
+    basis: OrbitalBasis
+    permutation: np.ndarray
+    """(M, sites) int, the site that each site goes to."""
+    cells: np.ndarray
+    """(M, sites, 3) int, the cell it goes to."""
+    matrices: tuple[np.ndarray, ...]
+    """Of each site: (M, k, k), its orbitals → those of the site it goes to."""
+
+    def images(self, g: int, a: int, b: int, R: np.ndarray) -> tuple[int, int, np.ndarray]:
+        """Where operation g sends blocks between sites a (home cell) and b (cells R (…, 3)): sites and cells."""
+        cells = R @ self.group.rotations[g].T + self.cells[g, b] - self.cells[g, a]
+        return int(self.permutation[g, a]), int(self.permutation[g, b]), cells
+
+    def moved(self, g: int, a: int, b: int, blocks: np.ndarray) -> np.ndarray:
+        """(…, k_a, k_b) D_a(g) H_ab D_b(g)ᴴ."""
+        return self.matrices[a][g] @ blocks @ self.matrices[b][g].conj().T
+
+
+def action(basis: OrbitalBasis, symprec: float = SYMPREC) -> Action:
+    """The space group of the atoms on the sites and orbitals.
+
+    Raises:
+        IrrepnetError: no space group, or a site or orbital that an operation takes out of the basis.
+    """
+    group = space_group(basis.cell, symprec)
+    images = basis.centres @ group.rotations.transpose(0, 2, 1) + group.translations[:, None]
+    apart = images[:, :, None] - basis.centres
+    cells = np.rint(apart).astype(int)
+    distance = np.linalg.norm((apart - cells) @ basis.cell.lattice, axis=-1)  # (M, sites, sites)
+    permutation = distance.argmin(-1)
+    farthest = distance.min(-1)
+    if farthest.max() > _CENTRE:
+        site = int(farthest.max(0).argmax())
+        raise IrrepnetError(
+            f"{basis.cell.name}: the symmetry of the structure takes site {site + 1} ({basis.species[site]}) "
+            f"{farthest.max():.2f} Å away from any site with orbitals; the structure or the centres are not those of "
+            "the Hamiltonian"
+        )
+    matrices = []
+    for site in range(len(basis.centres)):
+        size = len(basis.orbitals[site])
+        found = np.zeros((len(group), size, size), complex)
+        for target in np.unique(permutation[:, site]).tolist():
+            own = permutation[:, site] == target
+            found[own] = basis.matrices(site, target, group.operations[own])
+        matrices.append(real_if_real(found))
+    cells = np.take_along_axis(cells, permutation[:, :, None, None], 2)[:, :, 0]
+    return Action(group, basis, permutation, cells, tuple(matrices))
+
+
+@dataclass(frozen=True, eq=False)
+class BlockResidual:
+    """The worst violation among the blocks between two sites."""
+
+    sites: tuple[int, int]
+    R: tuple[int, int, int]
+    """The cell where it occurs."""
+    operation: int
+    """The operation of the space group that shows it."""
+    residual: float
+    """eV (S: no unit)"""
+
+
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """How far a Hamiltonian is from obeying its space group: largest absolute differences of elements."""
+
+    symmetry: float
+    """eV (S: no unit), over all operations and blocks."""
+    operations: np.ndarray
+    """(M,) of each operation."""
+    blocks: tuple[BlockResidual, ...]
+    """Of each pair of sites, the largest first."""
+
+
+def hermiticity(hamiltonian: Hamiltonian, overlap: bool = False) -> float:
+    """Largest |H(R) − H(−R)ᴴ| of an element in eV; of S(R) with `overlap`. A cell that is not there counts as zero."""
+    blocks = _with_zero(_blocks(hamiltonian, overlap))
+    reversed_ = blocks[hamiltonian.index(-hamiltonian.R)].conj().transpose(0, 2, 1)
+    return float(abs(blocks[:-1] - reversed_).max())
+
+
+def symmetry_residual(hamiltonian: Hamiltonian, act: Action, overlap: bool = False) -> Residual:
+    """The violation of every operation, block by block; of S(R) with `overlap`."""
+    basis = act.basis
+    blocks = _with_zero(_blocks(hamiltonian, overlap))
+    operations = np.zeros(len(act.group))
+    pairs = []
+    for a, b in product(range(len(basis.centres)), repeat=2):
+        own = blocks[:-1, basis.orbitals[a][:, None], basis.orbitals[b]]
+        worst = BlockResidual((a, b), (0, 0, 0), 0, 0.0)
+        for g in range(len(act.group)):
+            a2, b2, cells = act.images(g, a, b, hamiltonian.R)
+            target = blocks[hamiltonian.index(cells)][:, basis.orbitals[a2][:, None], basis.orbitals[b2]]
+            differences = abs(act.moved(g, a, b, own) - target).max((1, 2))
+            residual = float(differences.max())
+            operations[g] = max(operations[g], residual)
+            if residual > worst.residual:
+                x, y, z = hamiltonian.R[differences.argmax()].tolist()
+                worst = BlockResidual((a, b), (x, y, z), g, residual)
+        pairs.append(worst)
+    pairs.sort(key=lambda pair: -pair.residual)
+    return Residual(float(operations.max()), operations, tuple(pairs))
+
+
+def symmetrised(hamiltonian: Hamiltonian, act: Action) -> Hamiltonian:
+    """The mean of H(R) and S(R) over all operations of the space group and over Hermitian conjugation.
+
+    Blocks that are not in the file count as zero; cells that hold images of its blocks are added.
+    """
+    cells = _closed_cells(hamiltonian, act)
+    index = cell_index(cells)
+
+    def mean(blocks: np.ndarray | None) -> np.ndarray | None:
+        if blocks is None:
+            return None
+        basis, kind = act.basis, np.result_type(blocks, *act.matrices)
+        total = np.zeros((len(cells), len(hamiltonian), len(hamiltonian)), kind)
+        for a, b in product(range(len(basis.centres)), repeat=2):
+            own = blocks[:, basis.orbitals[a][:, None], basis.orbitals[b]]
+            kept = own.any((1, 2))
+            for g in range(len(act.group)):
+                a2, b2, images = act.images(g, a, b, hamiltonian.R[kept])
+                rows = index(images)[:, None, None], basis.orbitals[a2][:, None], basis.orbitals[b2]
+                total[rows] += act.moved(g, a, b, own[kept])
+        total /= len(act.group)
+        return (total + total[index(-cells)].conj().transpose(0, 2, 1)) / 2
+
+    H = mean(hamiltonian.H)
+    assert H is not None
+    return replace(hamiltonian, R=cells, H=H, S=mean(hamiltonian.S), position=None)
+
+
+def _closed_cells(hamiltonian: Hamiltonian, act: Action) -> np.ndarray:
+    """The cells of the blocks that are not zero, of their images and of the reverse of these, nearest first."""
+    basis = act.basis
+    present = abs(hamiltonian.H) if hamiltonian.S is None else abs(hamiltonian.H) + abs(hamiltonian.S)
+    found = [np.zeros((1, 3), int)]
+    for a, b in product(range(len(basis.centres)), repeat=2):
+        kept = present[:, basis.orbitals[a][:, None], basis.orbitals[b]].any((1, 2))
+        for g in range(len(act.group)):
+            images = act.images(g, a, b, hamiltonian.R[kept])[2]
+            found += [images, -images]
+    cells = np.unique(np.concatenate(found), axis=0)
+    return cells[np.argsort(np.linalg.norm(cells @ basis.cell.lattice, axis=1).round(6), kind="stable")]
+
+
+def _blocks(hamiltonian: Hamiltonian, overlap: bool) -> np.ndarray:
+    if not overlap:
+        return hamiltonian.H
+    if hamiltonian.S is None:
+        raise IrrepnetError(f"{hamiltonian.name}: it has no overlap, its orbitals are orthonormal")
+    return hamiltonian.S
+
+
+def _with_zero(blocks: np.ndarray) -> np.ndarray:
+    """The blocks and a zero one at the end, where index −1 finds it."""
+    return np.concatenate([blocks, np.zeros_like(blocks[:1])])
