@@ -11,7 +11,7 @@ quickstart:  ## fresh environment, then train, evaluate and predict on the embed
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e .
 	rm -rf $(RUN)
-	$(BIN)/irrepnet train point-group --data formation_energy_2015 --target formation_energy_per_atom --out $(RUN)
+	$(BIN)/irrepnet train point-group --data formation_energy_2015 --target formation_energy_per_atom --set data.point_groups=m-3m --out $(RUN)
 	$(BIN)/irrepnet evaluate $(RUN) --data formation_energy_2015 --target formation_energy_per_atom
 	$(BIN)/irrepnet predict $(RUN) examples/SrTiO3.cif
 	@echo "Look at $(RUN)/report.html"

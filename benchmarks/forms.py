@@ -22,6 +22,7 @@ from irrepnet.crystals import FORMS, FrameGraph, SymmetricCrystal, frame_graph
 from irrepnet.data import read_records
 from irrepnet.data.batch import Batch, collate
 from irrepnet.errors import IrrepnetError
+from irrepnet.groups import PointGroup
 from irrepnet.models import PointGroupConfig, PointGroupNet
 from irrepnet.training.verify import random_network
 
@@ -62,12 +63,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    net = random_network(PointGroupConfig())
+    group = PointGroup("m-3m")
+    net = random_network(PointGroupConfig(group=group.name))
     assert isinstance(net, PointGroupNet)
     print(f"{platform.machine()}, {os.cpu_count()} cpus, 1 thread, torch {torch.__version__}, float32")
     for name, sites in (("one atom a cell", 1), ("mixed", None)):
         sample = crystals(options.data, options.crystals, sites)
-        graphs: dict[str, list[FrameGraph]] = {f: [frame_graph(c, net.group, form=f) for c in sample] for f in FORMS}
+        graphs: dict[str, list[FrameGraph]] = {f: [frame_graph(c, group, form=f) for c in sample] for f in FORMS}
         batches = {form: collate(g) for form, g in graphs.items()}
         print(f"\n{name}: {len(sample)} crystals, {np.mean([len(c) for c in sample]):.1f} atoms")
         for label, work in (("inference", inference), ("training step", step)):

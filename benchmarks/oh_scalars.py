@@ -36,6 +36,8 @@ def run(job: tuple[str, str, str, int, int, tuple[str, ...], str]) -> dict:
         {
             "data.source": data,
             "data.targets": list(targets),
+            "data.point_groups": ["m-3m"],
+            "model.group": "m-3m",
             "training.seed": seed,
             "training.epochs": epochs,
             "training.threads": 1,

@@ -84,6 +84,7 @@ def small_config(small_data: Path) -> Callable[..., Any]:
         settings = {
             "data.source": str(small_data),
             "data.targets": ["formation_energy_per_atom", "metal"],
+            "data.point_groups": ["m-3m"],
             "model.channels": 8,
             "model.layers": 1,
             "training.epochs": 3,

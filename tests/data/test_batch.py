@@ -1,10 +1,10 @@
 import numpy as np
 import torch
 
-from irrepnet.crystals import SymmetricCrystal, frame_graph
+from irrepnet.crystals import FrameOptions, SymmetricCrystal, frame_graph, network_graph
 from irrepnet.data import embedded
 from irrepnet.data.batch import collate, prepare
-from irrepnet.groups import PointGroup
+from irrepnet.groups import POINT_GROUPS, PointGroup
 
 OH = PointGroup("m-3m")
 
@@ -39,11 +39,36 @@ def test_numbers_run_through():
     assert torch.equal(batch.crystal[batch.receiver], batch.crystal[batch.sender])
     assert (batch.receiver.diff() >= 0).all()
     # the sets of a node partition the group
-    counts = torch.zeros(len(batch.numbers), 48).index_add(0, batch.orbit_receiver, batch.sets[batch.orbit_set])
+    sets = batch.segments["m-3m"].sets
+    counts = torch.zeros(len(batch.numbers), 48).index_add(0, batch.orbit_receiver, sets[batch.orbit_set])
     assert torch.equal(counts, torch.ones_like(counts))
     double = batch.to(dtype=torch.float64)
     assert double.vector.dtype == torch.float64
     assert double.receiver.dtype == torch.int64
+
+
+def test_groups_lie_side_by_side_and_orbit_graphs_last():
+    options = FrameOptions(max_frames=3)
+    _, graphs, _ = prepare(embedded("formation_energy_2015")[:80], lambda c: network_graph(c, options))
+    assert {graph.group for graph in graphs} == {"m-3m", "6/mmm", ""}
+    batch = collate(graphs, torch.float64)
+    assert len(batch.numbers) == sum(map(len, graphs))
+    for name, segment in batch.segments.items():
+        own = torch.tensor([k for k, graph in enumerate(graphs) if graph.group == name])
+        assert torch.equal(batch.crystal[batch.receiver[segment.edges]].unique(), own)
+        assert segment.sets.shape[1] == PointGroup(name).order
+        pairs = torch.isin(batch.crystal[batch.orbit_receiver], own)
+        numbers = batch.orbit_set[pairs]
+        assert numbers.min() >= segment.numbers.start
+        assert numbers.max() < segment.numbers.stop
+    framed = max(segment.edges.stop for segment in batch.segments.values())
+    assert torch.equal(batch.edge[:framed], torch.arange(framed))
+    assert (batch.weight[:framed] == 1).all()
+    for k, graph in enumerate(graphs):
+        assert torch.equal(batch.numbers[batch.crystal == k], torch.from_numpy(graph.numbers.astype(np.int64)))
+        assert PointGroup(POINT_GROUPS[batch.point_group[k]]).schoenflies == graph.point_group
+    single = batch.to(dtype=torch.float32)
+    assert single.segments["m-3m"].sets.dtype == single.weight.dtype == torch.float32
 
 
 def test_translations_are_those_of_the_group():

@@ -6,6 +6,7 @@ from torch.nn.functional import normalize, silu
 
 from irrepnet.crystals import FORMS, GraphOptions, SymmetricCrystal, frame_graph, neighbour_shells
 from irrepnet.data.batch import collate
+from irrepnet.groups import PointGroup
 from irrepnet.models import PointGroupConfig
 from irrepnet.training.verify import random_network
 
@@ -14,7 +15,8 @@ OPTIONS = GraphOptions(n_max=6)
 
 def plain(net, crystal):
     """v_a(g) for every atom and element, by the definition of each layer; nothing of the crystal's symmetry is used."""
-    group = net.group
+    (group,) = net.groups.values()
+    basis = net.directions[group.name] if net.angular is not None else None
     edges = neighbour_shells(crystal, OPTIONS.cutoff, OPTIONS.n_max, OPTIONS.tolerance)
     operations = torch.from_numpy(group.operations.copy())
     n, order = len(crystal), group.order
@@ -22,29 +24,47 @@ def plain(net, crystal):
     v = net.embedding(numbers)[:, None].repeat(1, order, 1)  # [a, g]
 
     def seen(e, g):
-        """Invariants and covariants of edge e in frame g."""
+        """Invariants, covariants and spherical harmonics of edge e in frame g."""
         r = operations[g].T @ torch.from_numpy(edges.vector[e].copy())
         nearest = edges.distance[edges.receiver == edges.receiver[e]].min()
-        parts = [net.distance(r.norm()[None])[0], net.relative(3 * r.norm()[None] / nearest)[0]]
+        unit = normalize(r, dim=0)[None]
+        z = net.radial(torch.cat([net.distance(r.norm()[None])[0], net.relative(3 * r.norm()[None] / nearest)[0]]))
         covariants = None
-        if net.direction is not None:
-            angular, covariants = net.direction(normalize(r, dim=0)[None])
-            parts.append(angular[0])
-        return silu(net.edge(torch.cat(parts))), covariants
+        if basis is not None:
+            angular, covariants = basis(unit)
+            z = z + net.angular(angular[0])
+        harmonics = net.harmonics(unit)[0] if net.harmonics is not None else None
+        return silu(net.edge(silu(z))), covariants, harmonics
+
+    def lengths(layer, pairs, harmonics):
+        """s^{lk} of the moments Σ_b w_b^{lk} Y_l(r̂_b) / n, l by l."""
+        invariants, start, width = [], 0, layer.moments.size
+        for l in range(1, layer.moments.width // width + 1):
+            rows = layer.moments.weight.weight[(l - 1) * width : l * width]
+            moment = sum(torch.outer(y[start : start + 2 * l + 1], rows @ pair) for pair, y in zip(pairs, harmonics))
+            invariants.append(((moment / len(pairs)).square().sum(0) / (2 * l + 1) + 1e-3).sqrt())
+            start += 2 * l + 1
+        return torch.cat(invariants)
 
     for layer in net.convolutions:
         x = layer.norm(v)
         m = torch.zeros_like(v)
+        s = v.new_zeros(n, order, layer.moments.width if layer.moments else 0)
         for a in range(n):
             own = [e for e in range(len(edges.receiver)) if edges.receiver[e] == a]
             for g in range(order):
+                pairs, directions = [], []
                 for e in own:
-                    hidden, covariants = seen(e, g)
+                    hidden, covariants, harmonics = seen(e, g)
                     pair = layer.receiver(x[a, g]) + layer.sender(x[edges.sender[e], g]) + layer.filter.scalar(hidden)
                     if covariants is not None:
                         pair = pair + layer.filter.scale(hidden) * layer.filter.direction(covariants[0])
-                    gate, value = layer.message(silu(pair)).chunk(2)
+                    pairs.append(silu(pair))
+                    directions.append(harmonics)
+                    gate, value = layer.message(pairs[-1]).chunk(2)
                     m[a, g] += torch.sigmoid(gate) * value / len(own)
+                if layer.moments is not None:
+                    s[a, g] = lengths(layer, pairs, directions)
         if layer.correlation is not None:
             kernel = layer.correlation.get_buffer("basis") @ layer.correlation.weight
             mixed = torch.zeros_like(m)
@@ -52,21 +72,21 @@ def plain(net, crystal):
                 for h in range(order):  # (W m)(g) = Σ_h W(g⁻¹h) m(h)
                     mixed[:, g] += kernel[group.multiplication[group.inverse[g], h]] * m[:, h]
             m = m + layer.dense(mixed)
-        v = v + layer.update(torch.cat([x, m], -1))
+        v = v + layer.update(torch.cat([x, m, s], -1))
     v = net.norm(v).flatten(0, 1)
     pooled = torch.cat([v.mean(0), (v.var(0, unbiased=False) + 1e-6).sqrt()])
     return net.readout(pooled)
 
 
-@pytest.mark.parametrize("options", [{}, {"directions": False, "mixing": "trivial"}, {"mixing": "none"}])
+@pytest.mark.parametrize("options", [{}, {"directions": False, "mixing": "trivial"}, {"mixing": "none", "moments": 0}])
 def test_forms_against_the_plain_evaluation(options):
     crystal = SymmetricCrystal.from_structure(
         {"species": ["Sr", "Ti", "O", "O", "O"], "cell": [3.9, 3.9, 3.9, 90, 90, 90],
          "frac_coords": [[0, 0, 0], [0.5] * 3, [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]}
     )  # fmt: skip
-    net = random_network(PointGroupConfig(channels=8, layers=2, **options)).double()
+    net = random_network(PointGroupConfig(group="m-3m", channels=8, layers=2, **options)).double()
     with torch.no_grad():
         expected = plain(net, crystal)
         for form in FORMS:
-            output = net(collate([frame_graph(crystal, net.group, OPTIONS, form)], torch.float64))[0]
+            output = net(collate([frame_graph(crystal, PointGroup("m-3m"), OPTIONS, form)], torch.float64))[0]
             assert (output - expected).abs().max() < 1e-10, form

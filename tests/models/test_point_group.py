@@ -36,14 +36,14 @@ def structure(name):
 def network(**options):
     torch.manual_seed(0)
     net = PointGroupNet(PointGroupConfig(channels=12, layers=3, **options), outputs=2).double()
-    for convolution in net.convolutions:  # orbit mixing starts from zero: wake it
-        if convolution.correlation is not None:
-            torch.nn.init.normal_(convolution.correlation.weight)
+    for weights in net.parameters():  # what belongs to the group starts from zero: wake it
+        if not weights.any():
+            torch.nn.init.normal_(weights)
     return net
 
 
 def outputs(net, crystals, form="one-frame", options=None):
-    graphs = [frame_graph(c, net.group, options, form) for c in crystals]
+    graphs = [frame_graph(c, OH, options, form) for c in crystals]
     return net(collate(graphs, torch.float64)).detach()
 
 
@@ -144,9 +144,7 @@ def test_the_input_cell_does_not_matter(seed, name):
     rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     rotation *= np.linalg.det(rotation)
     order = rng.permutation(len(other))
-    other = Structure(
-        other.lattice.matrix @ rotation.T, [other[i].specie for i in order], other.frac_coords[order]
-    )
+    other = Structure(other.lattice.matrix @ rotation.T, [other[i].specie for i in order], other.frac_coords[order])
     assert (outputs(net, [SymmetricCrystal.from_structure(other)]) - reference).abs().max() < 1e-6
     # to 1e-10 once the structures are equal to that precision: idealise twice
     crystal = SymmetricCrystal.from_structure(other)

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from irrepnet.crystals import GraphOptions, HypergraphOptions
+from irrepnet.crystals import FrameOptions, HypergraphOptions
 from irrepnet.errors import IrrepnetError
+from irrepnet.models import PointGroupConfig
 from irrepnet.training import load_config, parse_assignment, presets
 
 DATA = {"data.source": "formation_energy_2015", "data.targets": "formation_energy_per_atom"}
@@ -15,8 +16,8 @@ DATA = {"data.source": "formation_energy_2015", "data.targets": "formation_energ
 def test_the_preset_needs_only_data_and_target():
     config = load_config("point-group", DATA)
     assert "point-group" in presets()
-    assert config.model.group == "m-3m"
-    assert config.data.point_groups == ["m-3m"]
+    assert config.model == PointGroupConfig(group="auto")
+    assert config.data.point_groups is None
     assert (config.training.epochs, config.training.batch_size, config.training.ema) == (60, 24, 0.996)
 
 
@@ -64,8 +65,8 @@ def test_all_problems_are_reported_at_once_with_their_keys():
 @pytest.mark.parametrize(
     ("source", "overrides", "message"),
     [
-        ("point-grup", {}, "the presets are: cgcnn, chgcnn, mpnn, point-group"),
-        ("point-group", {}, "data.source: is required"),
+        ("point-grup", {}, "the presets are: cgcnn, chgcnn, covariant, mpnn, point-group"),
+        ("point-group", {}, "data: is required"),
         ({"data": 3}, {}, "data: "),
         ({"data": 3}, {"data.source": "x"}, "data is not a section"),
         ("point-group", DATA | {"data.targets": "a,a"}, "named twice"),
@@ -87,9 +88,9 @@ def test_a_file_that_is_no_configuration(tmp_path, text):
 
 def test_assignments_are_yaml_values():
     assert parse_assignment("training.learning_rate=1e-3") == ("training.learning_rate", "1e-3")
-    assert load_config(
-        "point-group", DATA | dict([parse_assignment("training.learning_rate=1e-3")])
-    ).training == (load_config("point-group", DATA | {"training.learning_rate": 0.001}).training)
+    assert load_config("point-group", DATA | dict([parse_assignment("training.learning_rate=1e-3")])).training == (
+        load_config("point-group", DATA | {"training.learning_rate": 0.001}).training
+    )
     assert parse_assignment("data.point_groups=[m-3m, 432]") == ("data.point_groups", ["m-3m", 432])
     assert parse_assignment("data.point_groups=null") == ("data.point_groups", None)
     for text in ("training.epochs", "=3", "a=[1"):
@@ -111,7 +112,13 @@ def test_a_configuration_without_a_name_is_of_the_point_group_network():
 
 def test_the_graph_follows_from_the_data_and_the_network():
     changed = DATA | {"data.cutoff": 5.0, "data.n_max": 8, "data.symprec": 0.02}
-    assert load_config("point-group", changed).graph == GraphOptions(5.0, 8, symprec=0.02)
+    frames = FrameOptions(5.0, 8, symprec=0.02)
+    assert load_config("point-group", changed).graph == frames
+    assert load_config("point-group", changed | {"model.group": "Oh", "model.max_frames": 6}).graph == replace(
+        frames, group="m-3m", max_frames=6
+    )
+    invariant = {"model.directions": False, "model.mixing": "none"}
+    assert load_config("point-group", changed | invariant).graph == replace(frames, max_frames=0)
     changed |= {"data.neighbours": "nearest", "data.scale": 1.2}
     bonds = HypergraphOptions(5.0, 8, symprec=0.02, neighbours="nearest", scale=1.2)
     assert load_config("cgcnn", changed).graph == load_config("mpnn", changed).graph == bonds
@@ -124,6 +131,8 @@ def test_the_graph_follows_from_the_data_and_the_network():
     [
         ("cgcnn", {"model.chanels": 3}, "model.chanels: unknown key; did you mean channels"),
         ("cgcnn", {"model.group": "m-3m"}, "model.group: unknown key"),
+        ("point-group", {"model.group": "m-4m"}, "model.group: unknown point group 'm-4m'"),
+        ("point-group", {"model.max_frames": -1}, "model.max_frames: "),
         ("chgcnn", {"model.strategy": "gossip"}, "model.strategy: "),
         ("chgcnn", {"model.hyperedges": ["bonds", "tripets"]}, "model.hyperedges: .*did you mean triplets"),
         ("cgcnn", {"model.name": "cgcn"}, "no network 'cgcn', there are point-group, .*; did you mean cgcnn"),

@@ -88,7 +88,7 @@ def test_decoding_undoes_encoding_and_headings_name_the_unit():
     x = np.array([-3.0, 0.0, 2.5])
     assert ENERGY.decode(ENERGY.encode(x)) == pytest.approx(x)
     assert METAL.decode(np.array([0.0, 100.0])) == pytest.approx([0.5, 1.0])
-    assert (ENERGY.column, METAL.column) == ("energy [eV]", "metal [probability]")
+    assert ENERGY.columns + METAL.columns == ["energy [eV]", "metal [probability]"]
 
 
 def test_unknown_values_change_neither_loss_nor_gradient():

@@ -119,7 +119,7 @@ def test_training_learns(small_config, tmp_path):
 def test_crystals_without_any_value_are_rejected(small_config, tmp_path):
     train(small_config(data__targets="band_gap", training__epochs=1), tmp_path / "run", quiet=True)
     rejected = [row["reason"] for row in table(tmp_path / "run" / "rejected.csv")]
-    assert rejected.count("has no number for band_gap") == 14
+    assert rejected.count("has no value of band_gap") == 14
     assert read(tmp_path / "run", "data.json")["used"] == 82
 
 

@@ -59,7 +59,7 @@ def test_on_other_data_all_crystals_count(run, small_data, tmp_path):
     assert result["seen_in_training"] == len(formulas & run.training_formulas)
     metal = evaluate(run, str(few), "metal", quiet=True)
     assert (metal["n"], metal["rejected"]) == (8, 4)
-    assert "has no number for metal" in {rejection["reason"] for rejection in metal["rejections"]}
+    assert "has no value of metal" in {rejection["reason"] for rejection in metal["rejections"]}
     with pytest.raises(IrrepnetError, match="not the data of this run, so it has no test split"):
         evaluate(run, str(few), ENERGY, split="test", quiet=True)
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pymatgen.core import Lattice, Structure
 from typer.testing import CliRunner
 
 from irrepnet.cli.main import app
@@ -24,12 +25,31 @@ def test_examples(name):
     assert report["frames"]["full"] == 48
 
 
+@pytest.mark.parametrize(
+    ("symbol", "lattice", "found"),
+    [
+        ("P6_3/mmc", Lattice.hexagonal(6.2, 8.2), {"group": "6/mmm", "frames": {"one-frame": 1}}),
+        ("P-3m1", Lattice.hexagonal(6.2, 8.2), {"group": "6/mmm", "frames": {"one-frame": 2}}),
+        ("Pnma", Lattice.orthorhombic(5.4, 7.6, 5.2), {"group": "m-3m", "frames": {"needed": 6, "at most": 3}}),
+        ("P2_1", Lattice.monoclinic(5.4, 7.6, 5.2, 99), {"group": "m-3m", "frames": {"needed": 24, "at most": 3}}),
+    ],
+)
+def test_other_crystals(symbol, lattice, found):
+    """Hexagonal ones in their own group; beyond ``max_frames`` frames the O(3) part alone."""
+    structure = Structure.from_spacegroup(symbol, lattice, ["Ti", "O"], [[1 / 3, 2 / 3, 0.25], [0.03, 0.47, 0.61]])
+    report = verify(random_network(PointGroupConfig(channels=8, layers=2, one_hot=True)), structure)
+    assert report["group"] == found["group"]
+    assert found["frames"].items() <= report["frames"].items()
+    kept = (*DESCRIPTIONS, "orbits") if "needed" in found["frames"] else RESIDUALS
+    assert report["largest"] >= max(report[key] for key in kept)
+    assert report["largest"] < 1e-10
+
+
 def test_a_network_that_breaks_the_symmetry_is_found_out():
     class Broken(torch.nn.Module):
         def __init__(self):
             super().__init__()
             self.net = random_network(PointGroupConfig(channels=16, layers=2))
-            self.group = self.net.group
 
         def forward(self, batch):
             return self.net(batch) + batch.vector[:, 0].clamp(min=0).sum()  # looks along x

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from irrepnet import __version__
-from irrepnet.cli import data, graph, groups, hamiltonian, symmetry, tensor, train, verify
+from irrepnet.cli import data, graph, groups, hamiltonian, path, symmetry, tensor, train, verify
 from irrepnet.errors import IrrepnetError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("train")(train.train)
 app.command("evaluate")(train.evaluate)
 app.command("predict")(train.predict)
 app.command("verify")(verify.verify)
+app.command("path")(path.path)
 
 
 def _version(value: bool) -> None:

@@ -40,7 +40,7 @@ def symmetry(
 def _report(crystal: "SymmetricCrystal", file: str) -> dict[str, Any]:
     import numpy as np
 
-    from irrepnet.crystals import frame_convention, frame_rotation, model_group
+    from irrepnet.crystals import FrameOptions, frame_convention, frame_rotation, model_group
     from irrepnet.groups import PointGroup
 
     group = crystal.point_group
@@ -68,6 +68,7 @@ def _report(crystal: "SymmetricCrystal", file: str) -> dict[str, Any]:
             "model_group": model_group(crystal).name,
             "network_convention": frame_convention(crystal),
             "network_rotation": frame_rotation(crystal).tolist(),
+            "max_frames": FrameOptions.max_frames,
             "independent_frames": {name: count for name, count in frames.items() if count},
         },
         "symprec": crystal.symprec,
@@ -189,7 +190,9 @@ def _print(report: dict[str, Any]) -> None:
         facts.add_row("", f"{point['system']}: the lattice does not fix the axes, ITA's convention is taken")
     facts.add_row("network", f"{frame['model_group']}; {frame['network_convention']}")
     for name, count in frame["independent_frames"].items():
-        facts.add_row(f"frames for {name}", str(count))
+        alone = name == frame["model_group"] and count > frame["max_frames"]
+        note = f": more than {frame['max_frames']}, so the preset runs its O(3)-invariant part alone" if alone else ""
+        facts.add_row(f"frames for {name}", f"{count}{note}")
     console.print(facts)
 
     orbits = Table("orbit", "site symmetry", "position", "neighbours", f"cut at {N_MAX}")

@@ -11,12 +11,12 @@ import typer
 from irrepnet.errors import IrrepnetError
 
 if TYPE_CHECKING:
-    from irrepnet.training import Target
+    from irrepnet.training.targets import AnyTarget
 
 
 def train(
     config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A preset (point-group, cgcnn, mpnn, chgcnn) or a YAML file.")
+        str, typer.Argument(metavar="CONFIG", help="A preset (point-group, covariant, cgcnn, …) or a YAML file.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
     data: Annotated[
@@ -104,10 +104,9 @@ def predict(
 
     trained = load_run(run)
     rows = predict_run(trained, files)
-    columns = {target.name: target.column for target in trained.targets}
     predicted = sum(row[trained.targets[0].name] is not None for row in rows)
     if out is not None:
-        _write_csv(out, rows, columns)
+        _write_csv(out, rows, trained.targets)
         typer.echo(f"{out}: {predicted} predicted, {len(rows) - predicted} rejected", err=True)
     if as_json:
         units = {target.name: target.unit for target in trained.targets}
@@ -120,24 +119,23 @@ def predict(
         raise IrrepnetError("none of the structures could be predicted; see the notes for the reasons")
 
 
-def _write_csv(path: Path, rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
-    """Rows as a table whose headings name the units; a missing value is empty."""
+def _write_csv(path: Path, rows: list[dict[str, Any]], targets: Sequence["AnyTarget"]) -> None:
+    """Rows as a table whose headings name the units, a tensor component by component; a missing value is empty."""
+    named = {target.name: target for target in targets}
     try:
         with path.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(columns.get(key, key) for key in rows[0])
-            writer.writerows(row.values() for row in rows)
+            writer.writerow(x for key in rows[0] for x in (named[key].columns if key in named else [key]))
+            for row in rows:
+                writer.writerow(x for key, v in row.items() for x in (named[key].cells(v) if key in named else [v]))
     except OSError as error:
         raise IrrepnetError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def _line(row: dict[str, Any], targets: Sequence["Target"]) -> str:
+def _line(row: dict[str, Any], targets: Sequence["AnyTarget"]) -> str:
     """A prediction as one reads it."""
     if row[targets[0].name] is None:
         return f"{row['file']}: rejected: {row['note']}"
-    values = []
-    for target in targets:
-        unit = "probability" if target.kind == "classification" else target.unit
-        values.append(f"{target.name} {row[target.name]:.4g} {unit}".rstrip())
+    values = ", ".join(target.in_words(row[target.name]) for target in targets)
     note = f"  ({row['note']})" if row["note"] else ""
-    return f"{row['file']}: {row['formula']}  {', '.join(values)}{note}"
+    return f"{row['file']}: {row['formula']}  {values}{note}"

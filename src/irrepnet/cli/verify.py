@@ -47,5 +47,9 @@ def verify(
     for name, value in rows.items():
         table.add_row(name, f"{value:.1e}")
     Console().print(table)
+    if "needed" in (frames := report.get("frames", {})):
+        Console().print(
+            f"Needs {frames['needed']} frames, more than {frames['at most']}: the O(3)-invariant part alone runs."
+        )
     nodes = ", ".join(f"{name} {count}" for name, count in report["nodes"].items())
     Console().print(f"Outputs in float64, dimensionless. Nodes: {nodes}.")

@@ -15,6 +15,8 @@ from irrepnet.crystals.neighbours import neighbour_shells
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.groups import PointGroup
 
+MODEL_GROUPS = ("m-3m", "6/mmm")
+"""What :func:`model_group` can be."""
 TIE = 1e-3
 """Cells whose products of edges differ by less, relatively, are equally short."""
 

@@ -15,6 +15,10 @@ ways of choosing the representatives; the network that runs on them is one and t
   atom alone. It has as many nodes as one frame, for an orbit has |P|/|G_a| atoms.
 
 In the last two, edges know their orbit, and what depends on invariants alone is computed once an orbit.
+A fourth graph is for the O(3)-invariant part of a network alone, whose features are the same at all g and
+all atoms of an orbit: `orbit_graph` has one node an orbit. A crystal of low symmetry, which needs many frames,
+runs that part and no other (`network_graph`).
+
 At a node (g, a) a neighbour b at x_b − x_a = r is seen at g⁻¹r, and carries v_b(g). The axes in which r is
 written are those of `frames.frame_rotation`.
 """
@@ -25,8 +29,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from irrepnet.crystals.frames import frame_rotation
-from irrepnet.crystals.neighbours import Neighbours, neighbour_shells
+from irrepnet.crystals.frames import frame_rotation, model_group
+from irrepnet.crystals.neighbours import Neighbours, neighbour_shells, smooth_neighbours
+from irrepnet.crystals.pseudosymmetry import parents
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
@@ -55,36 +60,79 @@ class GraphOptions:
 
 
 @dataclass(frozen=True)
+class FrameOptions(GraphOptions):
+    """How a structure becomes a graph of frames.
+
+    Attributes:
+        group: name of the model group; "auto" for that of the crystal, :func:`irrepnet.crystals.model_group`.
+        max_frames: a crystal that needs more frames than so many gets the orbit graph.
+        continuous: neighbours fade out instead of ending with a shell (:func:`smooth_neighbours`; without the
+            tolerance), and crystals become a :class:`Blend`.
+    """
+
+    group: str = "auto"
+    max_frames: int = 3
+    continuous: bool = False
+
+
+@dataclass(frozen=True)
 class FrameGraph:
     """One crystal's nodes and edges, for a model group of order N.
 
     Attributes:
         numbers: (n_nodes,) atomic numbers.
+        multiplicity: (n_nodes,) how often a node counts: 1, or the atoms of the orbit.
         receiver, sender: (n_edges,) nodes, sorted by receiver.
-        vector: (n_edges, 3) Å, from receiver to sender, in the node's frame: g⁻¹ r.
+        vector: (n_vectors, 3) Å, from receiver to sender, in the node's frame: g⁻¹ r.
+        edge: (n_vectors,) the edge that a vector belongs to, rising: one vector an edge in frames; in an orbit graph
+            an edge stands for several neighbours.
+        weight: (n_vectors,) how much of a neighbour a vector is, in (0, 1]; those of an edge have equal weights.
         edge_class: (n_edges,) index into the next two; edges of one class have equal invariants.
         class_vector: (n_classes, 3) Å, the vector of one edge of the class.
         class_nearest: (n_classes,) Å, the distance of the receiver's nearest neighbour.
         orbit_receiver, orbit_sender: (n_pairs,) pairs of nodes joined by right translations: the receiver is
             (g, a), the sender is the node of (g k, a) for every k in the pair's set; sorted by receiver.
         orbit_set: (n_pairs,) uint64, the set of those k, bit k for element k. A node's sets partition the group.
-        frames: how many independent frames there are, |G|/|P|.
+        group: name of the model group; empty for an orbit graph, which has none, nor pairs.
+        frames: how many frames there are, |G|/|P|; 1 in an orbit graph, for all are equal.
+        point_group: Schoenflies symbol of the crystal's point group.
     """
 
     numbers: np.ndarray
+    multiplicity: np.ndarray
     receiver: np.ndarray
     sender: np.ndarray
     vector: np.ndarray
+    edge: np.ndarray
+    weight: np.ndarray
     edge_class: np.ndarray
     class_vector: np.ndarray
     class_nearest: np.ndarray
     orbit_receiver: np.ndarray
     orbit_sender: np.ndarray
     orbit_set: np.ndarray
+    group: str
     frames: int
+    point_group: str
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Graphs of one crystal and of more symmetric ones nearby: the output is the weighted sum of the graphs' outputs.
+
+    Attributes:
+        graphs: k graphs.
+        weights: (k,), of either sign; they add up to 1.
+    """
+
+    graphs: tuple[FrameGraph, ...]
+    weights: np.ndarray
+
+    def __len__(self) -> int:
+        return sum(map(len, self.graphs))
 
 
 @lru_cache(maxsize=256)
@@ -118,13 +166,109 @@ def frame_graph(
         raise IrrepnetError(f"unknown form {form!r}; choose one of {', '.join(FORMS)}")
     options = options or GraphOptions()
     members = operations_in(group, crystal.point_group)
-    neighbours = neighbour_shells(crystal, options.cutoff, options.n_max, options.tolerance)
+    neighbours = _neighbours(crystal, options)
     neighbours = neighbours._replace(vector=neighbours.vector @ frame_rotation(crystal).T)
     if form == "asymmetric-unit":
         return _asymmetric_unit(crystal, group, members, neighbours)
     if form == "full":
         return _full(crystal, group, neighbours)
     return _one_frame(crystal, group, members, neighbours)
+
+
+def network_graph(crystal: SymmetricCrystal, options: FrameOptions | None = None) -> FrameGraph:
+    """The graph of ``crystal`` that a point-group network with these options reads: one frame, or the orbit graph.
+
+    Raises:
+        IrrepnetError: the crystal's point group is not contained in the group of the options.
+    """
+    options = options or FrameOptions()
+    group = model_group(crystal) if options.group == "auto" else PointGroup(options.group)
+    frames = group.order // len(operations_in(group, crystal.point_group))
+    return frame_graph(crystal, group, options) if frames <= options.max_frames else orbit_graph(crystal, options)
+
+
+def blend(crystal: SymmetricCrystal, options: FrameOptions | None = None) -> Blend:
+    """What a point-group network reads to be continuous: outputs y with no jump where the symmetry changes.
+
+        y = y_O(X) + Σ_k w_k (y(Y_k) − y_O(Y_k)),        w_k = u(δ_k / reach) (1 − Σ_{j<k} w_j)
+
+    X is the crystal, Y_k are the crystals nearby that have more symmetry (:func:`irrepnet.crystals.parents`), the most
+    symmetric first and X itself last, as far as ``max_frames`` suffice; y is the network's output and y_O that of its
+    O(3)-invariant part alone, on orbit graphs. So the group-specific part comes from symmetric crystals only, and has
+    vanished when X leaves their reach; and where X becomes Y_k, y becomes y(Y_k).
+
+    Raises:
+        IrrepnetError: the crystal's point group is not contained in the group of the options.
+    """
+    options = options or FrameOptions(continuous=True)
+    own = network_graph(crystal, options)
+    terms: list[tuple[float, FrameGraph]] = []
+    left = 1.0
+    for closeness, parent in parents(crystal) if options.max_frames else ():
+        graph = _in_frames(parent, options)
+        if graph is not None:
+            weight = left * closeness
+            terms += [(weight, graph), (-weight, orbit_graph(parent, options))]
+            left -= weight
+    if own.group and terms:
+        terms.append((1 - left, orbit_graph(crystal, options)))
+    terms.append((left if own.group else 1.0, own))
+    weights, graphs = zip(*terms)
+    return Blend(graphs, np.array(weights))
+
+
+def _in_frames(crystal: SymmetricCrystal, options: FrameOptions) -> FrameGraph | None:
+    """The graph in frames of a crystal that the network's group contains, if ``max_frames`` suffice."""
+    try:
+        graph = network_graph(crystal, options)
+    except IrrepnetError:
+        return None
+    return graph if graph.group else None
+
+
+def _neighbours(crystal: SymmetricCrystal, options: GraphOptions) -> Neighbours:
+    if isinstance(options, FrameOptions) and options.continuous:
+        return smooth_neighbours(crystal, options.cutoff, options.n_max)
+    return neighbour_shells(crystal, options.cutoff, options.n_max, options.tolerance)
+
+
+def orbit_graph(crystal: SymmetricCrystal, options: GraphOptions | None = None) -> FrameGraph:
+    """The graph for features that are invariant under O(3), and so equal on the atoms of an orbit: one node an orbit.
+
+    An edge stands for all neighbours of the orbit's first atom that belong to one orbit and are equally far.
+    """
+    options = options or GraphOptions()
+    neighbours = _neighbours(crystal, options)
+    own = np.flatnonzero(neighbours.receiver == crystal.representatives[crystal.orbits[neighbours.receiver]])
+    receiver, sender = crystal.orbits[neighbours.receiver[own]], crystal.orbits[neighbours.sender[own]]
+    distance = neighbours.distance[own]
+    order = np.lexsort((distance, sender, receiver))
+    receiver, sender, distance = receiver[order], sender[order], distance[order]
+    vector, weight = neighbours.vector[own[order]], neighbours.weight[own[order]]
+    new = (np.diff(receiver, prepend=-1) > 0) | (np.diff(sender, prepend=-1) != 0)
+    new |= np.diff(distance, prepend=0) > SAME
+    edge, first = np.cumsum(new) - 1, np.flatnonzero(new)
+    # the mean of distances that are nearly equal: whether they are taken for equal matters in second order only
+    mean = np.bincount(edge, distance) / np.bincount(edge)
+    nothing = np.zeros(0, int)
+    return FrameGraph(
+        numbers=crystal.numbers[crystal.representatives],
+        multiplicity=np.bincount(crystal.orbits),
+        receiver=receiver[first],
+        sender=sender[first],
+        vector=vector,
+        edge=edge,
+        weight=weight,
+        edge_class=np.arange(len(first)),
+        class_vector=vector[first] * (mean / distance[first])[:, None],
+        class_nearest=_nearest(neighbours, len(crystal))[crystal.representatives][receiver[first]],
+        orbit_receiver=nothing,
+        orbit_sender=nothing,
+        orbit_set=nothing.astype(np.uint64),
+        group="",
+        frames=1,
+        point_group=crystal.point_group.schoenflies,
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -185,14 +329,19 @@ def _frames(
     vector = np.einsum("ei,cij->cej", neighbours.vector, group.operations[frames]).reshape(-1, 3)  # c⁻¹ r
     return FrameGraph(
         numbers=np.tile(crystal.numbers, len(frames)),
+        multiplicity=np.ones(n * len(frames)),
         receiver=(offset + neighbours.receiver).ravel(),
         sender=(offset + neighbours.sender).ravel(),
         vector=vector,
+        edge=np.arange(len(vector)),
+        weight=np.tile(neighbours.weight, len(frames)),
         edge_class=np.arange(len(vector)),
         class_vector=vector,
         class_nearest=np.tile(_nearest(neighbours, n)[neighbours.receiver], len(frames)),
         **_orbit_pairs(translate),
+        group=group.name,
         frames=len(frames),
+        point_group=crystal.point_group.schoenflies,
     )
 
 
@@ -272,7 +421,7 @@ def _asymmetric_unit(
     def node(g: np.ndarray, atom: np.ndarray) -> np.ndarray:
         return coset_of[crystal.orbits[atom], group.multiplication[group.inverse[carrier[atom]], g]]
 
-    receiver, sender, vector, edge_class, translate = [], [], [], [], []
+    receiver, sender, vector, weight, edge_class, translate = [], [], [], [], [], []
     class_vector, class_nearest = [], []
     n_classes = 0
     for orbit, a in enumerate(crystal.representatives):
@@ -284,6 +433,7 @@ def _asymmetric_unit(
         receiver.append(np.repeat(first[orbit] + np.arange(len(frames)), len(vectors)))
         sender.append(node(frames[:, None], neighbours.sender[chosen][None]).ravel())
         vector.append(np.einsum("ei,tij->tej", vectors, group.operations[frames]).reshape(-1, 3))
+        weight.append(np.tile(neighbours.weight[chosen], len(frames)))
         edge_class.append(n_classes + np.tile(number, len(frames)))
         class_vector.append(vectors[reps])
         class_nearest.append(np.full(len(reps), neighbours.distance[chosen].min()))
@@ -291,12 +441,17 @@ def _asymmetric_unit(
         translate.append(first[orbit] + cosets[orbit][1][group.multiplication[frames].T])
     return FrameGraph(
         numbers=np.repeat(crystal.numbers[crystal.representatives], np.diff(first)),
+        multiplicity=np.ones(first[-1]),
         receiver=np.concatenate(receiver),
         sender=np.concatenate(sender),
         vector=np.concatenate(vector),
+        edge=np.arange(sum(map(len, vector))),
+        weight=np.concatenate(weight),
         edge_class=np.concatenate(edge_class),
         class_vector=np.concatenate(class_vector),
         class_nearest=np.concatenate(class_nearest),
         **_orbit_pairs(np.concatenate(translate, axis=1)),
+        group=group.name,
         frames=group.order // len(members),
+        point_group=crystal.point_group.schoenflies,
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import vesin
+from scipy.optimize import brentq
 from scipy.spatial import ConvexHull, QhullError
 
 from irrepnet.crystals.reading import CLOSEST, SEARCH
@@ -30,6 +31,8 @@ _ROUNDING = 1e-8
 _SMALLEST_FACE = 1e-3
 # A Voronoi cell that reaches farther than this, Å, belongs to an atom alone in a vacuum.
 _WIDEST_CELL = 50.0
+# ∫ u(x) x² dx over [0, 1], u the envelope with p = 6
+_ENVELOPE_VOLUME = 1 / 3 - (28 / 9 - 48 / 10 + 21 / 11)
 
 
 class Neighbours(NamedTuple):
@@ -119,6 +122,50 @@ def neighbour_shells(
     return _within(crystal, n_max, lambda first, nth: np.minimum(nth, np.maximum(cutoff, first)), tolerance, cutoff)
 
 
+def smooth_neighbours(crystal: SymmetricCrystal, cutoff: float = 8.0, n_max: int = 12) -> Neighbours:
+    """About `n_max` neighbours of each atom, with weights that fade out: no neighbour comes or goes at once.
+
+    The neighbour of atom a at distance d weighs u(d / R_a), u the envelope of :func:`find_neighbours`' method
+    "cutoff", and R_a is such that the weights of a's neighbours add up to `n_max`. R_a is at most max(cutoff, 2 d_1),
+    d_1 the distance of the nearest neighbour, so that no atom is alone. Weights follow the structure continuously,
+    and with two continuous derivatives where R_a is below that.
+
+    Args:
+        cutoff: Å.
+        n_max: the sum of an atom's weights.
+
+    Raises:
+        IrrepnetError: a cutoff or `n_max` that is not positive.
+    """
+    if not (0 < cutoff < np.inf and n_max >= 1):
+        raise IrrepnetError(f"smooth neighbours need a positive cutoff and n_max of at least 1, got {cutoff}, {n_max}")
+    atoms = crystal.representatives
+    # Start from a sphere that holds the weights on average, and grow it until every R_a lies inside.
+    radius = max(SEARCH, min(cutoff, 1.1 * _spacing(crystal) * np.cbrt(n_max / (4 * np.pi * _ENVELOPE_VOLUME))))
+    while True:
+        pairs = all_pairs(crystal, radius)
+        starts, stops = np.searchsorted(pairs.receiver, [atoms, atoms + 1])
+        distances = [pairs.distance[start:stop] for start, stop in zip(starts, stops)]
+        largest = [max(cutoff, 2 * d[0]) if len(d) else np.inf for d in distances]
+        if all(top <= radius or envelope(d / radius).sum() >= n_max for d, top in zip(distances, largest)):
+            break
+        radius = cutoff if radius < cutoff < 1.3 * radius else 1.3 * radius
+    found = np.array([_radius(d, n_max, min(top, radius)) for d, top in zip(distances, largest)])
+    weight = envelope(pairs.distance / found[crystal.orbits[pairs.receiver]])
+    return pairs.select(weight > 0, weight[weight > 0])
+
+
+def _radius(distance: np.ndarray, n: int, largest: float) -> float:
+    """R with Σ u(d/R) = n, or ``largest`` if that is smaller."""
+
+    def missing(radius: float) -> float:
+        return n - envelope(distance / radius).sum()
+
+    if missing(largest) >= 0:
+        return largest
+    return brentq(missing, distance[0], largest, xtol=1e-13)  # pyright: ignore[reportReturnType]
+
+
 def split_shells(
     crystal: SymmetricCrystal, n_max: int = 12, cutoff: float = 8.0, tolerance: float = 1e-3
 ) -> tuple[SplitShell, ...]:
@@ -150,7 +197,7 @@ def _cutoff(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours
     if not 0 < cutoff < np.inf:
         raise IrrepnetError(f"neighbours need a positive cutoff, got {cutoff}")
     pairs = all_pairs(crystal, max(cutoff, SEARCH))
-    weight = _envelope(pairs.distance / cutoff)
+    weight = envelope(pairs.distance / cutoff)
     found = pairs.select(weight > 0, weight[weight > 0])
     alone = np.flatnonzero(np.bincount(found.receiver, minlength=len(crystal)) == 0)
     if len(alone):
@@ -165,7 +212,7 @@ def _cutoff(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours
     return found
 
 
-def _envelope(x: np.ndarray, p: int = 6) -> np.ndarray:
+def envelope(x: np.ndarray | float, p: int = 6) -> np.ndarray:
     """1 at 0; zero with its first two derivatives at 1, and beyond."""
     value = 1 - x**p * ((p + 1) * (p + 2) / 2 - x * p * (p + 2) + x**2 * p * (p + 1) / 2)
     return np.where(x < 1, np.maximum(value, 0.0), 0.0)

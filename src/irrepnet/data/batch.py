@@ -2,47 +2,86 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar, overload
+from typing import NamedTuple, TypeVar, overload
 
 import numpy as np
 import torch
 
-from irrepnet.crystals import FrameGraph, GraphOptions, Hypergraph, SymmetricCrystal
+from irrepnet.crystals import (
+    Blend,
+    FrameGraph,
+    FrameOptions,
+    GraphOptions,
+    Hypergraph,
+    HypergraphOptions,
+    SymmetricCrystal,
+    VectorGraph,
+    VectorGraphOptions,
+    blend,
+    hypergraph,
+    network_graph,
+    vector_graph,
+)
 from irrepnet.data.records import Record, Rejection
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import PointGroup
+from irrepnet.groups import POINT_GROUPS, PointGroup
+
+
+class Segment(NamedTuple):
+    """Where the crystals of one model group are in a batch, and their sets of right translations.
+
+    Attributes:
+        edges: of these crystals, and so their vectors.
+        classes: their classes of edges.
+        sets: (n, |G|) 1 for the elements of the set, else 0.
+        numbers: those of the sets in ``orbit_set``.
+    """
+
+    edges: slice
+    classes: slice
+    sets: torch.Tensor
+    numbers: slice
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Several crystals' graphs, side by side.
+    """Several crystals' graphs, those of one model group side by side and the orbit graphs last.
 
     The fields are those of :class:`irrepnet.crystals.FrameGraph` as tensors, numbered through, and
 
     Attributes:
-        orbit_set: (n_pairs,) which row of ``sets`` belongs to the pair.
-        sets: (n_sets, |G|) 1 for the elements of the set, else 0.
+        orbit_set: (n_pairs,) which set belongs to the pair; numbered through ``segments``.
+        segments: the model groups, by name.
         crystal: (n_nodes,) which crystal a node belongs to.
+        point_group: (size,) which of ``irrepnet.groups.POINT_GROUPS`` a crystal has.
         size: how many crystals there are.
+        blend: (n_blends, size) weights of the graphs of each :class:`irrepnet.crystals.Blend`, which count as crystals
+            above; None where each crystal has one graph.
     """
 
     numbers: torch.Tensor
+    multiplicity: torch.Tensor
     receiver: torch.Tensor
     sender: torch.Tensor
     vector: torch.Tensor
+    edge: torch.Tensor
+    weight: torch.Tensor
     edge_class: torch.Tensor
     class_vector: torch.Tensor
     class_nearest: torch.Tensor
     orbit_receiver: torch.Tensor
     orbit_sender: torch.Tensor
     orbit_set: torch.Tensor
-    sets: torch.Tensor
+    segments: dict[str, Segment]
     crystal: torch.Tensor
+    point_group: torch.Tensor
     size: int
+    blend: torch.Tensor | None = None
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Batch":
-        """The same batch elsewhere; ``dtype`` is for the lengths (index tensors stay int64)."""
-        return _moved(self, device, dtype)
+        """The same batch elsewhere; ``dtype`` is for the real numbers (index tensors stay int64)."""
+        segments = {name: s._replace(sets=s.sets.to(device=device, dtype=dtype)) for name, s in self.segments.items()}
+        return replace(_moved(self, device, dtype), segments=segments)
 
 
 @dataclass(frozen=True)
@@ -82,8 +121,41 @@ class HypergraphBatch:
         return replace(_moved(self, device, dtype), types=types)
 
 
-AnyBatch = Batch | HypergraphBatch
-AnyGraph = FrameGraph | Hypergraph
+@dataclass(frozen=True)
+class VectorBatch:
+    """Several crystals' vector graphs, side by side.
+
+    The fields are those of :class:`irrepnet.crystals.VectorGraph` as tensors, numbered through, and
+
+    Attributes:
+        site_group: (n_nodes,) which row of ``sets`` is the node's site group.
+        point_group: (n_crystals,) which row of ``sets`` is the crystal's point group.
+        sets: (n_sets, 64) 1/|H| for the crystallographic operations of a group H, else 0.
+        crystal: (n_nodes,) which crystal a node belongs to.
+        size: how many crystals there are.
+    """
+
+    numbers: torch.Tensor
+    multiplicity: torch.Tensor
+    nearest: torch.Tensor
+    site_group: torch.Tensor
+    receiver: torch.Tensor
+    sender: torch.Tensor
+    operation: torch.Tensor
+    vector: torch.Tensor
+    weight: torch.Tensor
+    point_group: torch.Tensor
+    sets: torch.Tensor
+    crystal: torch.Tensor
+    size: int
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "VectorBatch":
+        """The same batch elsewhere; ``dtype`` is for the real numbers (index tensors stay int64)."""
+        return _moved(self, device, dtype)
+
+
+AnyBatch = Batch | HypergraphBatch | VectorBatch
+AnyGraph = FrameGraph | Blend | Hypergraph | VectorGraph
 _T = TypeVar("_T")
 _Graph = TypeVar("_Graph")
 
@@ -103,7 +175,15 @@ def collate(graphs: Sequence[FrameGraph], dtype: torch.dtype = torch.float32) ->
 
 
 @overload
+def collate(graphs: Sequence[Blend], dtype: torch.dtype = torch.float32) -> Batch: ...
+
+
+@overload
 def collate(graphs: Sequence[Hypergraph], dtype: torch.dtype = torch.float32) -> HypergraphBatch: ...
+
+
+@overload
+def collate(graphs: Sequence[VectorGraph], dtype: torch.dtype = torch.float32) -> VectorBatch: ...
 
 
 @overload
@@ -111,10 +191,8 @@ def collate(graphs: Sequence[AnyGraph], dtype: torch.dtype = torch.float32) -> A
 
 
 def collate(graphs: Sequence[AnyGraph], dtype: torch.dtype = torch.float32) -> AnyBatch:
-    """Put graphs of one kind (for frame graphs: of one model group) side by side."""
-    if isinstance(graphs[0], FrameGraph):
-        return _collate_frames(graphs, dtype)  # type: ignore[arg-type]
-    return _collate_hypergraphs(graphs, dtype)  # type: ignore[arg-type]
+    """Put graphs of one kind side by side."""
+    return _COLLATE[type(graphs[0])](graphs, dtype)
 
 
 def _starts(lengths: Iterable[int]) -> np.ndarray:
@@ -154,28 +232,101 @@ def _collate_hypergraphs(graphs: Sequence[Hypergraph], dtype: torch.dtype) -> Hy
     )
 
 
-def _collate_frames(graphs: Sequence[FrameGraph], dtype: torch.dtype) -> Batch:
-    nodes = _starts(len(g.numbers) for g in graphs)
-    classes = _starts(len(g.class_vector) for g in graphs)
+_NUMBER = {PointGroup(name).schoenflies: number for number, name in enumerate(POINT_GROUPS)}
 
-    sets, orbit_set = np.unique(np.concatenate([g.orbit_set for g in graphs]), return_inverse=True)
-    order = int(sets.max()).bit_length()
-    members = (sets[:, None] >> np.arange(order, dtype=np.uint64)) & np.uint64(1)
+
+def _collate_frames(graphs: Sequence[FrameGraph], dtype: torch.dtype) -> Batch:
+    # those of one group together; "", the orbit graphs, last, so that where there are frames edges number vectors
+    order = sorted(range(len(graphs)), key=lambda k: (graphs[k].group == "", graphs[k].group))
+    point_groups = [_NUMBER[g.point_group] for g in graphs]
+    graphs = [graphs[k] for k in order]
+    nodes = _starts(len(g.numbers) for g in graphs)
+    edges = _starts(len(g.receiver) for g in graphs)
+    classes = _starts(len(g.class_vector) for g in graphs)
+    segments, orbit_sets = {}, []
+    n_sets = 0
+    for name in dict.fromkeys(g.group for g in graphs if g.group):
+        own = [k for k, g in enumerate(graphs) if g.group == name]
+        where = slice(own[0], own[-1] + 1)
+        sets, numbers = np.unique(np.concatenate([g.orbit_set for g in graphs[where]]), return_inverse=True)
+        members = (sets[:, None] >> np.arange(PointGroup(name).order, dtype=np.uint64)) & np.uint64(1)
+        segments[name] = Segment(
+            edges=slice(int(edges[where.start]), int(edges[where.stop])),
+            classes=slice(int(classes[where.start]), int(classes[where.stop])),
+            sets=torch.from_numpy(members.astype(np.float64)).to(dtype),
+            numbers=slice(n_sets, n_sets + len(sets)),
+        )
+        orbit_sets.append(n_sets + numbers)
+        n_sets += len(sets)
     return Batch(
         numbers=_indices(g.numbers for g in graphs),
+        multiplicity=_reals((g.multiplicity for g in graphs), dtype),
         receiver=_indices(g.receiver + n for g, n in zip(graphs, nodes)),
         sender=_indices(g.sender + n for g, n in zip(graphs, nodes)),
         vector=_reals((g.vector for g in graphs), dtype),
+        edge=_indices(g.edge + n for g, n in zip(graphs, edges)),
+        weight=_reals((g.weight for g in graphs), dtype),
         edge_class=_indices(g.edge_class + n for g, n in zip(graphs, classes)),
         class_vector=_reals((g.class_vector for g in graphs), dtype),
         class_nearest=_reals((g.class_nearest for g in graphs), dtype),
         orbit_receiver=_indices(g.orbit_receiver + n for g, n in zip(graphs, nodes)),
         orbit_sender=_indices(g.orbit_sender + n for g, n in zip(graphs, nodes)),
-        orbit_set=torch.from_numpy(orbit_set),
-        sets=torch.from_numpy(members.astype(np.float64)).to(dtype),
+        orbit_set=_indices([np.zeros(0, np.int64), *orbit_sets]),
+        segments=segments,
+        crystal=torch.tensor(order).repeat_interleave(torch.from_numpy(np.diff(nodes))),
+        point_group=torch.tensor(point_groups),
+        size=len(graphs),
+    )
+
+
+def _collate_blends(blends: Sequence[Blend], dtype: torch.dtype) -> Batch:
+    weights = [torch.from_numpy(blend.weights)[None] for blend in blends]
+    batch = _collate_frames([graph for blend in blends for graph in blend.graphs], dtype)
+    return replace(batch, blend=torch.block_diag(*weights).to(dtype))
+
+
+def _collate_vectors(graphs: Sequence[VectorGraph], dtype: torch.dtype) -> VectorBatch:
+    nodes = _starts(len(g) for g in graphs)
+    groups = np.concatenate([*(g.site_group for g in graphs), np.array([g.point_group for g in graphs])])
+    sets, rows = np.unique(groups, return_inverse=True)
+    members = (sets[:, None] >> np.arange(64, dtype=np.uint64) & np.uint64(1)).astype(float)
+    return VectorBatch(
+        numbers=_indices(g.numbers for g in graphs),
+        multiplicity=_reals((g.multiplicity for g in graphs), dtype),
+        nearest=_reals((g.nearest for g in graphs), dtype),
+        site_group=torch.from_numpy(rows[: nodes[-1]]),
+        receiver=_indices(g.receiver + n for g, n in zip(graphs, nodes)),
+        sender=_indices(g.sender + n for g, n in zip(graphs, nodes)),
+        operation=_indices(g.operation for g in graphs),
+        vector=_reals((g.vector for g in graphs), dtype),
+        weight=_reals((g.weight for g in graphs), dtype),
+        point_group=torch.from_numpy(rows[nodes[-1] :]),
+        sets=torch.from_numpy(members / members.sum(1, keepdims=True)).to(dtype),
         crystal=torch.repeat_interleave(torch.arange(len(graphs)), torch.from_numpy(np.diff(nodes))),
         size=len(graphs),
     )
+
+
+_COLLATE: dict[type[AnyGraph], Callable[..., AnyBatch]] = {
+    FrameGraph: _collate_frames,
+    Blend: _collate_blends,
+    Hypergraph: _collate_hypergraphs,
+    VectorGraph: _collate_vectors,
+}
+_MAKE: dict[type[GraphOptions], Callable[..., AnyGraph]] = {
+    FrameOptions: lambda crystal, options: (blend if options.continuous else network_graph)(crystal, options),
+    HypergraphOptions: hypergraph,
+    VectorGraphOptions: vector_graph,
+}
+
+
+def crystal_graph(crystal: SymmetricCrystal, options: GraphOptions) -> AnyGraph:
+    """The graph of ``crystal`` of the kind that the type of ``options`` says.
+
+    Raises:
+        IrrepnetError: there is no such graph of this crystal.
+    """
+    return _MAKE[type(options)](crystal, options)
 
 
 def prepare(

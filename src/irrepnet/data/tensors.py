@@ -10,10 +10,12 @@ import numpy as np
 
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data.records import Record, Rejection
+from irrepnet.data.targets import QUANTITIES
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.groups.operations import geometry
 from irrepnet.tensors import STIFFNESS, CartesianTensor, ieee_rotation
+from irrepnet.tensors.positive import eigenvalues, is_matrix
 
 TOLERANCE = 0.05
 """Residual up to which a tensor obeys its crystal's group. Below it lie, as given, 99.9 % of the embedded dielectric
@@ -27,6 +29,22 @@ TENSORS: dict[str, CartesianTensor] = {
     "elastic_tensor": STIFFNESS,
 }
 """The tensors among the targets of the embedded sets."""
+
+
+@dataclass(frozen=True)
+class TensorQuantity:
+    """What a tensor among the properties is."""
+
+    tensor: CartesianTensor
+    unit: str = ""
+    positive: bool = False
+    """Positive definite, whatever the crystal; for symmetric matrices such as permittivities and stiffnesses."""
+
+
+TENSOR_QUANTITIES: dict[str, TensorQuantity] = {
+    name: TensorQuantity(tensor, QUANTITIES[name].unit, is_matrix(tensor)) for name, tensor in TENSORS.items()
+}
+"""The same with their units. Those that are symmetric matrices are positive definite."""
 
 _CUBIC_TO_HEXAGONAL = np.array([[1, -1, 0], [1, 1, -2], [1, 1, 1]]) / np.sqrt([[2], [6], [3]])
 
@@ -66,7 +84,7 @@ def aligned_tensor(
     `possible_frames` are tried: of those whose residual is within 0.001 of the least it is the first.
 
     Args:
-        record: crystal, anything that `SymmetricCrystal.from_structure` takes.
+        record: the crystal, made symmetric, or anything that `SymmetricCrystal.from_structure` takes.
         values: tensor (3, …, 3) or Voigt's array.
         tensor: its index symmetry.
         symprec: Å, with which the crystal's symmetry is searched.
@@ -77,7 +95,7 @@ def aligned_tensor(
     """
     tensor = CartesianTensor(tensor) if isinstance(tensor, str) else tensor
     published = tensor.read(values)
-    crystal = SymmetricCrystal.from_structure(record, symprec)
+    crystal = record if isinstance(record, SymmetricCrystal) else SymmetricCrystal.from_structure(record, symprec)
     form = tensor.allowed(crystal.point_group)
     names, rotations = zip(*possible_frames(crystal), strict=True)
     turned = tensor.rotate(published, np.array(rotations))
@@ -124,6 +142,24 @@ def aligned_tensors(
         except IrrepnetError as error:
             rejections.append(Rejection(record.id, str(error)))
     return aligned, rejections
+
+
+def tensor_coefficients(crystal: SymmetricCrystal, values: Any, quantity: TensorQuantity) -> np.ndarray:
+    """(dim,) a published tensor as coefficients on its `change_of_basis` in the crystal's standard frame.
+
+    Raises:
+        IrrepnetError: it cannot be used: see `aligned_tensor`; its frame is a guess; or it is not positive definite
+            although the quantity is.
+    """
+    found = aligned_tensor(crystal, values, quantity.tensor)
+    if not found.is_certain:
+        raise IrrepnetError(
+            f"the tensor is not in the frame of the lattice (residual {found.residual_as_given:.2g}), and frames that "
+            "explain it equally well give different tensors: its sign, at least, is open"
+        )
+    if quantity.positive and (least := eigenvalues(quantity.tensor, found.values).min()) <= 0:
+        raise IrrepnetError(f"the tensor is not positive definite: its least eigenvalue is {least:.3g} {quantity.unit}")
+    return quantity.tensor.to_irreps(found.values)
 
 
 def possible_frames(crystal: SymmetricCrystal) -> list[tuple[str, np.ndarray]]:

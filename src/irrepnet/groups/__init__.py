@@ -8,6 +8,17 @@ from irrepnet.groups.harmonics import harmonic_matrices, real_harmonics
 from irrepnet.groups.identify import identify, setting_of
 from irrepnet.groups.intertwiners import intertwiners
 from irrepnet.groups.irreps import Irrep
+from irrepnet.groups.o3 import (
+    angular_momentum,
+    clebsch_gordan,
+    complex_harmonics,
+    crystallographic_operations,
+    harmonic_product,
+    jz_to_racah,
+    jz_to_real,
+    racah_harmonics,
+    racah_to_real,
+)
 from irrepnet.groups.point_group import ConjugacyClass, PointGroup
 from irrepnet.groups.settings import POINT_GROUPS, SETTINGS
 from irrepnet.groups.subgroup import Subgroup
@@ -20,9 +31,18 @@ __all__ = [
     "PointGroup",
     "Polynomials",
     "Subgroup",
+    "angular_momentum",
+    "clebsch_gordan",
+    "complex_harmonics",
+    "crystallographic_operations",
     "harmonic_matrices",
+    "harmonic_product",
     "identify",
     "intertwiners",
+    "jz_to_racah",
+    "jz_to_real",
+    "racah_harmonics",
+    "racah_to_real",
     "real_harmonics",
     "setting_of",
 ]

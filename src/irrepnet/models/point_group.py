@@ -1,15 +1,20 @@
 """The point-group-equivariant network for scalar properties of symmetric crystals."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from torch import nn
 
-from irrepnet.groups import PointGroup
+from irrepnet.crystals import MODEL_GROUPS, FrameOptions
+from irrepnet.errors import IrrepnetError
+from irrepnet.groups import POINT_GROUPS, PointGroup
 from irrepnet.nn.convolution import GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.filters import DirectionBasis
+from irrepnet.nn.moments import Harmonics
 from irrepnet.nn.pooling import MeanSpread
 from irrepnet.nn.radial import GaussianBasis
 
@@ -24,21 +29,54 @@ class PointGroupConfig(BaseModel):
 
     name: Literal["point-group"] = "point-group"
     group: Annotated[str, BeforeValidator(str)] = Field(  # YAML reads the group 23 as a number
-        default="m-3m",
-        description="the model group G, of which crystals' point groups are subgroups: 6/mmm for trigonal and "
-        "hexagonal crystals, m-3m for all others, or any other",
+        default="auto",
+        description="the model group G, of which crystals' point groups are subgroups; auto: 6/mmm for trigonal and "
+        "hexagonal crystals, m-3m for all others",
+    )
+    max_frames: int = Field(
+        default=FrameOptions.max_frames,
+        ge=0,
+        description="a crystal with more frames |G|/|P| runs the O(3)-invariant part of the network alone",
     )
     channels: int = Field(default=96, ge=1, description="channels of the functions on G")
     layers: int = Field(default=4, ge=0, description="convolutions")
-    directions: bool = Field(default=True, description="filters see directions, not distances alone")
+    moments: int = Field(default=3, ge=0, le=8, description="largest l of the neighbours' moments; 0 for none")
+    moment_channels: int = Field(default=16, ge=1, description="channels of the moments of each l")
+    directions: bool = Field(default=True, description="filters see directions in the crystal's frame")
     mixing: Literal["none", "trivial", "all"] = Field(
         default="all", description="irreps of the orbit mixing: none, the trivial one (orbit mean), or all"
     )
+    one_hot: bool = Field(default=False, description="which of the 32 point groups a crystal has, as an input")
+    continuous: bool = Field(
+        default=False, description="no jumps of the outputs where neighbours or the symmetry change"
+    )
     radius: float = Field(default=8.0, gt=0, description="largest distance that the radial basis resolves, Å")
+
+    @field_validator("group")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return name if name == "auto" else PointGroup(name).name
+
+    @model_validator(mode="after")
+    def _continuous(self) -> Self:
+        if self.continuous and self.one_hot:
+            raise ValueError("one_hot tells the network where the symmetry changes: leave it out with continuous")
+        return self
+
+    @property
+    def graph_fields(self) -> dict[str, Any]:
+        """The fields of :class:`irrepnet.crystals.FrameOptions` that the network fixes."""
+        uses_group = self.directions or self.mixing != "none"
+        max_frames = self.max_frames if uses_group else 0
+        return {"group": self.group, "max_frames": max_frames, "continuous": self.continuous}
 
 
 class PointGroupNet(nn.Module):
     """Functions on G at every atom, convolved with filters that see directions, mixed over orbits, pooled to scalars.
+
+    Chemistry, distances, moments and the layers' dense maps are shared by all crystals: this part is invariant under
+    O(3) whatever its weights. What belongs to a model group starts from zero: angular invariants, covariants, orbit
+    mixing. A crystal on an orbit graph does without the latter.
 
     The network runs on the nodes of a batch and does not know which of the three forms made them: the full
     form (all |G| frames), one frame, or the asymmetric unit. Their results are equal.
@@ -51,39 +89,104 @@ class PointGroupNet(nn.Module):
     def __init__(self, config: PointGroupConfig, outputs: int) -> None:
         super().__init__()
         self.config = config
-        self.group = group = PointGroup(config.group)
+        names = MODEL_GROUPS if config.group == "auto" else (config.group,)
+        self.groups = {name: PointGroup(name) for name in names}
         channels = config.channels
         self.embedding = ElementEmbedding(channels)
+        self.point_group = nn.Embedding(len(POINT_GROUPS), channels) if config.one_hot else None
         self.distance = GaussianBasis(0.5, config.radius, 32)
         self.relative = GaussianBasis(0.5, 6.0, 16)  # distance over the nearest neighbour's, times 3
-        self.direction = DirectionBasis(group) if config.directions else None
-        angular, covariants = (self.direction.n_invariants, self.direction.n_covariants) if self.direction else (0, 0)
-        self.edge = mlp(32 + 16 + angular, channels, channels)
-        mixing = {
-            "none": None,
-            "trivial": (group.trivial.label,),
-            "all": tuple(i.label for i in group.irreps),
-        }[config.mixing]
-        self.convolutions = nn.ModuleList(
-            GroupConvolution(group, channels, channels, covariants, mixing) for _ in range(config.layers)
-        )
+        bases = {name: DirectionBasis(group) for name, group in self.groups.items()} if config.directions else {}
+        self.directions = nn.ModuleDict(bases)
+        self.n_invariants = {name: basis.n_invariants for name, basis in bases.items()}
+        self.n_covariants = {name: basis.n_covariants for name, basis in bases.items()}
+        self.radial = nn.Linear(32 + 16, channels)
+        self.angular = nn.Linear(sum(self.n_invariants.values()), channels, bias=False) if config.directions else None
+        self.edge = nn.Linear(channels, channels)
+        self.harmonics = Harmonics(config.moments) if config.moments else None
+        groups = list(self.groups.values())
+        mixing = {"none": None, "trivial": (groups[0].trivial.label,), "all": True}[config.mixing]
+        convolutions = [
+            GroupConvolution(
+                groups,
+                channels,
+                channels,
+                sum(self.n_covariants.values()),
+                mixing,
+                (config.moments, config.moment_channels) if config.moments else None,
+            )
+            for _ in range(config.layers)
+        ]
+        self.convolutions = nn.ModuleList(convolutions)
         self.norm = nn.LayerNorm(channels)
         self.pool = MeanSpread()
         self.readout = mlp(2 * channels, channels, outputs)
+        directed = [convolution.filter.direction for convolution in convolutions]
+        for layer in (self.point_group, self.angular, *directed):  # orbit mixing starts from zero by itself
+            if layer is not None:
+                nn.init.zeros_(layer.weight)
 
     def forward(self, batch: "Batch") -> torch.Tensor:
-        """(n_crystals, outputs), without units."""
-        length = batch.class_vector.norm(dim=-1)
-        invariants = [self.distance(length), self.relative(3 * length / batch.class_nearest)]
-        covariants = batch.vector[:, :0]
-        if self.direction is not None:
-            invariants.append(self.direction(batch.class_vector / length[:, None])[0])
-            covariants = self.direction(torch.nn.functional.normalize(batch.vector, dim=-1))[1]
-        hidden = torch.nn.functional.silu(self.edge(torch.cat(invariants, -1)))
+        """(n_crystals, outputs), without units; for blends the weighted sums over their graphs.
+
+        Raises:
+            IrrepnetError: a crystal's frames are those of a group that is not the network's.
+        """
+        if foreign := batch.segments.keys() - self.groups.keys():
+            raise IrrepnetError(
+                f"the network's model group is {' or '.join(self.groups)}, and these graphs are for {foreign.pop()}"
+            )
+        unit = torch.nn.functional.normalize(batch.vector, dim=-1)
+        weight = batch.weight.new_zeros(len(batch.receiver)).index_add(0, batch.edge, batch.weight)
+        hidden, covariants = self._seen(batch, unit)
+        harmonics = None
+        if self.harmonics is not None:
+            harmonics = self.harmonics(unit) * batch.weight[:, None]
+            harmonics = harmonics.new_zeros(len(weight), harmonics.shape[1]).index_add(0, batch.edge, harmonics)
         v = self.embedding(batch.numbers)
-        count = torch.zeros_like(v[:, 0]).index_add(0, batch.receiver, torch.ones_like(batch.vector[:, 0]))
+        if self.point_group is not None:
+            v = v + self.point_group(batch.point_group).index_select(0, batch.crystal)
+        count = torch.zeros_like(v[:, 0]).index_add(0, batch.receiver, weight)
         edges = (batch.receiver, batch.sender, batch.edge_class)
-        orbits = (batch.orbit_receiver, batch.orbit_sender, batch.orbit_set, batch.sets)
+        orbits = (batch.orbit_receiver, batch.orbit_sender, batch.orbit_set, self._sets(batch, v))
         for convolution in self.convolutions:
-            v = convolution(v, hidden, covariants, edges, 1 / count[:, None], orbits)
-        return self.readout(self.pool(self.norm(v), batch.crystal, batch.size))
+            v = convolution(v, hidden, covariants, edges, 1 / count[:, None], orbits, weight, harmonics)
+        outputs = self.readout(self.pool(self.norm(v), batch.crystal, batch.size, batch.multiplicity))
+        return outputs if batch.blend is None else batch.blend @ outputs
+
+    def _seen(self, batch: "Batch", unit: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What filters see: embedded invariants (n_classes, channels), and covariants of the edges in frames."""
+        length = batch.class_vector.norm(dim=-1)
+        distances = [self.distance(length), self.relative(3 * length / batch.class_nearest)]
+        z = self.radial(torch.cat(distances, -1))
+        covariants = unit[:0]
+        if self.angular is not None:
+            class_unit = batch.class_vector / length[:, None]
+            invariants, found = [], []
+            for name, segment in batch.segments.items():
+                basis = self.directions[name]
+                invariants.append((name, segment.classes, basis(class_unit[segment.classes])[0]))
+                found.append((name, segment.edges, basis(unit[segment.edges])[1]))
+            z = z + self.angular(_side_by_side(invariants, self.n_invariants, class_unit))
+            in_frames = max((segment.edges.stop for segment in batch.segments.values()), default=0)
+            covariants = _side_by_side(found, self.n_covariants, unit[:in_frames])
+        return torch.nn.functional.silu(self.edge(torch.nn.functional.silu(z))), covariants
+
+    def _sets(self, batch: "Batch", like: torch.Tensor) -> torch.Tensor:
+        """(n_sets, elements of all groups) the sets of right translations."""
+        blocks = [(name, segment.numbers, segment.sets) for name, segment in batch.segments.items()]
+        n_sets = sum(len(segment.sets) for segment in batch.segments.values())
+        return _side_by_side(
+            blocks, {name: group.order for name, group in self.groups.items()}, like.new_empty(n_sets, 0)
+        )
+
+
+def _side_by_side(
+    blocks: Iterable[tuple[str, slice, torch.Tensor]], widths: Mapping[str, int], like: torch.Tensor
+) -> torch.Tensor:
+    """(rows of ``like``, sum of the widths): columns for each group, with its block at its rows and zero elsewhere."""
+    start = dict(zip(widths, accumulate(widths.values(), initial=0)))
+    out = like.new_zeros(len(like), sum(widths.values()))
+    for name, where, block in blocks:
+        out[where, start[name] : start[name] + widths[name]] = block
+    return out

@@ -8,6 +8,7 @@ from irrepnet.nn.group import GroupCorrelation, GroupFourier, Pointwise
 from irrepnet.nn.hypergraph import HyperedgeUpdate, HypergraphConvolution
 from irrepnet.nn.irreps import Irreps
 from irrepnet.nn.linear import Linear
+from irrepnet.nn.moments import Harmonics, Moments
 from irrepnet.nn.norm import WeightedBatchNorm
 from irrepnet.nn.pooling import MeanSpread
 from irrepnet.nn.product import CoupledProduct
@@ -26,11 +27,13 @@ __all__ = [
     "GroupConvolution",
     "GroupCorrelation",
     "GroupFourier",
+    "Harmonics",
     "HyperedgeUpdate",
     "HypergraphConvolution",
     "Irreps",
     "Linear",
     "MeanSpread",
+    "Moments",
     "Pointwise",
     "WeightedBatchNorm",
     "atom_embedding",

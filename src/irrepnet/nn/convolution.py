@@ -1,11 +1,15 @@
 """One layer of a point-group network."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
 from torch import nn
 
 from irrepnet.groups import PointGroup
 from irrepnet.nn.filters import Filter
 from irrepnet.nn.group import GroupCorrelation
+from irrepnet.nn.moments import Moments
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -18,21 +22,28 @@ class GroupConvolution(nn.Module):
 
         m_a(g) = mean over neighbours b of φ(v_a(g), v_b(g), F(g⁻¹ r_ab))      gated message
         m_a    = m_a + D (W m)_a                                              group correlation: orbit mixing
-        v_a    = v_a + MLP(v_a, m_a)
+        v_a    = v_a + MLP(v_a, m_a, s_a)        s_a the lengths of moments of the neighbours' directions
 
     Everything but the correlation acts at each (g, a) by itself, and so do the non-linearities and the
     normalisation: this is exactly equivariant whatever functions they are.
 
     Args:
-        group: the point group.
+        group: the point group, or several: see :class:`GroupCorrelation`.
         channels: of the features.
         hidden: size of the embedded invariants of an edge.
         covariants: number of covariant components of a direction; 0 for filters that see none.
-        mixing: irreps of the orbit mixing, None for no mixing.
+        mixing: irreps of the orbit mixing, which all groups have; True for all irreps, None for no mixing.
+        moments: largest l of the moments and channels of each l; None for no moments.
     """
 
     def __init__(
-        self, group: PointGroup, channels: int, hidden: int, covariants: int, mixing: tuple[str, ...] | None
+        self,
+        group: PointGroup | Sequence[PointGroup],
+        channels: int,
+        hidden: int,
+        covariants: int,
+        mixing: tuple[str, ...] | Literal[True] | None,
+        moments: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(channels)
@@ -40,9 +51,11 @@ class GroupConvolution(nn.Module):
         self.sender = nn.Linear(channels, channels, bias=False)
         self.filter = Filter(hidden, covariants, channels)
         self.message = nn.Linear(channels, 2 * channels)
-        self.correlation = GroupCorrelation(group, channels, mixing) if mixing else None
+        labels = None if mixing is True else mixing
+        self.correlation = GroupCorrelation(group, channels, labels) if mixing else None
         self.dense = nn.Linear(channels, channels, bias=False) if mixing else None
-        self.update = mlp(2 * channels, 2 * channels, channels)
+        self.moments = Moments(channels, *moments) if moments else None
+        self.update = mlp(2 * channels + (self.moments.width if self.moments else 0), 2 * channels, channels)
 
     def forward(
         self,
@@ -52,24 +65,35 @@ class GroupConvolution(nn.Module):
         edges: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
         inverse_count: torch.Tensor,
         orbits: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor],
+        weight: torch.Tensor | None = None,
+        harmonics: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """One step.
 
         Args:
             v: (n_nodes, channels).
             hidden: (n_classes, hidden) embedded invariants.
-            covariants: (n_edges, n_covariants).
+            covariants: (n_edges, n_covariants), or those of the first edges.
             edges: receiver, sender, edge_class, each (n_edges,).
             inverse_count: (n_nodes, 1), one over the number of neighbours.
-            orbits: orbit_receiver, orbit_sender, orbit_set, sets of the batch.
+            orbits: orbit_receiver, orbit_sender, orbit_set, and the sets (n_sets, elements of the groups).
+            weight: (n_edges,) the neighbours that an edge stands for; one each by default.
+            harmonics: (n_edges, n_harmonics) summed over these neighbours, if there are moments.
         """
         receiver, sender, edge_class = edges
         x = self.norm(v)
         # index_select, whose backward is an index_add; that of indexing is a scatter of single elements
         pair = self.receiver(x).index_select(0, receiver) + self.sender(x).index_select(0, sender)
         pair = pair + self.filter(hidden, covariants, edge_class)
-        gate, value = self.message(torch.nn.functional.silu(pair)).chunk(2, -1)
-        m = torch.zeros_like(v).index_add(0, receiver, torch.sigmoid(gate) * value) * inverse_count
+        pair = torch.nn.functional.silu(pair)
+        gate, value = self.message(pair).chunk(2, -1)
+        messages = torch.sigmoid(gate) * value
+        if weight is not None:
+            messages = messages * weight[:, None]
+        m = torch.zeros_like(v).index_add(0, receiver, messages) * inverse_count
         if self.correlation is not None and self.dense is not None:
             m = m + self.dense(self.correlation(m, *orbits))
-        return v + self.update(torch.cat([x, m], -1))
+        seen = [x, m]
+        if self.moments is not None and harmonics is not None:
+            seen.append(self.moments(pair, harmonics, receiver, inverse_count))
+        return v + self.update(torch.cat(seen, -1))

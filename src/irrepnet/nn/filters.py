@@ -7,7 +7,24 @@ from torch import nn
 from irrepnet.groups import PointGroup
 
 
-class DirectionBasis(nn.Module):
+class SpherePolynomials(nn.Module):
+    """n polynomials of a unit vector: ``exponents`` (n_monomials, 3) and ``coefficients`` (n_monomials, n)."""
+
+    def __init__(self, exponents: np.ndarray, coefficients: np.ndarray) -> None:
+        super().__init__()
+        self.degree = int(exponents.max())
+        self.register_buffer("exponents", torch.from_numpy(exponents), persistent=False)
+        self.register_buffer("coefficients", torch.from_numpy(coefficients), persistent=False)
+
+    def values(self, directions: torch.Tensor) -> torch.Tensor:
+        """Unit vectors (m, 3) → (m, n)."""
+        powers = torch.stack([torch.ones_like(directions)] + [directions] * self.degree, 1).cumprod(1)
+        x, y, z = self.get_buffer("exponents").T
+        monomials = powers[:, x, 0] * powers[:, y, 1] * powers[:, z, 2]
+        return monomials @ self.get_buffer("coefficients").to(directions.dtype)
+
+
+class DirectionBasis(SpherePolynomials):
     """The angular functions that every filter on a unit vector is made of.
 
     A map F: R³ → Γ^β with F(g r) = Γ^β(g) F(r) is F(r) = Σ_k f_k(I(r)) e_k(r) with invariant functions f_k
@@ -24,7 +41,6 @@ class DirectionBasis(nn.Module):
     """
 
     def __init__(self, group: PointGroup) -> None:
-        super().__init__()
         trivial = group.covariants(group.trivial.label)
         covariants = [c for i in group.irreps if i.label != group.trivial.label for c in [group.covariants(i.label)]]
         scalar = [(group.invariants.exponents, row) for row in group.invariants.coefficients]
@@ -39,17 +55,12 @@ class DirectionBasis(nn.Module):
         scalars = _orthonormal(scalars, monomials, weights)[1:]  # without the constant
         vectors = _rows(vector, exponents)
         vectors /= np.sqrt(((monomials @ vectors.T) ** 2 * weights[:, None]).sum(0))[:, None]
+        super().__init__(exponents, np.concatenate([scalars, vectors]).T)
         self.n_invariants, self.n_covariants = len(scalars), len(vectors)
-        self.degree = int(exponents.max())
-        self.register_buffer("exponents", torch.from_numpy(exponents), persistent=False)
-        self.register_buffer("coefficients", torch.from_numpy(np.concatenate([scalars, vectors]).T), persistent=False)
 
     def forward(self, directions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Unit vectors (n, 3) → invariants (n, n_invariants) and covariants (n, n_covariants)."""
-        powers = torch.stack([torch.ones_like(directions)] + [directions] * self.degree, 1).cumprod(1)
-        x, y, z = self.get_buffer("exponents").T
-        values = powers[:, x, 0] * powers[:, y, 1] * powers[:, z, 2]
-        values = values @ self.get_buffer("coefficients").to(directions.dtype)
+        values = self.values(directions)
         return values[:, : self.n_invariants], values[:, self.n_invariants :]
 
 
@@ -101,8 +112,16 @@ class Filter(nn.Module):
         self.direction = nn.Linear(covariants, channels, bias=False) if covariants else None
 
     def forward(self, hidden: torch.Tensor, covariants: torch.Tensor, edge_class: torch.Tensor) -> torch.Tensor:
-        """(n_classes, hidden), (n_edges, n_covariants), (n_edges,) → (n_edges, channels)."""
+        """(n_classes, hidden), (n_directed, n_covariants), (n_edges,) → (n_edges, channels).
+
+        Only the first n_directed edges, all as a rule, see their direction.
+        """
         out = self.scalar(hidden).index_select(0, edge_class)
-        if self.scale is None or self.direction is None:
+        if self.scale is None or self.direction is None or not len(covariants):
             return out
-        return torch.addcmul(out, self.scale(hidden).index_select(0, edge_class), self.direction(covariants))
+        n = len(covariants)
+        if n == len(out):
+            return torch.addcmul(out, self.scale(hidden).index_select(0, edge_class), self.direction(covariants))
+        of_class, number = edge_class[:n].unique(return_inverse=True)
+        scale = self.scale(hidden.index_select(0, of_class)).index_select(0, number)
+        return torch.cat([torch.addcmul(out[:n], scale, self.direction(covariants)), out[n:]])

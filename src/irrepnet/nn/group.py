@@ -1,8 +1,9 @@
 """Layers in the group form: features are functions on the group, (..., |G|, channels)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
+from scipy.linalg import block_diag
 from torch import nn
 
 from irrepnet.groups import PointGroup
@@ -77,18 +78,24 @@ class GroupCorrelation(nn.Module):
     orbit, so this is what mixes atoms of one orbit. Starts from zero.
 
     Args:
-        group: the point group.
+        group: the point group; several for crystals of several model groups, with a kernel each: k then runs
+            through the elements of all of them, one group after the other.
         channels: of the features.
-        labels: irreps that the kernel has; None for all.
+        labels: irreps that the kernels have; None for all.
     """
 
-    def __init__(self, group: PointGroup, channels: int, labels: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self, group: PointGroup | Sequence[PointGroup], channels: int, labels: tuple[str, ...] | None = None
+    ) -> None:
         super().__init__()
-        wanted = {group.irrep(label).label for label in (labels or [i.label for i in group.irreps])}
-        rows = [r for r, (label, *_) in enumerate(group.fourier_rows) if label in wanted]
-        basis = torch.from_numpy(group.fourier[rows].T.copy()) / group.order**0.5
+        blocks = []
+        for one in [group] if isinstance(group, PointGroup) else group:
+            wanted = {one.irrep(label).label for label in (labels or [i.label for i in one.irreps])}
+            rows = [r for r, (label, *_) in enumerate(one.fourier_rows) if label in wanted]
+            blocks.append(one.fourier[rows].T / one.order**0.5)
+        basis = torch.from_numpy(block_diag(*blocks))
         self.register_buffer("basis", basis, persistent=False)  # (|G|, rows)
-        self.weight = nn.Parameter(torch.zeros(len(rows), channels))
+        self.weight = nn.Parameter(torch.zeros(basis.shape[1], channels))
 
     def forward(
         self,

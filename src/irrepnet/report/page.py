@@ -10,9 +10,9 @@ import yaml
 
 from irrepnet.report.plots import learning_curve, parity, save
 from irrepnet.report.results import Results, read_results
-from irrepnet.training import Target
 from irrepnet.training.checkpoint import write_text
 from irrepnet.training.log import duration
+from irrepnet.training.targets import AnyTarget
 
 
 def write_report(folder: str | Path) -> Path:
@@ -91,20 +91,21 @@ def _headline(results: Results) -> str:
     return "<br>".join(_sentence(target, results.metrics["test"][target.name]) for target in results.targets)
 
 
-def _sentence(target: Target, errors: dict[str, Any]) -> str:
+def _sentence(target: AnyTarget, errors: dict[str, Any]) -> str:
     name, n = escape(target.name), errors["n"]
     if target.kind == "classification":
         auc = "undefined" if errors["auc"] is None else f"{errors['auc']:.3f}"
         return f"<b>{name}</b>: area under the ROC curve <b>{auc}</b> on {n} test crystals"
-    if errors["mae"] is None:
+    key, figure = ("frobenius", "mean Frobenius error") if target.kind == "tensor" else ("mae", "mean absolute error")
+    if errors[key] is None:
         return f"<b>{name}</b>: no test crystal has a value"
     unit = f" {escape(target.unit)}" if target.unit else ""
-    baseline = f"{errors['mae_of_mean']:.3g}{unit} for predicting the mean"
-    error = f"mean absolute error <b>{errors['mae']:.3g}{unit}</b>"
+    baseline = f"{errors[f'{key}_of_mean']:.3g}{unit} for predicting the mean"
+    error = f"{figure} <b>{errors[key]:.3g}{unit}</b>"
     return f"<b>{name}</b>: {error} on {n} test crystals ({baseline})"
 
 
-def _errors(target: Target, metrics: dict[str, Any]) -> str:
+def _errors(target: AnyTarget, metrics: dict[str, Any]) -> str:
     unit = f" ({target.unit})" if target.unit else ""
     keys = list(metrics["test"][target.name])
     rows = [["", *(_LABELS[key] for key in keys)]]
@@ -120,6 +121,10 @@ _LABELS = {
     "rmse": "RMSE",
     "r2": "R²",
     "mae_of_mean": "MAE of predicting the training mean",
+    "frobenius": "Frobenius error",
+    "frobenius_of_mean": "Frobenius error of predicting the training mean",
+    **{f"ewt{x}": f"share with at most {x} % error" for x in (25, 10, 5)},
+    **{f"mae_{name}": f"MAE of {name}" for name in "KGE"},
     "auc": "AUC",
     "accuracy": "accuracy",
     "base_rate": "fraction of true",

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from irrepnet.report.results import Results
-from irrepnet.training import Target
+from irrepnet.training.targets import AnyTarget
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9822b", "#8a8f98"
 
@@ -36,11 +36,11 @@ def learning_curve(results: Results) -> Figure:
     )
     first.set(ylabel="loss (standardised)", yscale="log")
     for axes, target in zip(others, targets):
-        key, name = ("auc", "AUC") if target.kind == "classification" else ("mae", "MAE")
+        key, name = target.headline
         unit = f" ({target.unit})" if target.unit else ""
         label = f"validation {name}{unit}"
         axes.plot(history["epoch"], history[f"validation_{target.name}_{key}"], color=BLUE, label=label)
-        axes.set(ylabel=label, title=target.name, yscale="log" if key == "mae" else "linear")
+        axes.set(ylabel=label, title=target.name, yscale="linear" if key == "auc" else "log")
     for axes in (first, *others):
         axes.axvline(results.metrics["best_epoch"], color=ORANGE, linewidth=1, label="kept")
         axes.set_xlabel("epoch")
@@ -59,7 +59,7 @@ def save(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def _scatter(axes: Axes, target: Target, true: np.ndarray, predicted: np.ndarray, errors: dict) -> None:
+def _scatter(axes: Axes, target: AnyTarget, true: np.ndarray, predicted: np.ndarray, errors: dict) -> None:
     unit = f" ({target.unit})" if target.unit else ""
     if len(true):
         ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
@@ -67,11 +67,12 @@ def _scatter(axes: Axes, target: Target, true: np.ndarray, predicted: np.ndarray
     axes.scatter(true, predicted, s=9, color=BLUE, alpha=0.45, linewidths=0, zorder=2, rasterized=True)
     axes.set(xlabel=f"true{unit}", ylabel=f"predicted{unit}", aspect="equal", adjustable="datalim")
     axes.grid(alpha=0.25)
-    figures = "" if errors["mae"] is None else f"test MAE {errors['mae']:.3g} {target.unit}, "
+    key, name = target.headline
+    figures = "" if errors[key] is None else f"test {name} {errors[key]:.3g} {target.unit}, "
     axes.set_title(f"{target.name}\n{figures}n = {errors['n']}", fontsize=10)
 
 
-def _roc(axes: Axes, target: Target, true: np.ndarray, probability: np.ndarray, errors: dict) -> None:
+def _roc(axes: Axes, target: AnyTarget, true: np.ndarray, probability: np.ndarray, errors: dict) -> None:
     order = np.argsort(-probability, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(probability[order])), len(order) - 1) if len(order) else []
     ones = np.cumsum(true[order])[ends] if len(order) else np.zeros(0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.training import Target
+from irrepnet.training.targets import AnyTarget, load_target
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Results:
     versions: dict[str, Any]
 
     @cached_property
-    def targets(self) -> list[Target]:
-        return [Target(**target) for target in self.card["targets"]]
+    def targets(self) -> list[AnyTarget]:
+        return [load_target(target) for target in self.card["targets"]]
 
     @cached_property
     def history(self) -> dict[str, np.ndarray]:
@@ -39,11 +39,12 @@ class Results:
         rows = self._table("metrics.csv")
         return {key: np.array([_number(row[key]) for row in rows]) for key in rows[0] if key != "best"}
 
-    def predictions(self, target: Target) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) true values and predictions of the test crystals whose true value is known."""
+    def predictions(self, target: AnyTarget) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) true values and predictions of the test crystals whose true value is known; all components of a tensor,
+        one after the other."""
         rows = self._table("predictions_test.csv")
         true, predicted = (
-            np.array([_number(row[f"{kind} {target.column}"]) for row in rows])
+            np.array([_number(row[f"{kind} {column}"]) for column in target.columns for row in rows])
             for kind in ("true", "predicted")
         )
         known = ~np.isnan(true)

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -18,9 +19,12 @@ from pydantic import (
 )
 
 from irrepnet.crystals import GraphOptions, HypergraphOptions, hyperedge_type
+from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
-from irrepnet.models import ModelConfig, PointGroupConfig
+from irrepnet.models import READS, ModelConfig, PointGroupConfig
+from irrepnet.tensors import CartesianTensor
+from irrepnet.tensors.positive import is_matrix
 
 
 def _names(value: Any) -> Any:
@@ -37,6 +41,31 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class TensorConfig(_Section):
+    """A tensor that is not among the known quantities.
+
+    Attributes:
+        symmetry, axial: of its indices, see :class:`irrepnet.tensors.CartesianTensor`.
+        unit: of its values.
+        positive: it is positive definite, whatever the crystal, and so are the predictions.
+    """
+
+    symmetry: str
+    axial: bool = False
+    unit: str = ""
+    positive: bool = False
+
+    @model_validator(mode="after")
+    def _readable(self) -> "TensorConfig":
+        try:
+            tensor = CartesianTensor(self.symmetry, self.axial)
+        except IrrepnetError as error:
+            raise ValueError(str(error)) from None
+        if self.positive and not is_matrix(tensor):
+            raise ValueError(f"positive: a tensor {self.symmetry} is not a symmetric matrix")
+        return self
+
+
 class DataConfig(_Section):
     """The crystals, what is learned of them, and how a crystal becomes a graph.
 
@@ -44,6 +73,7 @@ class DataConfig(_Section):
         source: name of an embedded set, a ``.jsonl`` or ``.jsonl.gz`` file, or a folder of CIFs with
             ``id_prop.csv``.
         targets: names of the properties to learn; a crystal needs at least one of them.
+        tensors: those of the targets that are tensors, by name, where they are not known quantities.
         split: fractions of the formulas for training, validation and test.
         split_seed: seed of the split; not ``training.seed``, so that seeds can be compared on one split.
         cutoff, n_max, tolerance, symprec: see :class:`irrepnet.crystals.GraphOptions`; lengths in Å.
@@ -55,6 +85,7 @@ class DataConfig(_Section):
 
     source: str
     targets: Annotated[Names, Field(min_length=1)]
+    tensors: dict[str, TensorConfig] = {}
     split: tuple[float, float, float] = (0.8, 0.1, 0.1)
     split_seed: int = Field(0, ge=0)
     cutoff: float = Field(GraphOptions.cutoff, gt=0)
@@ -71,6 +102,8 @@ class DataConfig(_Section):
     def _distinct(cls, targets: list[str]) -> list[str]:
         if len(set(targets)) < len(targets):
             raise ValueError("a target is named twice")
+        if "elastic_tensor" in targets:
+            raise ValueError("elastic_tensor is in IEEE axes, not the crystal's; take elastic_tensor_original")
         return targets
 
     @field_validator("split")
@@ -84,6 +117,14 @@ class DataConfig(_Section):
     @classmethod
     def _known(cls, names: list[str] | None) -> list[str] | None:
         return None if names is None else [PointGroup(name).name for name in names]
+
+
+    def tensor(self, name: str) -> TensorQuantity | None:
+        """What the tensor of that name is; None for a target that is a number."""
+        if name in self.tensors:
+            declared = self.tensors[name]
+            return TensorQuantity(CartesianTensor(declared.symmetry, declared.axial), declared.unit, declared.positive)
+        return TENSOR_QUANTITIES.get(name)
 
 
 class TrainingConfig(_Section):
@@ -131,33 +172,31 @@ class RunConfig(_Section):
 
     @property
     def graph(self) -> GraphOptions:
-        """How a structure becomes what the network reads: a :class:`HypergraphOptions`, except for point-group."""
-        data = self.data
-        common = (data.cutoff, data.n_max, data.tolerance, data.symprec)
-        if isinstance(self.model, PointGroupConfig):
-            return GraphOptions(*common)
-        return HypergraphOptions(
-            *common, **{"neighbours": data.neighbours, "scale": data.scale, **self.model.graph_fields}
-        )
+        """How a structure becomes what the network reads: what the data say of it and what the network fixes."""
+        kind = READS[self.model.name]
+        data = {name: getattr(self.data, name) for name in _field_names(kind) if name in DataConfig.model_fields}
+        return kind(**{**data, **self.model.graph_fields})
 
     @model_validator(mode="after")
     def _fits(self) -> "RunConfig":
-        if isinstance(self.model, PointGroupConfig):
-            if self.data.neighbours != "shells":
-                raise ValueError(
-                    f"data.neighbours: the point-group network reads whole shells, not {self.data.neighbours}; "
-                    "leave this key out, or choose another network"
-                )
-        else:
-            for name in self.model.graph_fields.get("hyperedges", ()):
-                try:
-                    hyperedge_type(name)
-                except IrrepnetError as error:
-                    raise ValueError(f"model.hyperedges: {error}") from None
+        if "neighbours" not in _field_names(READS[self.model.name]) and self.data.neighbours != "shells":
+            raise ValueError(
+                f"data.neighbours: the {self.model.name} network reads whole shells, not {self.data.neighbours}; "
+                "leave this key out, or choose another network"
+            )
+        for name in self.model.graph_fields.get("hyperedges", ()):
+            try:
+                hyperedge_type(name)
+            except IrrepnetError as error:
+                raise ValueError(f"model.hyperedges: {error}") from None
         return self
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def _field_names(options: type[GraphOptions]) -> set[str]:
+    return {field.name for field in fields(options)}
 
 
 _MODELS: dict[str, type[BaseModel]] = {
@@ -170,14 +209,10 @@ _PRESETS = files("irrepnet.training") / "presets"
 
 def presets() -> list[str]:
     """Names of the presets that come with the package."""
-    return sorted(
-        entry.name.removesuffix(".yaml") for entry in _PRESETS.iterdir() if entry.name.endswith(".yaml")
-    )
+    return sorted(entry.name.removesuffix(".yaml") for entry in _PRESETS.iterdir() if entry.name.endswith(".yaml"))
 
 
-def load_config(
-    source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None
-) -> RunConfig:
+def load_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> RunConfig:
     """Read a run's configuration.
 
     Args:

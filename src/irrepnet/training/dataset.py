@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from irrepnet.crystals import HypergraphOptions, SymmetricCrystal, fill_cache, frame_graph, hypergraph
+from irrepnet.crystals import HypergraphOptions, SymmetricCrystal, fill_cache
 from irrepnet.data import Record, Rejection, data_hash, read_records, target_values
-from irrepnet.data.batch import AnyGraph, prepare
+from irrepnet.data.batch import AnyGraph, crystal_graph, prepare
+from irrepnet.data.tensors import tensor_coefficients
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import PointGroup
-from irrepnet.models import PointGroupConfig
 from irrepnet.nn.elements import HEAVIEST
 from irrepnet.training.config import RunConfig
 from irrepnet.training.log import Log
@@ -50,12 +49,15 @@ class Prepared:
     Attributes:
         records: n crystals.
         graphs: their graphs.
-        values: (n, T) the targets' values, NaN where unknown.
+        frames: (n, 3, 3) proper, x_input = frame @ x_standard: the axes of tensors.
+        values: (n, W) the targets' values side by side, the numbers first, then the coefficients of tensors; NaN where
+            unknown.
         rejections: the crystals left out, with reasons.
     """
 
     records: list[Record]
     graphs: list[AnyGraph]
+    frames: np.ndarray
     values: np.ndarray
     rejections: list[Rejection]
 
@@ -77,25 +79,26 @@ def graph_of(config: RunConfig) -> Callable[[SymmetricCrystal], AnyGraph]:
     The function raises IrrepnetError when there is no such graph, or the networks do not know an element.
     """
     options = config.graph
-    group = PointGroup(config.model.group) if isinstance(config.model, PointGroupConfig) else None
 
     def graph(crystal: SymmetricCrystal) -> AnyGraph:
         heaviest = crystal.numbers.max()
         if heaviest > HEAVIEST:
             raise IrrepnetError(f"{crystal.formula}: element {heaviest}; the networks know those up to {HEAVIEST} (Lr)")
-        if isinstance(options, HypergraphOptions):
-            return hypergraph(crystal, options)
-        assert group is not None
-        return frame_graph(crystal, group, options)
+        return crystal_graph(crystal, options)
 
     return graph
 
 
-def make_graphs(records: Sequence[Record], config: RunConfig, log: Log) -> Prepared:
-    """The graphs of the records, with no values; what cannot be used is listed, never fatal.
+Values = Callable[[Record, SymmetricCrystal], np.ndarray]
 
-    Descriptors that are not in the cache are computed in between, by ``config.data.workers`` processes.
+
+def make_graphs(records: Sequence[Record], config: RunConfig, log: Log, values: Values | None = None) -> Prepared:
+    """The graphs of the records; what cannot be used is listed, never fatal.
+
+    Descriptors that are not in the cache are computed in between, by ``config.data.workers`` processes. ``values``
+    gives a crystal's row of values, and raises IrrepnetError if it cannot be used; none by default.
     """
+    values = values or (lambda record, crystal: np.empty(0))
     data = config.data
     with log.progress("symmetry", len(records)) as advance:
         kept, crystals, rejections = prepare(
@@ -105,15 +108,19 @@ def make_graphs(records: Sequence[Record], config: RunConfig, log: Log) -> Prepa
     graph = graph_of(config)
     used: list[Record] = []
     graphs: list[AnyGraph] = []
+    frames, rows = [], []
     with log.progress("graphs", len(kept)) as advance:
         for record, crystal in zip(kept, crystals):
             try:
+                row = values(record, crystal)
                 graphs.append(graph(crystal))
                 used.append(record)
+                frames.append(crystal.rotation)
+                rows.append(row)
             except IrrepnetError as error:
                 rejections.append(Rejection(record.id, str(error)))
             advance(1)
-    return Prepared(used, graphs, np.empty((len(used), 0)), rejections)
+    return Prepared(used, graphs, np.array(frames).reshape(-1, 3, 3), np.array(rows), rejections)
 
 
 def _fill_cache(crystals: Sequence[SymmetricCrystal], config: RunConfig, log: Log) -> None:
@@ -138,13 +145,26 @@ def prepare_records(
     Raises:
         IrrepnetError: no crystal is left, or no record knows a target.
     """
-    values = np.stack([target_values(records, target) for target in targets], axis=1)
-    valued: list[bool] = (~np.isnan(values)).any(axis=1).tolist()  # pyright: ignore[reportAssignmentType]
-    missing = f"has no number for {' or '.join(targets)}"
+    tensors = {target: tensor for target in targets if (tensor := config.data.tensor(target))}
+    numbers = [target_values(records, target) for target in targets if target not in tensors]
+    rows = {record.id: row for record, row in zip(records, np.reshape(numbers, (len(numbers), len(records))).T)}
+    valued = [
+        not np.isnan(rows[record.id]).all() or any(record.properties.get(tensor) is not None for tensor in tensors)
+        for record in records
+    ]
+    missing = f"has no value of {' or '.join(targets)}"
     without = [Rejection(record.id, missing) for record, good in zip(records, valued) if not good]
     candidates = [record for record, good in zip(records, valued) if good]
-    rows = {record.id: row for record, row in zip(records, values)}
-    made = make_graphs(candidates, config, log)
+
+    def values(record: Record, crystal: SymmetricCrystal) -> np.ndarray:
+        published = [(record.properties.get(name), quantity) for name, quantity in tensors.items()]
+        found = [
+            np.full(quantity.tensor.dim, np.nan) if value is None else tensor_coefficients(crystal, value, quantity)
+            for value, quantity in published
+        ]
+        return np.concatenate([rows[record.id], *found])
+
+    made = make_graphs(candidates, config, log, values)
     rejections = without + made.rejections
     if not len(made):
         reasons = ", ".join(f"{count} × {reason}" for reason, count in reason_counts(rejections)[:3])
@@ -153,7 +173,7 @@ def prepare_records(
     if failed:
         sites = sum(map(len, made.failures))
         log.line(f"{sites} sites of {failed} crystals have no descriptor; their hyperedges are left out")
-    return replace(made, values=np.stack([rows[record.id] for record in made.records]), rejections=rejections)
+    return replace(made, rejections=rejections)
 
 
 def reason_counts(rejections: Sequence[Rejection]) -> list[tuple[str, int]]:

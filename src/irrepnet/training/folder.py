@@ -19,7 +19,7 @@ from irrepnet.training.checkpoint import write_json, write_text
 from irrepnet.training.config import RunConfig, load_config
 from irrepnet.training.dataset import Prepared, Source, reason_counts
 from irrepnet.training.log import Log
-from irrepnet.training.targets import Target
+from irrepnet.training.targets import AnyTarget, columns
 
 LIBRARIES = ("numpy", "scipy", "torch", "safetensors", "pymatgen", "pymatgen-core", "moyopy", "vesin", "pydantic")
 
@@ -136,17 +136,19 @@ def write_history(out: Path, history: Sequence[Mapping[str, Any]]) -> None:
 
 
 def write_predictions(
-    out: Path, data: Prepared, part: np.ndarray, targets: Sequence[Target], predicted: np.ndarray
+    out: Path, data: Prepared, part: np.ndarray, targets: Sequence[AnyTarget], predicted: np.ndarray
 ) -> None:
-    """predictions_test.csv, one row a crystal, with the (n, T) predictions beside the true values."""
+    """predictions_test.csv, one row a crystal, with the (n, W) predictions beside the true values."""
     header = ["id", "formula"]
     for target in targets:
-        header += [f"true {target.column}", f"predicted {target.column}"]
+        header += [f"{which} {column}" for column in target.columns for which in ("true", "predicted")]
     rows = []
     for k, row in zip(part, predicted):
-        record = data.records[k]
-        pairs = [value for pair in zip(data.values[k], row) for value in pair]
-        rows.append([record.id, record.formula, *pairs])
+        cells = [data.records[k].id, data.records[k].formula]
+        for target, own in zip(targets, columns(targets)):
+            pair = (target.cells(target.value(values[own], data.frames[k])) for values in (data.values[k], row))
+            cells += [cell for both in zip(*pair) for cell in both]
+        rows.append(cells)
     write_text(out / "predictions_test.csv", csv_text(header, rows))
 
 

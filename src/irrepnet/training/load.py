@@ -18,7 +18,8 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.models import build_model
 from irrepnet.training.config import RunConfig
 from irrepnet.training.loop import batches, predict_batches, threads
-from irrepnet.training.targets import Target
+from irrepnet.training.targets import AnyTarget, columns, load_target
+from irrepnet.training.tensor_targets import TensorTarget
 
 FORMAT = 1
 """Number of the layout of model.json and of the weights' names; goes up when old ones become unreadable."""
@@ -39,18 +40,19 @@ class Run:
     folder: Path
     model: torch.nn.Module
     config: RunConfig
-    targets: tuple[Target, ...]
+    targets: tuple[AnyTarget, ...]
     card: dict[str, Any]
 
     def predict(self, graphs: Sequence[AnyGraph]) -> dict[str, np.ndarray]:
-        """(n,) values of every target, in its unit; probabilities for a classification."""
+        """(n,) values of every target, in its unit; probabilities for a classification, coefficients (n, dim) for a
+        tensor (see :class:`irrepnet.training.tensor_targets.TensorTarget`)."""
         if not graphs:
-            return {target.name: np.empty(0) for target in self.targets}
+            return {t.name: np.empty((0, t.width) if t.kind == "tensor" else 0) for t in self.targets}
         with threads(self.config.training.threads):
             outputs = predict_batches(self.model, batches(graphs))
-        return {target.name: target.decode(outputs[:, t]) for t, target in enumerate(self.targets)}
+        return {t.name: t.decode(outputs[:, own]) for t, own in zip(self.targets, columns(self.targets))}
 
-    def target(self, name: str | None = None) -> Target:
+    def target(self, name: str | None = None) -> AnyTarget:
         """The target of that name; the only one when no name is given.
 
         Raises:
@@ -78,6 +80,12 @@ class Run:
         return frozenset(self.split["train"]["formula"])
 
 
+def network(config: RunConfig, targets: Sequence[AnyTarget]) -> torch.nn.Module:
+    """The network of a run, with the outputs that its targets need, and random weights."""
+    tensors = [target.tensor for target in targets if isinstance(target, TensorTarget)]
+    return build_model(config.model, len(targets) - len(tensors), config.graph, tensors)
+
+
 def load_run(folder: str | Path) -> Run:
     """Load the network of a finished run, on the CPU.
 
@@ -100,9 +108,9 @@ def load_run(folder: str | Path) -> Run:
                 f"reads format {FORMAT}; install the version that wrote it"
             )
         config = RunConfig.model_validate(card["config"])
-        targets = tuple(Target(**target) for target in card["targets"])
+        targets = tuple(load_target(target) for target in card["targets"])
         with torch.random.fork_rng(devices=[]):  # loading leaves the caller's random numbers alone
-            model = build_model(config.model, len(targets), config.graph)
+            model = network(config, targets)
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (
         OSError,

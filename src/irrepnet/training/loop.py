@@ -21,7 +21,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.training.checkpoint import State
 from irrepnet.training.config import TrainingConfig
 from irrepnet.training.schedule import one_cycle
-from irrepnet.training.targets import Target, mean_loss
+from irrepnet.training.targets import AnyTarget, columns, mean_loss
 
 EVALUATION_BATCH = 256
 
@@ -32,7 +32,7 @@ class Examples:
 
     Attributes:
         graphs: n graphs.
-        values: (n, T) values of the targets in their units; NaN where unknown.
+        values: (n, W) values of the targets in their units, side by side; NaN where unknown.
     """
 
     graphs: Sequence[AnyGraph]
@@ -41,14 +41,16 @@ class Examples:
     def __len__(self) -> int:
         return len(self.graphs)
 
-    def encoded(self, targets: Sequence[Target], device: torch.device) -> torch.Tensor:
-        columns = [target.encode(self.values[:, t]) for t, target in enumerate(targets)]
-        return torch.tensor(np.stack(columns, axis=1), dtype=torch.float32, device=device)
+    def encoded(self, targets: Sequence[AnyTarget], device: torch.device) -> torch.Tensor:
+        encoded = np.empty_like(self.values)
+        for target, own in zip(targets, columns(targets)):
+            encoded[:, own] = target.encode(self.values[:, own])
+        return torch.tensor(encoded, dtype=torch.float32, device=device)
 
 
 def fit(
     state: State,
-    targets: Sequence[Target],
+    targets: Sequence[AnyTarget],
     train: Examples,
     validation: Examples,
     config: TrainingConfig,
@@ -59,7 +61,7 @@ def fit(
     """Train the state's model, on the device on which it is, for the epochs that are left.
 
     Args:
-        state: fresh, or loaded from a checkpoint; its model maps a batch to (n, T) outputs.
+        state: fresh, or loaded from a checkpoint; its model maps a batch to (n, W) outputs.
         targets: T targets.
         train, validation: the examples.
         config: the schedule.
@@ -95,8 +97,8 @@ def fit(
             "train_loss": loss,
             "validation_loss": validation_loss,
         }
-        for t, target in enumerate(targets):
-            figures = target.metrics(validation.values[:, t], target.decode(outputs[:, t]))
+        for target, own in zip(targets, columns(targets)):
+            figures = target.metrics(validation.values[:, own], target.decode(outputs[:, own]))
             row |= {
                 f"validation_{target.name}_{key}": value for key, value in figures.items() if key in _FOLLOWED
             }
@@ -107,13 +109,13 @@ def fit(
         report(state)
 
 
-_FOLLOWED = ("mae", "auc", "accuracy")
+_FOLLOWED = ("mae", "auc", "accuracy", "frobenius", "ewt25")
 
 
 def _train_epoch(
     state: State,
     epoch: int,
-    targets: Sequence[Target],
+    targets: Sequence[AnyTarget],
     graphs: Sequence[AnyGraph],
     wanted: torch.Tensor,
     config: TrainingConfig,
@@ -168,7 +170,7 @@ def batches(graphs: Sequence[AnyGraph], device: torch.device | str = "cpu") -> l
 
 
 def predict_batches(model: torch.nn.Module, parts: Sequence[AnyBatch]) -> np.ndarray:
-    """(n, T) float64 outputs of the network in evaluation mode."""
+    """(n, W) float64 outputs of the network in evaluation mode."""
     model.eval()
     with torch.inference_mode():
         return torch.cat([model(part) for part in parts]).double().cpu().numpy()

@@ -30,16 +30,15 @@ from safetensors.torch import save
 from irrepnet import __version__
 from irrepnet.data import split_by_formula
 from irrepnet.errors import IrrepnetError
-from irrepnet.models import PointGroupConfig, build_model
 from irrepnet.training.checkpoint import State, replacing, write_json
 from irrepnet.training.config import RunConfig
 from irrepnet.training.dataset import Prepared, prepare_records, read_source
 from irrepnet.training.folder import check_hash, open_folder, write_data, write_history, write_predictions
-from irrepnet.training.load import FORMAT, Run, load_run
+from irrepnet.training.load import FORMAT, Run, load_run, network
 from irrepnet.training.log import Log, duration
 from irrepnet.training.loop import batches, fit, predict_batches, threads
 from irrepnet.training.metrics import Metrics
-from irrepnet.training.targets import Target, fit_target
+from irrepnet.training.targets import AnyTarget, columns, fit_targets
 
 
 def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool = False) -> Run:
@@ -82,14 +81,12 @@ def _train(config: RunConfig, out: Path, log: Log) -> None:
     log.line(f"{source.name}: {len(source.records)} crystals read, {len(source.rejections)} unreadable")
     data = prepare_records(source.name, source.records, names, config, log)
     split = split_by_formula([record.formula for record in data.records], options.split, options.split_seed)
-    targets = [fit_target(name, data.values[split["train"], t]) for t, name in enumerate(names)]
+    targets = fit_targets(names, data.values[split["train"]], options)
     description = write_data(out, source, data, split)
-    log.line(
-        f"{len(data)} crystals in use: " + ", ".join(f"{len(part)} {name}" for name, part in split.items())
-    )
+    log.line(f"{len(data)} crystals in use: " + ", ".join(f"{len(part)} {name}" for name, part in split.items()))
 
     torch.manual_seed(config.training.seed)
-    model = build_model(config.model, len(targets), config.graph).to(device)
+    model = network(config, targets).to(device)
     log.line(f"{config.model.name} network, {_size(model)} parameters, on {_device_name(device)}")
     state = _fit(config, model, targets, data, split, out, log)
 
@@ -129,9 +126,7 @@ def _train(config: RunConfig, out: Path, log: Log) -> None:
     }
     write_json(out / "metrics.json", metrics)
     (out / "checkpoint.safetensors").unlink()
-    log.line(
-        f"done in {duration(sum(row['seconds'] for row in state.history))}; best epoch {state.best_epoch}"
-    )
+    log.line(f"done in {duration(sum(row['seconds'] for row in state.history))}; best epoch {state.best_epoch}")
     for target in targets:
         log.line(f"test split, {target.name}: {_in_words(target, errors['test'][target.name])}")
 
@@ -139,7 +134,7 @@ def _train(config: RunConfig, out: Path, log: Log) -> None:
 def _fit(
     config: RunConfig,
     model: torch.nn.Module,
-    targets: Sequence[Target],
+    targets: Sequence[AnyTarget],
     data: Prepared,
     split: Mapping[str, np.ndarray],
     out: Path,
@@ -162,30 +157,28 @@ def _fit(
     return state
 
 
-def _predict(
-    model: torch.nn.Module, targets: Sequence[Target], data: Prepared, part: np.ndarray
-) -> np.ndarray:
-    """(n, T) predictions in the targets' units."""
+def _predict(model: torch.nn.Module, targets: Sequence[AnyTarget], data: Prepared, part: np.ndarray) -> np.ndarray:
+    """(n, W) predictions in the targets' units."""
     device = next(model.parameters()).device
     outputs = predict_batches(model, batches([data.graphs[k] for k in part], device))
-    return np.stack([target.decode(outputs[:, t]) for t, target in enumerate(targets)], axis=1)
+    for target, own in zip(targets, columns(targets)):
+        outputs[:, own] = target.decode(outputs[:, own])
+    return outputs
 
 
-def _errors(targets: Sequence[Target], true: np.ndarray, predicted: np.ndarray) -> dict[str, Metrics]:
-    return {target.name: target.metrics(true[:, t], predicted[:, t]) for t, target in enumerate(targets)}
+def _errors(targets: Sequence[AnyTarget], true: np.ndarray, predicted: np.ndarray) -> dict[str, Metrics]:
+    return {t.name: t.metrics(true[:, own], predicted[:, own]) for t, own in zip(targets, columns(targets))}
 
 
-def _in_words(target: Target, errors: Metrics) -> str:
+def _in_words(target: AnyTarget, errors: Metrics) -> str:
     figures = ", ".join(
-        f"{key.replace('_', ' ')} {value:.4g}"
-        for key, value in errors.items()
-        if key != "n" and value is not None
+        f"{key.replace('_', ' ')} {value:.4g}" for key, value in errors.items() if key != "n" and value is not None
     )
     unit = f" ({target.unit})" if target.unit else ""
     return f"{figures}{unit}, {errors['n']} crystals"
 
 
-def _epoch_line(state: State, epochs: int, targets: Sequence[Target]) -> str:
+def _epoch_line(state: State, epochs: int, targets: Sequence[AnyTarget]) -> str:
     row = state.history[-1]
     parts = [
         f"epoch {row['epoch']:{len(str(epochs))}d}/{epochs}",
@@ -193,10 +186,10 @@ def _epoch_line(state: State, epochs: int, targets: Sequence[Target]) -> str:
         f"validation {row['validation_loss']:.4f}",
     ]
     for target in targets:
-        key = "auc" if target.kind == "classification" else "mae"
+        key, figure = target.headline
         value = row[f"validation_{target.name}_{key}"]
         if value is not None:
-            parts.append(f"{target.name} {key.upper()} {value:.4f} {target.unit}".rstrip())
+            parts.append(f"{target.name} {figure} {value:.4f} {target.unit}".rstrip())
     left = float(np.mean([row["seconds"] for row in state.history[-5:]])) * (epochs - row["epoch"])
     parts += [f"{row['crystals_per_second']:.0f} crystals/s", f"{duration(left)} left"]
     return "  ".join(parts) + ("  best" if row["best"] else "")
@@ -204,7 +197,8 @@ def _epoch_line(state: State, epochs: int, targets: Sequence[Target]) -> str:
 
 def _all_groups(config: RunConfig) -> str:
     """The point groups that are admitted when none is named, in words."""
-    return f"all subgroups of {config.model.group}" if isinstance(config.model, PointGroupConfig) else "all"
+    group = getattr(config.model, "group", "auto")
+    return "all" if group == "auto" else f"all subgroups of {group}"
 
 
 def _device(name: str) -> torch.device:

@@ -1,8 +1,9 @@
 """What a network's outputs mean: targets, their normalisation, the loss and the errors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import accumulate
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,7 +12,9 @@ from torch.nn import functional as F
 
 from irrepnet.data import target_kind, target_unit
 from irrepnet.errors import IrrepnetError
+from irrepnet.training.config import DataConfig
 from irrepnet.training.metrics import Metrics, classification_metrics, regression_metrics
+from irrepnet.training.tensor_targets import TensorTarget, fit_tensor_target
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,18 @@ class Target:
     unit: str
     mean: float
     scale: float
+    width = 1
 
     @property
-    def column(self) -> str:
-        """Heading of the target's predictions in a table, with the unit."""
+    def headline(self) -> tuple[str, str]:
+        """The figure to follow: its key among the metrics, and its name."""
+        return ("auc", "AUC") if self.kind == "classification" else ("mae", "MAE")
+
+    @property
+    def columns(self) -> list[str]:
+        """Headings of the target's predictions in a table, with the unit."""
         unit = "probability" if self.kind == "classification" else self.unit
-        return f"{self.name} [{unit}]" if unit else self.name
+        return [f"{self.name} [{unit}]" if unit else self.name]
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Values as the numbers that the loss compares the output with; NaN stays NaN."""
@@ -46,6 +55,24 @@ class Target:
         """The network's outputs as values in the target's unit, or as probabilities."""
         return expit(outputs) if self.kind == "classification" else self.mean + self.scale * outputs
 
+    def loss(self, outputs: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """(n,) absolute error of the standardised value, or binary cross entropy."""
+        function = F.binary_cross_entropy_with_logits if self.kind == "classification" else F.l1_loss
+        return function(outputs, wanted, reduction="none")
+
+    def value(self, predicted: np.ndarray, frame: np.ndarray) -> float:
+        """A decoded prediction (); it does not depend on axes."""
+        return float(predicted)
+
+    def cells(self, value: float | None) -> list[float | None]:
+        """What :meth:`value` says of each of the ``columns``."""
+        return [value]
+
+    def in_words(self, value: float) -> str:
+        """A prediction in one line."""
+        unit = "probability" if self.kind == "classification" else self.unit
+        return f"{self.name} {value:.4g} {unit}".rstrip()
+
     def metrics(self, true: np.ndarray, predicted: np.ndarray) -> Metrics:
         """Errors of (n,) decoded predictions; crystals whose true value is NaN do not count."""
         known = ~np.isnan(true)
@@ -53,6 +80,21 @@ class Target:
         if self.kind == "classification":
             return classification_metrics(true, predicted)
         return regression_metrics(true, predicted, self.mean)
+
+
+AnyTarget = Target | TensorTarget
+
+
+def fit_targets(names: Sequence[str], values: np.ndarray, data: DataConfig) -> list[AnyTarget]:
+    """The targets of a run, from the values (n, W) of its training split; see :func:`fit_target`."""
+    tensors = {name: tensor for name in names if (tensor := data.tensor(name))}
+    numbers = [name for name in names if name not in tensors]
+    fitted: dict[str, AnyTarget] = {name: fit_target(name, values[:, t]) for t, name in enumerate(numbers)}
+    start = len(numbers)
+    for name, quantity in tensors.items():
+        fitted[name] = fit_tensor_target(name, quantity, values[:, start : start + quantity.tensor.dim])
+        start += quantity.tensor.dim
+    return [fitted[name] for name in names]
 
 
 def fit_target(name: str, values: np.ndarray) -> Target:
@@ -78,22 +120,35 @@ def fit_target(name: str, values: np.ndarray) -> Target:
     return Target(name, kind, target_unit(name), float(known.mean()), scale)
 
 
-def mean_loss(targets: Sequence[Target], outputs: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
+def load_target(card: Mapping[str, Any]) -> AnyTarget:
+    """The target that ``vars`` of it describes."""
+    return (TensorTarget if card["kind"] == "tensor" else Target)(**card)
+
+
+def columns(targets: Sequence[AnyTarget]) -> list[int | slice]:
+    """Where each target is among the network's outputs: the numbers come first, then the tensors."""
+    in_order = sorted(targets, key=lambda target: target.kind == "tensor")
+    starts = dict(zip([target.name for target in in_order], accumulate([0, *(t.width for t in in_order)])))
+    return [
+        slice(starts[t.name], starts[t.name] + t.width) if t.kind == "tensor" else starts[t.name] for t in targets
+    ]
+
+
+def mean_loss(targets: Sequence[AnyTarget], outputs: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
     """The mean over the targets of each target's loss; unknown values do not count.
 
-    The loss is the mean absolute error of the standardised value for a regression, and the binary cross
-    entropy for a classification.
+    The loss is the mean absolute error of the standardised value for a regression, the binary cross entropy for
+    a classification, and the mean Frobenius norm of the standardised error for a tensor.
 
     Args:
         targets: T targets.
-        outputs: (n, T) of the network.
-        encoded: (n, T) from :meth:`Target.encode`; NaN where unknown.
+        outputs: (n, W) of the network; see :func:`columns`.
+        encoded: (n, W) from :meth:`Target.encode`; NaN where unknown.
     """
-    known = ~encoded.isnan()
-    wanted = encoded.nan_to_num()
     losses = []
-    for t, target in enumerate(targets):
-        function = F.binary_cross_entropy_with_logits if target.kind == "classification" else F.l1_loss
-        each = function(outputs[:, t], wanted[:, t], reduction="none")
-        losses.append((each * known[:, t]).sum() / known[:, t].sum().clamp(min=1))
+    for target, own in zip(targets, columns(targets)):
+        wanted = encoded[:, own]
+        known = ~wanted.isnan().view(len(wanted), -1).any(1)
+        each = target.loss(outputs[:, own], wanted.nan_to_num())
+        losses.append((each * known).sum() / known.sum().clamp(min=1))
     return torch.stack(losses).mean()

@@ -11,6 +11,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.training.dataset import make_graphs, prepare_records, read_source
 from irrepnet.training.load import Run, load_run
 from irrepnet.training.log import Log
+from irrepnet.training.targets import columns
 
 Split = Literal["auto", "all", "train", "validation", "test"]
 
@@ -69,7 +70,7 @@ def evaluate(
         "unit": chosen.unit,
         "data": data.name,
         "split": split,
-        **chosen.metrics(prepared.values[:, 0], predicted),
+        **chosen.metrics(prepared.values[:, columns([chosen])[0]], predicted),
         "seen_in_training": sum(record.formula in run.training_formulas for record in prepared.records),
         "failed_sites": sum(map(len, prepared.failures)),
         "rejected": len(rejections),
@@ -93,7 +94,8 @@ def predict(run: Run | str | Path, files: Sequence[str | Path]) -> list[dict[str
 
     Returns:
         One mapping a structure: ``file``, ``id``, ``formula``; for every target its name and the value in its
-        unit, or None when there is no prediction; and ``note``: why there is none, or what to know about it.
+        unit (a tensor as Voigt's array, 3×3 for rank 2, in the axes of the input), or None when there is no
+        prediction; and ``note``: why there is none, or what to know about it.
     """
     run = run if isinstance(run, Run) else load_run(run)
     nothing = {target.name: None for target in run.targets}
@@ -118,7 +120,7 @@ def predict(run: Run | str | Path, files: Sequence[str | Path]) -> list[dict[str
     for k, (record, failures) in enumerate(zip(made.records, made.failures)):
         row = rows[int(record.id)]
         row["note"] = _note(run, record, failures)
-        row |= {target.name: float(predicted[target.name][k]) for target in run.targets}
+        row |= {t.name: t.value(predicted[t.name][k], made.frames[k]) for t in run.targets}
     return rows
 
 

@@ -1,0 +1,132 @@
+"""O(3) in the basis of J_z: complex harmonics, their change to real ones and to x, y, z, Clebsch–Gordan coefficients.
+
+Three bases of the irrep l, components numbered m = −l … l unless said:
+
+* J_z: Y_lm about z with the Condon–Shortley phase, orthonormal on the sphere; J_z Y_lm = m Y_lm, and for l = 1 they
+  are √(3/4π) times ((x − iy)/√2, z, −(x + iy)/√2).
+* Racah: C_lm real, about z, without that phase, with Σ_m C_lm² = r^(2l); for l = 1 they are y, z, x. That is
+  C_lm = √(4π/(2l+1)) S_lm with S_lm the usual real harmonics.
+* `real_harmonics`, those of e3nn: √(2l+1) times the Racah harmonics with the axes y, z, x in place of x, y, z; for
+  l = 1 they are √3 times x, y, z.
+
+Sources: Varshalovich, Moskalev & Khersonskii, Quantum Theory of Angular Momentum (1988), chapters 5 and 8; Racah,
+Phys. Rev. 62, 438 (1942).
+"""
+
+from functools import cache
+from math import factorial, pi, sqrt
+from typing import Literal
+
+import numpy as np
+
+from irrepnet.errors import IrrepnetError
+from irrepnet.groups.harmonics import check_angular_momentum, harmonic_matrices, real_harmonics
+from irrepnet.groups.operations import lookup, read_only
+from irrepnet.groups.point_group import PointGroup
+
+_CYCLE = np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])  # x, y, z → y, z, x
+
+
+@cache
+def crystallographic_operations() -> np.ndarray:
+    """(64, 3, 3) the operations of m-3m, identity first, and those of 6/mmm that are not among them.
+
+    Every point group in its standard frame consists of some of these.
+    """
+    cubic, hexagonal = (PointGroup(name).operations for name in ("m-3m", "6/mmm"))
+    return read_only(np.concatenate([cubic, hexagonal[lookup(hexagonal, cubic, 1e-6) < 0]]))
+
+
+def racah_harmonics(l: int, vectors: np.ndarray) -> np.ndarray:
+    """(…, 2l+1) the real C_lm at vectors (…, 3), homogeneous of degree l in the vector."""
+    check_angular_momentum(l, 1)
+    return real_harmonics(l, np.asarray(vectors, float) @ _CYCLE.T) / sqrt(2 * l + 1)
+
+
+def complex_harmonics(l: int, vectors: np.ndarray) -> np.ndarray:
+    """(…, 2l+1) complex Y_lm in the direction of vectors (…, 3); none may be zero unless l is."""
+    vectors = np.asarray(vectors, float)
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    if l > 0 and not length.all():
+        raise IrrepnetError("the zero vector has no direction, and no harmonics of l > 0")
+    unit = vectors / np.where(length > 0, length, 1)
+    return sqrt((2 * l + 1) / (4 * pi)) * racah_harmonics(l, unit) @ jz_to_racah(l).conj()
+
+
+@cache
+def jz_to_racah(l: int) -> np.ndarray:
+    """(2l+1, 2l+1) unitary U with S = U Y: S_lm = √((2l+1)/4π) C_lm from the complex Y_lm.
+
+    S_lm = ((−1)^m Y_lm + Y_l−m)/√2 and S_l−m = ((−1)^m Y_lm − Y_l−m)/(i√2) for m > 0.
+    """
+    check_angular_momentum(l, 1)
+    change = np.zeros((2 * l + 1, 2 * l + 1), complex)
+    change[l, l] = 1
+    for m in range(1, l + 1):
+        change[l + m, [l + m, l - m]] = (-1) ** m / sqrt(2), 1 / sqrt(2)
+        change[l - m, [l + m, l - m]] = -1j * (-1) ** m / sqrt(2), 1j / sqrt(2)
+    return read_only(change)
+
+
+@cache
+def racah_to_real(l: int) -> np.ndarray:
+    """(2l+1, 2l+1) orthogonal A with `real_harmonics` = √(2l+1) A C_l; for l = 1 it takes (y, z, x) to (x, y, z)."""
+    return read_only(harmonic_matrices(_CYCLE.T[None], l, (-1) ** l)[0])
+
+
+@cache
+def jz_to_real(l: int) -> np.ndarray:
+    """(2l+1, 2l+1) unitary: components in the J_z basis → components in that of `real_harmonics`, x, y, z for l = 1.
+
+    `real_harmonics` = √(4π) `jz_to_real` Y_l, in unit directions.
+    """
+    return read_only(racah_to_real(l) @ jz_to_racah(l))
+
+
+def angular_momentum(l: int) -> np.ndarray:
+    """(3, 2l+1, 2l+1) J_x, J_y, J_z in units of ħ in the J_z basis; exp(−iθ n·J) is the rotation by θ about n."""
+    check_angular_momentum(l, 1)
+    m = np.arange(-l, l)
+    raising = np.diag(np.sqrt(l * (l + 1) - m * (m + 1.0)), -1)
+    return np.stack([(raising + raising.T) / 2, (raising - raising.T) / 2j, np.diag(np.arange(-l, l + 1.0))])
+
+
+@cache
+def clebsch_gordan(l1: int, l2: int, l: int) -> np.ndarray:
+    """(2l1+1, 2l2+1, 2l+1) ⟨l1 m1 l2 m2 | l m⟩ with the Condon–Shortley phase; zero if l is not in l1 ⊗ l2."""
+    for each in (l1, l2, l):
+        check_angular_momentum(each, 1)
+    result = np.zeros((2 * l1 + 1, 2 * l2 + 1, 2 * l + 1))
+    if not abs(l1 - l2) <= l <= l1 + l2:
+        return read_only(result)
+    triangle = factorial(l + l1 - l2) * factorial(l - l1 + l2) * factorial(l1 + l2 - l) / factorial(l1 + l2 + l + 1)
+    for m1 in range(-l1, l1 + 1):
+        for m2 in range(max(-l2, -l - m1), min(l2, l - m1) + 1):
+            m = m1 + m2
+            arms = ((l, m), (l1, m1), (l2, m2))
+            norm = np.prod([float(factorial(j + k) * factorial(j - k)) for j, k in arms])
+            terms = [
+                (-1) ** k / np.prod([float(factorial(n)) for n in (k, *rest)])
+                for k in range(l1 + l2 - l + 1)
+                if min(rest := (l1 + l2 - l - k, l1 - m1 - k, l2 + m2 - k, l - l2 + m1 + k, l - l1 - m2 + k)) >= 0
+            ]
+            result[l1 + m1, l2 + m2, l + m] = sqrt((2 * l + 1) * triangle * norm) * sum(terms)
+    return read_only(result)
+
+
+def harmonic_product(l1: int, l2: int, l: int, basis: Literal["jz", "racah", "real"] = "jz") -> np.ndarray:
+    """(2l1+1, 2l2+1, 2l+1) coefficients G of a product of harmonics at one point of the unit sphere.
+
+    H_l1,i H_l2,j = Σ_l Σ_k G_ijk H_l,k, with H = Y_lm ("jz"), C_lm ("racah") or `real_harmonics` ("real"). They are
+    zero unless l1 + l2 + l is even: ⟨l1 0 l2 0 | l 0⟩ is a factor of all.
+    """
+    coupling = clebsch_gordan(l1, l2, l)
+    coupling = coupling[l1, l2, l] * coupling
+    if basis == "jz":
+        return sqrt((2 * l1 + 1) * (2 * l2 + 1) / (4 * pi * (2 * l + 1))) * coupling
+    changes = {"racah": jz_to_racah, "real": jz_to_real}
+    if basis not in changes:
+        raise IrrepnetError(f"unknown basis {basis!r}; choose one of jz, racah, real")
+    change = changes[basis]
+    coupling = np.einsum("ai,bj,ijk,ck->abc", change(l1), change(l2), coupling, change(l).conj(), optimize=True).real
+    return coupling if basis == "racah" else sqrt((2 * l1 + 1) * (2 * l2 + 1) / (2 * l + 1)) * coupling

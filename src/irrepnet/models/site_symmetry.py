@@ -1,0 +1,160 @@
+"""A network for scalars and tensors of sites, with features in the irreps of each site's own group."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import torch
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from torch import nn
+
+from irrepnet.errors import IrrepnetError
+from irrepnet.groups import PointGroup
+from irrepnet.nn.convolution import mlp
+from irrepnet.nn.elements import ElementEmbedding
+from irrepnet.nn.radial import GaussianBasis
+from irrepnet.nn.site import BondCovariants, SiteConvolution, TensorReadout, coordinate_irreps
+
+if TYPE_CHECKING:
+    from irrepnet.data.site_batch import SiteBatch
+
+
+class SiteSymmetryConfig(BaseModel):
+    """What a :class:`SiteSymmetryNet` is made of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    group: Annotated[str, BeforeValidator(str)] = Field(
+        default="m-3m",
+        description="the model group G, of which crystals' point groups are subgroups: 6/mmm for trigonal and "
+        "hexagonal crystals, m-3m for all others, or any other",
+    )
+    channels: int = Field(default=64, ge=1, description="channels of the invariants of a site")
+    covariants: int = Field(default=8, ge=0, description="channels of each non-trivial irrep; 0 for invariants alone")
+    layers: int = Field(default=3, ge=0, description="convolutions")
+    radius: float = Field(default=8.0, gt=0, description="largest distance that the radial basis resolves, Å")
+
+
+class SiteSymmetryNet(nn.Module):
+    """Invariants and coordinates in the fixed subspaces of the site groups, convolved, read out as tensors of sites.
+
+    The network runs on the sites of a batch and does not know how much symmetry made them: one atom an orbit, or
+    all atoms. Their results are equal.
+
+    Args:
+        config: see :class:`SiteSymmetryConfig`.
+        targets: {name: kind}, the tensors of a site. Kinds are "scalar", "vector", "ij" (rank 2), "ij=ji", "ij=-ji" and
+            "ij=ji traceless"; polar, or axial with "axial " before them.
+        sum_rule: names of targets that sum to zero over the atoms of a crystal, as Born effective charges do; the mean
+            over the atoms is subtracted.
+
+    Raises:
+        IrrepnetError: an unknown kind, or a sum rule of no target.
+    """
+
+    def __init__(self, config: SiteSymmetryConfig, targets: Mapping[str, str], sum_rule: Sequence[str] = ()) -> None:
+        super().__init__()
+        if unknown := set(sum_rule) - set(targets):
+            raise IrrepnetError(f"sum rule of {', '.join(sorted(unknown))}: the targets are {', '.join(targets)}")
+        self.config = config
+        self.group = group = PointGroup(config.group)
+        self.targets, self.sum_rule = dict(targets), tuple(sum_rule)
+        channels, covariants = config.channels, config.covariants
+        self.embedding = ElementEmbedding(channels)
+        self.distance = GaussianBasis(0.5, config.radius, 32)
+        self.relative = GaussianBasis(0.5, 6.0, 16)  # distance over the nearest neighbour's, times 3
+        self.bonds = BondCovariants(group)
+        self.edge = mlp(32 + 16 + self.bonds.n_invariants, channels, channels)
+        self.convolutions = nn.ModuleList(
+            SiteConvolution(self.bonds, channels, covariants, channels, first=layer == 0)
+            for layer in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(channels)
+        self.readouts = nn.ModuleList()
+        operations = torch.from_numpy(group.operations.copy())
+        for kind in self.targets.values():
+            axial, projector = _kind(kind)
+            components = torch.eye(len(projector), dtype=torch.float64).view(-1, *_shape(projector))
+            acted = [_turned(components, g.expand(len(projector), 3, 3), axial) for g in operations]
+            representation = torch.stack(acted).view(len(acted), *projector.shape).mT
+            self.readouts.append(TensorReadout(group, (projector @ representation).numpy(), channels, covariants))
+
+    def forward(self, batch: "SiteBatch") -> dict[str, torch.Tensor]:
+        """{name: (n_sites,), (n_sites, 3) or (n_sites, 3, 3)}, Cartesian in each crystal's standard frame.
+
+        Raises:
+            IrrepnetError: the batch was made for another model group.
+        """
+        if batch.group != self.group:
+            raise IrrepnetError(f"the network has the model group {self.group.name}, the batch {batch.group.name}")
+        tables = self.bonds(batch.vector, batch.receiver, batch.sender, batch.carrier, batch.fixed, batch.basis)
+        length = batch.vector.norm(dim=-1)
+        relative = 3 * length / batch.nearest[batch.receiver]
+        invariants = [self.distance(length), self.relative(relative), tables.invariants]
+        hidden = torch.nn.functional.silu(self.edge(torch.cat(invariants, -1)))
+        s = self.embedding(batch.numbers)
+        site = torch.repeat_interleave(batch.fixed.sum(1))
+        coordinates = (site, coordinate_irreps(batch.fixed))
+        x = batch.basis.new_zeros(len(batch.basis), self.config.covariants)
+        neighbours = torch.zeros_like(batch.nearest).index_add(0, batch.receiver, batch.count)
+        edges = (batch.receiver, batch.sender, batch.count / neighbours[batch.receiver])
+        for convolution in self.convolutions:
+            s, x = convolution(s, x, hidden, tables, edges, coordinates)
+        s = self.norm(s)
+        outputs = {}
+        for (name, kind), readout in zip(self.targets.items(), self.readouts):
+            axial, projector = _kind(kind)
+            value = readout(s, x, batch.basis, coordinates).view(-1, *_shape(projector))
+            value = _turned(value, batch.axes, axial)
+            if name in self.sum_rule:
+                value = value - _mean_over_atoms(self._at_atoms(value, axial, batch), batch)[batch.crystal]
+            outputs[name] = value
+        return outputs
+
+    def at_atoms(self, outputs: Mapping[str, torch.Tensor], batch: "SiteBatch") -> dict[str, torch.Tensor]:
+        """The tensors of sites (n_sites, …) at all atoms (n_atoms, …), in the crystals' order and standard frame."""
+        return {name: self._at_atoms(value, _kind(self.targets[name])[0], batch) for name, value in outputs.items()}
+
+    @staticmethod
+    def _at_atoms(value: torch.Tensor, axial: bool, batch: "SiteBatch") -> torch.Tensor:
+        return _turned(value[batch.atom_site], batch.atom_operation, axial)
+
+
+def _mean_over_atoms(value: torch.Tensor, batch: "SiteBatch") -> torch.Tensor:
+    """(n_atoms, …) → (n_crystals, …)."""
+    crystal = batch.crystal[batch.atom_site]
+    count = torch.bincount(crystal, minlength=batch.size).to(value.dtype)
+    total = value.new_zeros(batch.size, *value.shape[1:]).index_add(0, crystal, value)
+    return total / count.view(-1, *(1,) * (value.ndim - 1))
+
+
+def _turned(value: torch.Tensor, operation: torch.Tensor, axial: bool) -> torch.Tensor:
+    """Tensors (n, 3, …) of rank 0 to 2, each by its operation (n, 3, 3)."""
+    if value.ndim == 2:
+        value = torch.einsum("nij,nj->ni", operation, value)
+    elif value.ndim == 3:
+        value = operation @ value @ operation.mT
+    sign = torch.linalg.det(operation).round() if axial else torch.ones_like(operation[:, 0, 0])
+    return value * sign.view(-1, *(1,) * (value.ndim - 1))
+
+
+def _kind(kind: str) -> tuple[bool, torch.Tensor]:
+    """Whether axial, and the projector on the tensors among all of the rank, (w, w) with w = 3^rank."""
+    name = kind.removeprefix("axial ")
+    nine = torch.eye(9, dtype=torch.float64)
+    swap = nine.view(3, 3, 9).transpose(0, 1).reshape(9, 9)
+    trace = torch.eye(3, dtype=torch.float64).view(9, 1)
+    projectors = {
+        "scalar": torch.eye(1, dtype=torch.float64),
+        "vector": torch.eye(3, dtype=torch.float64),
+        "ij": nine,
+        "ij=ji": (nine + swap) / 2,
+        "ij=-ji": (nine - swap) / 2,
+        "ij=ji traceless": (nine + swap) / 2 - trace @ trace.T / 3,
+    }
+    if name not in projectors:
+        raise IrrepnetError(f"unknown kind of site tensor {kind!r}; choose one of {', '.join(projectors)}")
+    return name != kind, projectors[name]
+
+
+def _shape(projector: torch.Tensor) -> tuple[int, ...]:
+    return {1: (), 3: (3,), 9: (3, 3)}[len(projector)]

@@ -1,0 +1,144 @@
+"""The O(3)-equivariant network: tensor field network, Thomas et al., arXiv:1802.08219."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from irrepnet.crystals import VectorGraphOptions
+from irrepnet.crystals.vector_graph import VectorForm
+from irrepnet.errors import IrrepnetError
+from irrepnet.nn.convolution import mlp
+from irrepnet.nn.elements import Atoms, atom_embedding
+from irrepnet.nn.pooling import MeanSpread, crystal_mean
+from irrepnet.nn.radial import BesselBasis, GaussianBasis, Radial
+
+if TYPE_CHECKING:
+    from irrepnet.data.batch import VectorBatch
+    from irrepnet.nn.o3 import Features
+
+
+class TensorFieldConfig(BaseModel):
+    """What a :class:`TensorFieldNet` is made of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["tensor-field"] = "tensor-field"
+    channels: int = Field(default=48, ge=1, description="scalars of an atom; copies of an irrep halve with each l")
+    layers: int = Field(default=3, ge=1, description="convolutions")
+    l_max: int = Field(default=2, ge=0, le=6, description="largest l of the features and of the filters")
+    parity: bool = Field(default=False, description="pseudo-irreps 0o, 1e, 2o … too, half as many of each")
+    residual: bool = Field(default=True, description="layers add to the features")
+    atoms: Atoms = Field(default="properties", description="atoms as one-hot bins, learned embedding, or properties")
+    radial: Radial = Field(default="gaussian", description="expansion of distances")
+    one_hot: bool = Field(default=False, description="the operations of the crystal's point group as an input")
+    form: VectorForm = Field(default="asymmetric-unit", description="nodes are orbits, or atoms: equal results")
+
+    @property
+    def graph_fields(self) -> dict[str, Any]:
+        """The fields of :class:`irrepnet.crystals.VectorGraphOptions` that the network fixes."""
+        return {"form": self.form}
+
+    @property
+    def irreps(self) -> str:
+        """Of the features of an atom, for example "48x0e+24x1o+12x2e"."""
+        natural = [(self.channels >> l, l, "oe"[l % 2 == 0]) for l in range(self.l_max + 1)]
+        pseudo = [(copies >> 1, l, "eo"[l % 2 == 0]) for copies, l, _ in natural] if self.parity else []
+        return "+".join(f"{max(copies, 1)}x{l}{parity}" for copies, l, parity in natural + pseudo)
+
+
+class TensorFieldNet(nn.Module):
+    """Convolutions with filters R(r) Y(r̂) on features in irreps of O(3), gated; pooled over the atoms.
+
+    It runs on the nodes of a batch and does not know whether they are the atoms or the orbits: the results are equal.
+
+    Args:
+        config: see :class:`TensorFieldConfig`.
+        outputs: numbers a crystal.
+        options: of the graphs, of which it takes the cutoff as the largest distance that it resolves.
+        irreps_out: of :meth:`covariants`, such as "2x0e+2x2e+1x4e"; e3nn's notation, no irrep twice.
+
+    Raises:
+        IrrepnetError: ``irreps_out`` is not to be read, or has an irrep that the last convolution cannot reach.
+    """
+
+    def __init__(
+        self, config: TensorFieldConfig, outputs: int, options: VectorGraphOptions, irreps_out: str | None = None
+    ) -> None:
+        from irrepnet.nn.o3 import Filters, GroupMean, TensorFieldLayer, copies_of  # e3nn takes 1 s to import
+
+        super().__init__()
+        self.config = config
+        channels = hidden = config.channels
+        copies, between = {"0e": channels}, copies_of(config.irreps)
+        self.copies_out = copies_of(irreps_out) if irreps_out else {}
+        # the last layer makes what is read out: scalars, and channels of the other irreps asked for
+        last = {
+            "0e": channels,
+            **{ir: max(channels >> int(ir[:-1]), m) for ir, m in self.copies_out.items() if ir != "0e"},
+        }
+        self.filters = Filters([*between], [*between, *last], config.l_max)
+        self.embedding = atom_embedding(config.atoms, channels)
+        self.point_group = nn.Linear(64, channels, bias=False) if config.one_hot else None
+        self.distance = (
+            BesselBasis(options.cutoff, 32) if config.radial == "bessel" else GaussianBasis(0.5, options.cutoff, 32)
+        )
+        self.relative = GaussianBasis(0.5, 6.0, 16)  # distance over the nearest neighbour's, times 3
+        self.edge = nn.Sequential(mlp(32 + 16, hidden, hidden), nn.LayerNorm(hidden), nn.SiLU())
+        self.layers = nn.ModuleList()
+        for wanted in [between] * (config.layers - 1) + [last]:
+            layer = TensorFieldLayer(copies, wanted, self.filters, hidden, config.residual)
+            self.layers.append(layer)
+            copies = layer.copies
+        missing = ", ".join(sorted(set(last) - set(copies)))
+        if missing:
+            raise IrrepnetError(
+                f"irreps_out: no path leads to {missing}; take more layers than {config.layers}, a larger l_max than "
+                f"{config.l_max}, or parity"
+            )
+        self.norm = nn.LayerNorm(channels)
+        self.pool = MeanSpread()
+        self.readout = mlp(2 * channels, channels, outputs) if outputs else None
+        self.covariant = nn.ModuleDict({ir: nn.Linear(copies[ir], m, bias=False) for ir, m in self.copies_out.items()})
+        self.crystal_mean = nn.ModuleDict({ir: GroupMean([ir]) for ir in self.copies_out})
+
+    def forward(self, batch: "VectorBatch") -> torch.Tensor:
+        """(n_crystals, outputs), without units."""
+        return self.invariants(self.features(batch), batch)
+
+    def features(self, batch: "VectorBatch") -> "Features":
+        """Of the nodes' atoms, by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame."""
+        length = batch.vector.norm(dim=-1)
+        relative = self.relative(3 * length / batch.nearest[batch.receiver])
+        hidden = self.edge(torch.cat([self.distance(length), relative], -1))
+        kernels = self.filters(
+            batch.vector, batch.weight, batch.receiver, batch.operation, batch.site_group, batch.sets
+        )
+        v = self.embedding(batch.numbers)
+        if self.point_group is not None:
+            members = (batch.sets > 0).to(v.dtype)[batch.point_group]
+            v = v + self.point_group(members).index_select(0, batch.crystal)
+        x = {"0e": v[:, None]}
+        for layer in self.layers:
+            x = layer(x, hidden, kernels, (batch.receiver, batch.sender))
+        return x
+
+    def invariants(self, x: "Features", batch: "VectorBatch") -> torch.Tensor:
+        """(n_crystals, outputs) from the scalars of the atoms, their mean and spread."""
+        scalars = self.norm(x["0e"][:, 0])
+        if self.readout is None:
+            return scalars.new_zeros(batch.size, 0)
+        return self.readout(self.pool(scalars, batch.crystal, batch.size, batch.multiplicity))
+
+    def covariants(self, x: "Features", batch: "VectorBatch") -> "Features":
+        """By irrep of ``irreps_out``, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P.
+
+        In the crystal's standard frame. The mean over an orbit is the Reynolds operator of P on one of its atoms.
+        """
+        pooled = {}
+        for irrep, linear in self.covariant.items():
+            mean = crystal_mean(linear(x[irrep]).flatten(1), batch.crystal, batch.size, batch.multiplicity)
+            reynolds = self.crystal_mean[irrep](batch.sets)[batch.point_group]
+            pooled[irrep] = reynolds @ mean.unflatten(1, (reynolds.shape[-1], -1))
+        return pooled

@@ -1,0 +1,93 @@
+"""From invariant features of atoms to features in irreps of O(3): moments of the bonds and their products."""
+
+from itertools import combinations_with_replacement
+
+import torch
+from e3nn import o3
+from torch import nn
+
+from irrepnet.nn.convolution import mlp
+from irrepnet.nn.o3 import Features
+
+
+class BondCovariants(nn.Module):
+    """Covariants of an atom from the directions of its neighbours, weighted by invariants of the pair.
+
+        A_a^{lk} = mean over neighbours b of w_ab^{lk} Y_l(r̂_ab)
+        x_a^λ    = W^λ (γ_a ⊙ [A_a^λ, (A_a^{l₁} ⊗ M A_a^{l₂})^λ …])
+
+    M mixes the copies k of an l, γ_a are functions of the atom's invariants, W^λ mixes copies. Of the products those
+    are taken that a wanted irrep needs; they reach irreps such as 2o, which no single bond has (of the atomic cluster
+    expansion, Drautz, Phys. Rev. B 99, 014104 (2019), these are the terms of body order two and three).
+
+    Args:
+        channels: of the invariants of atoms and of pairs.
+        l_max: largest l of the moments, 1 or more.
+        size: k runs from 1 to it.
+        copies: wanted of each irrep, such as {"1o": 2, "2o": 1}; those that cannot be reached are left out.
+
+    Attributes:
+        copies: of each irrep that is reached.
+    """
+
+    def __init__(self, channels: int, l_max: int, size: int, copies: dict[str, int]) -> None:
+        super().__init__()
+        self.size = size
+        degrees = range(1, l_max + 1)
+        self.weight = nn.Linear(channels, l_max * size, bias=False)
+        self.mix = nn.ModuleList(nn.Linear(size, size, bias=False) for _ in degrees)
+        number = torch.tensor([l - 1 for l in degrees for _ in range(2 * l + 1)])
+        self.register_buffer("number", number, persistent=False)
+        self.widths = [2 * l + 1 for l in degrees]
+        self.products: dict[str, list[tuple[int, int]]] = {}
+        for irrep in copies:
+            l, parity = int(irrep[:-1]), 1 if irrep.endswith("e") else -1
+            self.products[irrep] = [
+                (a, b)
+                for a, b in combinations_with_replacement(degrees, 2)
+                if (-1) ** (a + b) == parity and b - a <= l <= a + b
+            ]
+            for a, b in self.products[irrep]:
+                coupling = (2 * l + 1) ** 0.5 * o3.wigner_3j(a, b, l, dtype=torch.float64)
+                self.register_buffer(f"coupling_{a}_{b}_{irrep}", coupling, persistent=False)
+        self.is_moment = {irrep: irrep in {f"{l}{'oe'[l % 2 == 0]}" for l in degrees} for irrep in copies}
+        paths = {irrep: len(pairs) + self.is_moment[irrep] for irrep, pairs in self.products.items()}
+        self.copies = {irrep: number for irrep, number in copies.items() if paths[irrep]}
+        self.gates = [paths[irrep] * size for irrep in self.copies]
+        self.gate = mlp(channels, channels, sum(self.gates)) if self.copies else None
+        self.readout = nn.ModuleDict(
+            {ir: nn.Linear(paths[ir] * size, number, bias=False) for ir, number in self.copies.items()}
+        )
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        pair: torch.Tensor,
+        harmonics: torch.Tensor,
+        receiver: torch.Tensor,
+        inverse_count: torch.Tensor,
+    ) -> Features:
+        """By irrep, (n_nodes, 2l+1, copies).
+
+        Args:
+            x: (n_nodes, channels) invariants of the atoms.
+            pair: (n_edges, channels) those of the edges.
+            harmonics: (n_edges, (l_max + 1)² − 1), l by l, summed over the neighbours that an edge stands for.
+            receiver: (n_edges,).
+            inverse_count: (n_nodes, 1), one over the number of neighbours.
+        """
+        if self.gate is None:
+            return {}
+        weights = self.weight(pair).unflatten(-1, (-1, self.size)).index_select(1, self.get_buffer("number"))
+        terms = (weights * harmonics[:, :, None]).flatten(1)
+        sums = terms.new_zeros(len(x), terms.shape[1]).index_add(0, receiver, terms) * inverse_count
+        moments = sums.unflatten(1, (-1, self.size)).split(self.widths, 1)
+        mixed = [mix(moment) for mix, moment in zip(self.mix, moments)]
+        found = {}
+        for irrep, gate in zip(self.copies, self.gate(x).split(self.gates, -1)):
+            parts = [moments[int(irrep[:-1]) - 1]] if self.is_moment[irrep] else []
+            for a, b in self.products[irrep]:
+                coupling = self.get_buffer(f"coupling_{a}_{b}_{irrep}").to(x.dtype)
+                parts.append(torch.einsum("nak,nbk,abc->nck", moments[a - 1], mixed[b - 1], coupling))
+            found[irrep] = self.readout[irrep](torch.cat(parts, -1) * gate[:, None])
+        return found

@@ -1,0 +1,262 @@
+"""Features indexed by the irreps of O(3), on crystals of which one atom an orbit is stored.
+
+Features are tensors (n, 2l+1, copies) by irrep, "0e", "1o", … Irreps, spherical harmonics and 3j symbols are
+those of e3nn, whose components are those of :func:`irrepnet.groups.real_harmonics` (l = 1 is x, y, z): nothing is
+converted between the two, and :func:`irrepnet.groups.jz_to_real` leads to the basis of J_z.
+
+A crystal enters by its operations: x_{s·a} = D(s) x_a, and what arrives at a lies in Fix_{G_a}. Both are in the
+filters, which are made once for a batch; the layers know nothing of them.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from e3nn import o3
+from torch import nn
+from torch.nn.functional import silu
+
+from irrepnet.errors import IrrepnetError
+from irrepnet.groups import crystallographic_operations, harmonic_matrices
+from irrepnet.nn.convolution import mlp
+from irrepnet.nn.hypergraph import segment_sum
+
+Features = dict[str, torch.Tensor]
+Edges = tuple[torch.Tensor, torch.Tensor]
+
+
+def copies_of(irreps: str) -> dict[str, int]:
+    """How many copies of each irrep: "2x0e+1o" → {"0e": 2, "1o": 1}.
+
+    Raises:
+        IrrepnetError: it cannot be read, or names an irrep twice.
+    """
+    try:
+        terms = [(str(irrep), copies) for copies, irrep in o3.Irreps(irreps)]
+    except ValueError:
+        raise IrrepnetError(f"cannot read the irreps {irreps!r}; write for example 2x0e+2x2e+1x4e") from None
+    if len(dict(terms)) < len(terms):
+        raise IrrepnetError(f"{irreps!r} names an irrep twice; write 2x0e, not 0e+0e")
+    return dict(terms)
+
+
+def representation(irreps: Sequence[str]) -> torch.Tensor:
+    """(64, dim, dim) float64, D(s) of the crystallographic operations on one copy of each irrep."""
+    operations = crystallographic_operations()
+    blocks = [torch.from_numpy(harmonic_matrices(operations, ir.l, ir.p)) for ir in map(_irrep, irreps)]
+    return torch.stack([torch.block_diag(*(block[s] for block in blocks)) for s in range(len(operations))])
+
+
+def _irrep(name: str) -> o3.Irrep:
+    return next(irrep for _, irrep in o3.Irreps(name))
+
+
+class GroupMean(nn.Module):
+    """(1/|H|) Σ_{h∈H} D(h), the Reynolds operator, of several groups H of crystallographic operations.
+
+    Args:
+        irreps: one copy of each.
+    """
+
+    def __init__(self, irreps: Sequence[str]) -> None:
+        super().__init__()
+        self.register_buffer("matrices", representation(irreps), persistent=False)
+
+    def forward(self, sets: torch.Tensor) -> torch.Tensor:
+        """(n_groups, 64), the share 1/|H| of each operation → (n_groups, dim, dim), symmetric projectors."""
+        matrices = self.get_buffer("matrices").to(sets.dtype)
+        return (sets @ matrices.flatten(1)).unflatten(1, matrices.shape[1:])
+
+
+def _stacked(irreps: Sequence[str]) -> list[tuple[str, slice]]:
+    """Irreps one after the other, each with its rows."""
+    stops = np.cumsum([_irrep(irrep).dim for irrep in irreps]).tolist()
+    return [(irrep, slice(start, stop)) for irrep, start, stop in zip(irreps, [0, *stops], stops)]
+
+
+class Filter(nn.Module):
+    """What leads from an input irrep, by a bond's direction, to other irreps: Y(r̂) coupled by 3j symbols.
+
+    Thomas et al., arXiv:1802.08219, section 4.1, without the radial factor. A path is an l of Y with an
+    irrep that it leads to.
+
+    Args:
+        irrep: of the input, such as "1o".
+        outputs: irreps that are wanted.
+        l_max: of the harmonics Y.
+
+    Attributes:
+        paths: the irreps that arrive, each with its rows of the filter.
+    """
+
+    def __init__(self, irrep: str, outputs: Sequence[str], l_max: int) -> None:
+        super().__init__()
+        source = _irrep(irrep)
+        products = [(y, path) for _, y in o3.Irreps.spherical_harmonics(l_max) for path in y * source]
+        products = [(y.l, path) for y, path in products if str(path) in outputs]
+        self.paths = _stacked([str(path) for _, path in products])
+        couplings = []
+        for l, path in products:
+            coupling = torch.zeros((l_max + 1) ** 2, path.dim, source.dim, dtype=torch.float64)
+            symbol = o3.wigner_3j(l, path.l, source.l, dtype=torch.float64)
+            coupling[l**2 : (l + 1) ** 2] = path.dim**0.5 * symbol
+            couplings.append(coupling)
+        self.register_buffer("coupling", torch.cat(couplings, 1), persistent=False)
+        self.register_buffer("matrices", representation([irrep]), persistent=False)
+        self.mean = GroupMean([path for path, _ in self.paths])
+
+    def forward(
+        self, harmonics: torch.Tensor, operation: torch.Tensor, group: torch.Tensor, sets: torch.Tensor
+    ) -> torch.Tensor:
+        """Y (n_edges, (l_max+1)²) → (n_edges, rows, 2l+1) from the sender *node's* features to messages.
+
+        D(s) leads to those of the atom s·b that sends; the Reynolds operator of the receiver's site group makes of an
+        edge's message the mean over the edges of its orbit. See :class:`Filters`; ``group`` is (n_edges,) here.
+        """
+        coupling, matrices = (self.get_buffer(name).to(harmonics.dtype) for name in ("coupling", "matrices"))
+        kernel = torch.einsum("ef,foi->eoi", harmonics, coupling) @ matrices[operation]
+        return self.mean(sets)[group] @ kernel
+
+
+class Filters(nn.Module):
+    """The filters from some irreps to some, with what a bond weighs: 1 / (1 + number of neighbours).
+
+    Args:
+        inputs, outputs: irreps such as "1o".
+        l_max: of the harmonics.
+    """
+
+    def __init__(self, inputs: Sequence[str], outputs: Sequence[str], l_max: int) -> None:
+        super().__init__()
+        self.filters = nn.ModuleDict({irrep: Filter(irrep, outputs, l_max) for irrep in inputs})
+        self.degrees = list(range(l_max + 1))
+
+    def forward(
+        self,
+        vector: torch.Tensor,
+        weight: torch.Tensor,
+        receiver: torch.Tensor,
+        operation: torch.Tensor,
+        site_group: torch.Tensor,
+        sets: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """The filters of a batch.
+
+        Args:
+            vector: (n_edges, 3), from the receiver to the atom that sends.
+            weight: (n_edges,) neighbours for which the edge stands.
+            receiver: (n_edges,) nodes.
+            operation: (n_edges,) that leads from the sender node's atom to the one that sends.
+            site_group: (n_nodes,) row of ``sets`` that holds the node's site group.
+            sets: (n_groups, 64), the share 1/|H| of each crystallographic operation.
+
+        Returns:
+            By input irrep, (n_edges, rows, 2l+1).
+        """
+        harmonics = o3.spherical_harmonics(self.degrees, vector, normalize=True, normalization="component")
+        neighbours = segment_sum(weight, receiver, len(site_group))
+        harmonics = harmonics * (weight / (1 + neighbours)[receiver])[:, None]
+        group = site_group[receiver]
+        return {irrep: f(harmonics, operation, group, sets) for irrep, f in self.filters.items()}
+
+
+class Messages(nn.Module):
+    """Σ_b R(h_ab) ∘ (Y(r̂_ab) ⊗ x_b) of one input irrep: Thomas et al., section 4.1.
+
+    Args:
+        f: the filter of the irrep.
+        outputs: irreps that are wanted, of those of the filter.
+        copies: of the input irrep.
+
+    Attributes:
+        paths: the irreps that arrive, each with its rows of the result.
+    """
+
+    def __init__(self, f: Filter, outputs: Iterable[str], copies: int) -> None:
+        super().__init__()
+        kept = [(path, rows) for path, rows in f.paths if path in outputs]
+        self.paths = _stacked([path for path, _ in kept])
+        self.kernel_rows = None if len(kept) == len(f.paths) else [rows for _, rows in kept]
+        self.copies = copies
+        self.n_weights = len(kept) * copies
+        path_of_row = np.repeat(np.arange(len(kept)), [rows.stop - rows.start for _, rows in kept])
+        self.register_buffer("path_of_row", torch.from_numpy(path_of_row), persistent=False)
+
+    def forward(self, x: torch.Tensor, radial: torch.Tensor, kernel: torch.Tensor, edges: Edges) -> torch.Tensor:
+        """x (n_nodes, 2l+1, copies), R (n_edges, n_weights) → (n_nodes, rows, copies)."""
+        if self.kernel_rows is not None:
+            kernel = torch.cat([kernel[:, rows] for rows in self.kernel_rows], 1)
+        radial = radial.unflatten(1, (-1, self.copies)).index_select(1, self.get_buffer("path_of_row"))
+        receiver, sender = edges
+        return segment_sum((kernel @ x.index_select(0, sender)) * radial, receiver, len(x))
+
+
+class TensorFieldLayer(nn.Module):
+    """x ← x + gate(W [x, m]), m_a = Σ_b w_ab R(h_ab) ∘ (Y(r̂_ab) ⊗ x_b), on x with normalised scalars.
+
+    Thomas et al., arXiv:1802.08219: R weights every copy of every path (section 4.1), W mixes the copies of an irrep
+    (4.2). The non-linearity is a gate (Weiler et al., arXiv:1807.02547): scalars go through SiLU, and each
+    copy of another irrep is multiplied by the sigmoid of a scalar of its own.
+
+    Args:
+        copies_in: of each irrep of x, "0e" among them.
+        copies_out: the same of the result, as far as there is a path to them.
+        filters: from all of these irreps to all.
+        hidden: channels of h, what the radial functions R = A silu(B h) know of a bond.
+        residual: add x, for irreps with as many copies before and after.
+
+    Attributes:
+        copies: of each irrep of the result.
+    """
+
+    def __init__(
+        self,
+        copies_in: dict[str, int],
+        copies_out: dict[str, int],
+        filters: Filters,
+        hidden: int,
+        residual: bool,
+    ) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(copies_in["0e"])
+        messages = {
+            irrep: Messages(f, copies_out, copies_in[irrep])  # type: ignore[arg-type]
+            for irrep, f in filters.filters.items()
+            if irrep in copies_in
+        }
+        messages = {irrep: m for irrep, m in messages.items() if m.paths}
+        self.messages = nn.ModuleDict(messages)
+        self.sizes = [m.n_weights for m in messages.values()]
+        self.radial = mlp(hidden, hidden, sum(self.sizes))
+        arriving = {irrep: copies_in.get(irrep, 0) for irrep in copies_out}
+        for m in messages.values():
+            for path, _ in m.paths:
+                arriving[path] += m.copies
+        self.copies = {irrep: copies for irrep, copies in copies_out.items() if arriving[irrep]}
+        self.gated = [irrep for irrep in self.copies if irrep != "0e"]
+        self.gates = [self.copies[irrep] for irrep in self.gated]
+        self.mix = nn.ModuleDict(
+            {irrep: nn.Linear(arriving[irrep], self.copies[irrep], bias=False) for irrep in self.gated}
+        )
+        self.mix_scalars = nn.Linear(arriving["0e"], self.copies["0e"] + sum(self.gates))
+        # unit variance through the paths: torch's own initial weights would let the signal of l > 0 fade away
+        nn.init.normal_(self.radial[-1].weight, std=2 * hidden**-0.5)  # type: ignore[arg-type]
+        for irrep, linear in self.mix.items():
+            nn.init.normal_(linear.weight, std=arriving[irrep] ** -0.5)  # type: ignore[arg-type]
+        self.skips = [ir for ir, copies in self.copies.items() if residual and copies_in.get(ir) == copies]
+
+    def forward(self, x: Features, hidden: torch.Tensor, kernels: dict[str, torch.Tensor], edges: Edges) -> Features:
+        """x, h (n_edges, hidden), the batch's filters, (receiver, sender) → x."""
+        normed = {**x, "0e": self.norm(x["0e"])}
+        radial = self.radial(hidden).split(self.sizes, -1)
+        arrived = {irrep: [normed[irrep]] if irrep in x else [] for irrep in self.copies}
+        for (irrep, messages), weights in zip(self.messages.items(), radial):
+            sums = messages(normed[irrep], weights, kernels[irrep], edges)
+            for path, rows in messages.paths:  # type: ignore[union-attr]
+                arrived[path].append(sums[:, rows])
+        scalars = self.mix_scalars(torch.cat(arrived["0e"], -1))
+        scalars, *gates = scalars.split([self.copies["0e"], *self.gates], -1)
+        result = {"0e": silu(scalars)}
+        for irrep, gate in zip(self.gated, gates):
+            result[irrep] = self.mix[irrep](torch.cat(arrived[irrep], -1)) * torch.sigmoid(gate)
+        return {irrep: x[irrep] + new if irrep in self.skips else new for irrep, new in result.items()}

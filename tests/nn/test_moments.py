@@ -1,0 +1,96 @@
+"""Harmonics against e3nn, moments against loops, and layers of two groups against layers of one."""
+
+import numpy as np
+import pytest
+import torch
+
+from irrepnet.groups import PointGroup, harmonic_matrices
+from irrepnet.nn import Filter, GroupCorrelation, Harmonics, Moments
+
+
+def unit_vectors(n):
+    return torch.nn.functional.normalize(torch.randn(n, 3, dtype=torch.float64), dim=1)
+
+
+@pytest.mark.parametrize("l_max", [1, 4, 8])
+def test_harmonics_are_those_of_e3nn(l_max):
+    o3 = pytest.importorskip("e3nn.o3")
+    directions = unit_vectors(50)
+    expected = o3.spherical_harmonics(list(range(1, l_max + 1)), directions, True, normalization="component")
+    torch.testing.assert_close(Harmonics(l_max)(directions), expected, atol=1e-12, rtol=0)
+
+
+def moments(size=3, l_max=3):
+    torch.manual_seed(0)
+    layer = Moments(5, l_max, size).double()
+    receiver = torch.tensor([0, 0, 0, 0, 1, 1, 3])
+    pair, directions = torch.randn(7, 5, dtype=torch.float64), unit_vectors(7)
+    count = torch.tensor([[0.25], [0.5], [1.0], [1.0]], dtype=torch.float64)
+    return layer, pair, directions, receiver, count
+
+
+def test_moments_against_a_loop():
+    layer, pair, directions, receiver, count = moments()
+    found = layer(pair, Harmonics(3)(directions), receiver, count)
+    weights = layer.weight(pair).reshape(7, 3, 3)
+    for a in range(4):
+        for l in (1, 2, 3):
+            y = Harmonics(l)(directions)[:, l * l - 1 :]
+            for k in range(3):
+                moment = torch.zeros(2 * l + 1, dtype=torch.float64)
+                for e in range(7):
+                    if receiver[e] == a:
+                        moment = moment + count[a] * weights[e, l - 1, k] * y[e]
+                length = (moment**2).sum() / (2 * l + 1)
+                assert abs(found[a, (l - 1) * 3 + k] - (length + 1e-3).sqrt()) < 1e-12
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_moments_are_invariant_under_rotations_and_reflections(seed):
+    layer, pair, directions, receiver, count = moments(l_max=5)
+    turn = torch.from_numpy(np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0])
+    harmonics = Harmonics(5)
+    before, after = (layer(pair, harmonics(d), receiver, count) for d in (directions, directions @ turn.T))
+    torch.testing.assert_close(after, before, atol=1e-12, rtol=0)
+    matrices = torch.block_diag(
+        *(torch.from_numpy(harmonic_matrices(turn.numpy()[None], l, (-1) ** l)[0]) for l in range(1, 6))
+    )
+    torch.testing.assert_close(harmonics(directions @ turn.T), harmonics(directions) @ matrices.T, atol=1e-10, rtol=0)
+
+
+def test_gradients():
+    layer, pair, directions, receiver, count = moments()
+    harmonics = Harmonics(3)(directions)
+    inputs = (pair.requires_grad_(), harmonics.requires_grad_())
+    assert torch.autograd.gradcheck(lambda p, y: layer(p, y, receiver, count), inputs)
+
+
+def test_group_correlation_of_two_groups():
+    """Crystals of two groups side by side get what each group's own layer gives."""
+    groups = [PointGroup("m-3m"), PointGroup("6/mmm")]
+    both = GroupCorrelation(groups, 4).double()
+    torch.nn.init.normal_(both.weight)
+    rows = [len(group.fourier_rows) for group in groups]
+    orders = [group.order for group in groups]
+    v = torch.randn(10, 4, dtype=torch.float64)
+    receiver, sender = torch.arange(10), torch.randint(5, (10,)) + torch.arange(10) // 5 * 5
+    sets = [torch.randint(2, (5, order)).double() for order in orders]
+    found = both(v, receiver, sender, torch.arange(10), torch.block_diag(*sets))
+    for k, (group, weight) in enumerate(zip(groups, both.weight.split(rows))):
+        alone = GroupCorrelation(group, 4).double()
+        alone.weight.data = weight.detach()
+        own = slice(5 * k, 5 * k + 5)
+        expected = alone(v[own], torch.arange(5), sender[own] - 5 * k, torch.arange(5), sets[k])
+        torch.testing.assert_close(found[own], expected, atol=1e-12, rtol=0)
+
+
+def test_a_filter_of_which_some_edges_see_no_direction():
+    torch.manual_seed(0)
+    layer = Filter(6, 4, 5).double()
+    hidden, covariants = torch.randn(3, 6, dtype=torch.float64), torch.randn(7, 4, dtype=torch.float64)
+    edge_class = torch.tensor([0, 2, 2, 0, 1, 1, 2])
+    full = layer(hidden, covariants, edge_class)
+    part = layer(hidden, covariants[:4], edge_class)
+    torch.testing.assert_close(part[:4], full[:4], atol=1e-12, rtol=0)
+    torch.testing.assert_close(part[4:], layer.scalar(hidden)[edge_class[4:]], atol=1e-12, rtol=0)
+    torch.testing.assert_close(layer(hidden, covariants[:0], edge_class), layer.scalar(hidden)[edge_class])
