@@ -29,7 +29,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from irrepnet.crystals.frames import frame_rotation, model_group
+from irrepnet.crystals.frames import MODEL_GROUPS, frame_rotation, model_group
 from irrepnet.crystals.neighbours import Neighbours, neighbour_shells, smooth_neighbours
 from irrepnet.crystals.pseudosymmetry import parents
 from irrepnet.crystals.symmetric import SymmetricCrystal
@@ -190,30 +190,28 @@ def network_graph(crystal: SymmetricCrystal, options: FrameOptions | None = None
 def blend(crystal: SymmetricCrystal, options: FrameOptions | None = None) -> Blend:
     """What a point-group network reads to be continuous: outputs y with no jump where the symmetry changes.
 
-        y = y_O(X) + Σ_k w_k (y(Y_k) − y_O(Y_k)),        w_k = u(δ_k / reach) (1 − Σ_{j<k} w_j)
+        y = y_O(X) + Σ_k w_k (y(Y_k) − y_O(Y_k))
 
-    X is the crystal, Y_k are the crystals nearby that have more symmetry (:func:`irrepnet.crystals.parents`), the most
-    symmetric first and X itself last, as far as ``max_frames`` suffice; y is the network's output and y_O that of its
-    O(3)-invariant part alone, on orbit graphs. So the group-specific part comes from symmetric crystals only, and has
-    vanished when X leaves their reach; and where X becomes Y_k, y becomes y(Y_k).
+    X is the crystal, Y_k and w_k are the symmetric crystals nearby (:func:`irrepnet.crystals.parents`) as far as
+    ``max_frames`` suffice for them; y is the network's output and y_O that of its O(3)-invariant part alone, on orbit
+    graphs. So the group-specific part comes from symmetric crystals only, and has vanished when X is out of their
+    reach; a crystal with few frames that is near no other has y = y(X).
 
     Raises:
         IrrepnetError: the crystal's point group is not contained in the group of the options.
     """
     options = options or FrameOptions(continuous=True)
     own = network_graph(crystal, options)
+    smallest = min(PointGroup(name).order for name in (MODEL_GROUPS if options.group == "auto" else (options.group,)))
+    near = parents(crystal, -(-smallest // options.max_frames)) if options.max_frames else []
     terms: list[tuple[float, FrameGraph]] = []
-    left = 1.0
-    for closeness, parent in parents(crystal) if options.max_frames else ():
-        graph = _in_frames(parent, options)
-        if graph is not None:
-            weight = left * closeness
+    for weight, parent in near:
+        graph = own if parent is crystal else _in_frames(parent, options)
+        if graph is not None and graph.group:
             terms += [(weight, graph), (-weight, orbit_graph(parent, options))]
-            left -= weight
-    if own.group and terms:
-        terms.append((1 - left, orbit_graph(crystal, options)))
-    terms.append((left if own.group else 1.0, own))
-    weights, graphs = zip(*terms)
+    if [weight for weight, _ in terms[::2]] == [1.0] and terms[0][1] is own:
+        return Blend((own,), np.ones(1))
+    weights, graphs = zip((1.0, orbit_graph(crystal, options)), *terms)
     return Blend(graphs, np.array(weights))
 
 

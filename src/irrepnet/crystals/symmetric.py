@@ -154,7 +154,7 @@ def _symmetrise(cell: Cell, symprec: float) -> SymmetricCrystal:
     # The part of the lattice that commutes with the group: mean over g of O_gᵀ A R_g, A its column vectors.
     columns = (group.operations.transpose(0, 2, 1) @ found_lattice.T @ rotations).mean(axis=0)
     lattice = np.ascontiguousarray(columns.T)
-    permutation, frac_coords = _exact_sites(
+    permutation, frac_coords = exact_sites(
         np.array(standard.positions), numbers, rotations, translations, lattice, 2 * symprec, cell.name
     )
 
@@ -202,9 +202,7 @@ def setting_operations(hall_number: int) -> tuple[PointGroup, np.ndarray, np.nda
     """The point group of a Hall setting in the standard frame, and one operation of the space group for each
     of its elements, in its order: rotations (M, 3, 3) int and translations (M, 3) in the primitive basis."""
     entry = moyopy.HallSymbolEntry(hall_number)
-    table = moyopy.operations_from_number(
-        entry.number, setting=moyopy.Setting.hall_number(hall_number), primitive=True
-    )
+    table = moyopy.operations_from_number(entry.number, setting=moyopy.Setting.hall_number(hall_number), primitive=True)
     rotations, translations = np.array(table.rotations), np.array(table.translations)
     # Cartesian operations do not depend on the cell parameters: take a = b = c = 1, γ = 90° or 120°.
     conventional = np.eye(3)
@@ -220,7 +218,7 @@ def setting_operations(hall_number: int) -> tuple[PointGroup, np.ndarray, np.nda
     return group, rotations, translations
 
 
-def _exact_sites(
+def exact_sites(
     frac_coords: np.ndarray,
     numbers: np.ndarray,
     rotations: np.ndarray,

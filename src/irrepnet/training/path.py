@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -94,12 +93,10 @@ class Point:
     crystal: SymmetricCrystal
     graph: AnyGraph
 
-    @cached_property
-    def symmetry(self) -> tuple[Any, ...]:
-        """What is discrete in the symmetry: of the crystal, and of the graphs that are blended."""
-        blended = self.graph.graphs if isinstance(self.graph, Blend) else ()
-        graphs = tuple((g.group, g.frames, g.point_group, len(g)) for g in blended)
-        return self.crystal.spacegroup_number, len(self.crystal), getattr(self.graph, "group", ""), graphs
+    @property
+    def symmetry(self) -> tuple[int, int, str]:
+        """Space group, atoms of the primitive cell, and the group of the frames if there is one."""
+        return self.crystal.spacegroup_number, len(self.crystal), getattr(self.graph, "group", "")
 
     def as_dict(self) -> dict[str, Any]:
         graphs = self.graph.graphs if isinstance(self.graph, Blend) else [self.graph]
