@@ -12,6 +12,8 @@ from irrepnet.tensors import CartesianTensor
 
 if TYPE_CHECKING:
     from irrepnet.data.batch import VectorBatch
+    from irrepnet.models.covariant import CovariantNet
+    from irrepnet.models.tensor_field import TensorFieldNet
 
 
 def _name(tensor: CartesianTensor, l: int) -> str:
@@ -33,14 +35,19 @@ class TensorHead(nn.Module):
     """
 
     def __init__(
-        self, make: Callable[[int, str | None], nn.Module], outputs: int, tensors: Sequence[CartesianTensor]
+        self,
+        make: "Callable[[int, str | None], CovariantNet | TensorFieldNet]",
+        outputs: int,
+        tensors: Sequence[CartesianTensor],
     ) -> None:
         super().__init__()
         irreps = [_name(tensor, part.l) for tensor in tensors for part in tensor.parts]
         copies = Counter(irreps)
         self.outputs, self.tensors, self.irreps = outputs, tuple(tensors), irreps
         self.scalars = copies.pop("0e", 0)
-        self.net = make(outputs + self.scalars, "+".join(f"{n}x{ir}" for ir, n in sorted(copies.items())) or None)
+        self.net: CovariantNet | TensorFieldNet = make(
+            outputs + self.scalars, "+".join(f"{n}x{ir}" for ir, n in sorted(copies.items())) or None
+        )
 
     def forward(self, batch: "VectorBatch") -> torch.Tensor:
         """(n_crystals, outputs + dimensions of the tensors), without units: the numbers, then each tensor."""

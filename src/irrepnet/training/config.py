@@ -118,7 +118,6 @@ class DataConfig(_Section):
     def _known(cls, names: list[str] | None) -> list[str] | None:
         return None if names is None else [PointGroup(name).name for name in names]
 
-
     def tensor(self, name: str) -> TensorQuantity | None:
         """What the tensor of that name is; None for a target that is a number."""
         if name in self.tensors:

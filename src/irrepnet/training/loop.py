@@ -83,9 +83,7 @@ def fit(
         rate, loss = _train_epoch(state, epoch, targets, train.graphs, wanted, config, advance)
         seconds = time.perf_counter() - start
         outputs = predict_batches(state.average, validation_batches)
-        validation_loss = mean_loss(
-            targets, torch.from_numpy(outputs).to(validation_wanted), validation_wanted
-        ).item()
+        validation_loss = mean_loss(targets, torch.from_numpy(outputs).to(validation_wanted), validation_wanted).item()
         if not np.isfinite(loss + validation_loss):
             raise IrrepnetError(
                 f"training diverged in epoch {epoch + 1} (loss {loss}, in validation {validation_loss}); "
@@ -99,9 +97,7 @@ def fit(
         }
         for target, own in zip(targets, columns(targets)):
             figures = target.metrics(validation.values[:, own], target.decode(outputs[:, own]))
-            row |= {
-                f"validation_{target.name}_{key}": value for key, value in figures.items() if key in _FOLLOWED
-            }
+            row |= {f"validation_{target.name}_{key}": value for key, value in figures.items() if key in _FOLLOWED}
         row |= {"seconds": time.perf_counter() - start, "crystals_per_second": len(train) / seconds}
         state.history.append(row)
         row["best"] = state.keep_if_best(validation_loss)

@@ -64,7 +64,7 @@ class Target:
         """A decoded prediction (); it does not depend on axes."""
         return float(predicted)
 
-    def cells(self, value: float | None) -> list[float | None]:
+    def cells(self, value: Any) -> list[float | None]:
         """What :meth:`value` says of each of the ``columns``."""
         return [value]
 
@@ -109,9 +109,7 @@ def fit_target(name: str, values: np.ndarray) -> Target:
     """
     known = values[~np.isnan(values)]
     if len(known) == 0:
-        raise IrrepnetError(
-            f"no crystal of the training split has a value of {name}; use more data or another target"
-        )
+        raise IrrepnetError(f"no crystal of the training split has a value of {name}; use more data or another target")
     kind = target_kind(name)
     if kind == "classification" and not np.isin(known, (0, 1)).all():
         raise IrrepnetError(f"{name} has values other than 0 and 1 (false and true)")
@@ -129,9 +127,7 @@ def columns(targets: Sequence[AnyTarget]) -> list[int | slice]:
     """Where each target is among the network's outputs: the numbers come first, then the tensors."""
     in_order = sorted(targets, key=lambda target: target.kind == "tensor")
     starts = dict(zip([target.name for target in in_order], accumulate([0, *(t.width for t in in_order)])))
-    return [
-        slice(starts[t.name], starts[t.name] + t.width) if t.kind == "tensor" else starts[t.name] for t in targets
-    ]
+    return [slice(starts[t.name], starts[t.name] + t.width) if t.kind == "tensor" else starts[t.name] for t in targets]
 
 
 def mean_loss(targets: Sequence[AnyTarget], outputs: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:

@@ -84,7 +84,7 @@ class TensorTarget:
         turned = self.tensor.rotate(self.tensor.from_irreps(coefficients), frame)
         return (self.tensor.to_voigt(turned) + 0.0).tolist()
 
-    def cells(self, value: list[Any] | None) -> list[float | None]:
+    def cells(self, value: Any) -> list[float | None]:
         """What :meth:`value` says of each of the ``columns``."""
         if value is None:
             return [None] * self.width

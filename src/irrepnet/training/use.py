@@ -58,9 +58,7 @@ def evaluate(
         ids = set(run.split[split]["id"])
         records, rejections = [record for record in data.records if record.id in ids], _rejected(run)
     else:
-        raise IrrepnetError(
-            f"{data.name}: not the data of this run, so it has no {split} split; use --split all"
-        )
+        raise IrrepnetError(f"{data.name}: not the data of this run, so it has no {split} split; use --split all")
     prepared = prepare_records(data.name, records, [chosen.name], run.config, Log(quiet))
     rejections = rejections + prepared.rejections
     predicted = run.predict(prepared.graphs)[chosen.name]
@@ -110,9 +108,7 @@ def predict(run: Run | str | Path, files: Sequence[str | Path]) -> list[dict[str
             crystals.append(replace(record, id=str(len(rows))))
             rows.append({"file": str(file), "id": record.id, "formula": record.formula, **nothing, "note": ""})
         for rejection in rejections:
-            rows.append(
-                {"file": str(file), "id": rejection.id, "formula": "", **nothing, "note": rejection.reason}
-            )
+            rows.append({"file": str(file), "id": rejection.id, "formula": "", **nothing, "note": rejection.reason})
     made = make_graphs(crystals, run.config, Log(quiet=True))
     for rejection in made.rejections:
         rows[int(rejection.id)]["note"] = rejection.reason

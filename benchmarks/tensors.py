@@ -1,0 +1,244 @@
+"""Tensors of crystals: ours against the mean of the group, O(3) networks with and without projection, and A1 alone.
+
+    python benchmarks/tensors.py --out results/tensors
+    python benchmarks/tensors.py --out results/tensors --targets e_electronic --rows covariant,isotropic --seeds 0
+    python benchmarks/tensors.py --out results/tensors --table
+
+Trains each row for each target and seed on one split by formula, 80/10/10; validation picks the epoch. Prints errors
+and costs and, of the test part, errors by crystal system and by quartile of anisotropy. Every row is judged by the same
+tables: predictions and published tensors, both from the run's predictions_test.csv. Runs in ``--jobs`` processes of one
+thread, goes on where it was killed, and trains nothing with ``--table``.
+"""
+
+import argparse
+import json
+import os
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from csv import DictReader
+from multiprocessing import get_context
+from typing import Any, NamedTuple
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from every_crystal import markdown
+from hypergraphs import Job, _spread
+from irrepnet.crystals import SymmetricCrystal
+from irrepnet.data import embedded
+from irrepnet.data.tensors import TENSOR_QUANTITIES
+from irrepnet.tensors import CartesianTensor
+from irrepnet.tensors.positive import exponential, logarithm
+from irrepnet.training.tensor_targets import tensor_metrics
+
+SETS = {
+    "e_electronic": "dielectric_constant",
+    "e_total": "dielectric_constant",
+    "piezoelectric_tensor": "piezoelectric_tensor",
+    "elastic_tensor_original": "elastic_tensor_2015",
+}
+CUT = {"model.form": "atoms", "data.neighbours": "n-max"}
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    "o3-cut": ("tensor-field", CUT),
+    "o3": ("tensor-field", {}),
+    "o3-one-hot": ("tensor-field", {"model.one_hot": True}),
+    "isotropic": ("covariant", {"model.isotropic": True}),
+    "one-hot": ("covariant", {"model.one_hot": True}),
+    "small": ("covariant", {"model.channels": 36, "model.moment_channels": 8}),
+    "covariant": ("covariant", {}),
+}
+"""Name of a row → preset and what is changed in it.
+
+An e3nn network on all atoms with twelve neighbours, cut through shells; on whole shells, where it keeps the symmetry by
+itself; with the operations of the point group as an input. Ours: the invariant part alone (A1); with the operations as
+an input; with about as many weights as the e3nn network; the preset. ``o3-cut + Reynolds``, the first row projected on
+what the group allows, and ``mean of the group`` need no training.
+"""
+
+
+class Run(Job):
+    """One run: a row, a target, a seed."""
+
+    def config(self) -> Any:
+        from irrepnet.training import load_config, parse_assignment
+
+        preset, changes = ROWS[self.row]
+        tensor = TENSOR_QUANTITIES[self.target].tensor
+        settings = {
+            "data.source": SETS[self.target],
+            "data.targets": [self.target],
+            "training.seed": self.seed,
+            "training.threads": 1,
+            "training.device": "cpu",
+            **({"model.l_max": max(part.l for part in tensor.parts)} if preset == "tensor-field" else {}),
+            **changes,
+        }
+        if self.options.epochs:
+            settings["training.epochs"] = self.options.epochs
+        return load_config(preset, settings | dict(map(parse_assignment, self.options.set)))
+
+
+class Result(NamedTuple):
+    """One row for one seed: coefficients (n, dim) in the standard frames, by id, and what the run cost."""
+
+    predicted: dict[str, np.ndarray]
+    true: dict[str, np.ndarray]
+    cost: dict[str, Any]
+
+
+def read(run: Run, crystals: dict[str, SymmetricCrystal]) -> Result | None:
+    """None when the run is not finished."""
+    if not (run.folder / "metrics.json").exists():
+        return None
+    tensor = TENSOR_QUANTITIES[run.target].tensor
+    with (run.folder / "predictions_test.csv").open() as stream:
+        rows = list(DictReader(stream))
+    with (run.folder / "metrics.csv").open() as stream:
+        seconds = float(np.median([float(row["seconds"]) for row in DictReader(stream)]))
+    tables: dict[str, dict[str, np.ndarray]] = {}
+    for which in ("true", "predicted"):
+        names = [name for name in rows[0] if name.startswith(f"{which} ")]
+        tables[which] = {
+            row["id"]: _coefficients(tensor, [float(row[n]) for n in names], crystals[row["id"]]) for row in rows
+        }
+    found = json.loads((run.folder / "metrics.json").read_text())
+    cost = {"seconds": seconds, "parameters": found["parameters"], "epochs": found["epochs"]}
+    return Result(tables["predicted"], tables["true"], cost)
+
+
+def _coefficients(tensor: CartesianTensor, components: list[float], crystal: SymmetricCrystal) -> np.ndarray:
+    values = np.zeros(tensor.shape)
+    for value, orbit in zip(components, tensor.components.values()):
+        for index, sign in orbit.items():
+            values[index] = sign * value
+    return tensor.to_irreps(tensor.rotate(values, crystal.rotation.T))
+
+
+def projected(tensor: CartesianTensor, result: Result, crystals: dict[str, SymmetricCrystal]) -> Result:
+    """Reynolds' operator of each crystal's point group on the predictions."""
+    mean = {k: _project(tensor, x, crystals[k]) for k, x in result.predicted.items()}
+    return result._replace(predicted=mean)
+
+
+def _project(tensor: CartesianTensor, coefficients: np.ndarray, crystal: SymmetricCrystal) -> np.ndarray:
+    return tensor.to_irreps(tensor.allowed(crystal.point_group).project(tensor.from_irreps(coefficients)))
+
+
+def group_mean(run: Run, result: Result, crystals: dict[str, SymmetricCrystal]) -> Result:
+    """The mean, in the standard frame, over the training crystals of the point group; over all where there are none."""
+    from irrepnet.data.tensors import tensor_coefficients
+
+    quantity = TENSOR_QUANTITIES[run.target]
+    tensor = quantity.tensor
+    training = json.loads((run.folder / "split.json").read_text())["train"]["id"]
+    records = {record.id: record for record in embedded(SETS[run.target])}
+    values = {k: tensor_coefficients(crystals[k], records[k].properties[run.target], quantity) for k in training}
+
+    def mean(found: list[np.ndarray]) -> np.ndarray:
+        tensors = tensor.from_irreps(np.array(found))
+        if not quantity.positive:
+            return tensor.to_irreps(tensors).mean(0)
+        return tensor.to_irreps(exponential(tensor, logarithm(tensor, tensors).mean(0)))
+
+    groups: dict[Any, list[np.ndarray]] = defaultdict(list)
+    for k, value in values.items():
+        groups[crystals[k].point_group].append(value)
+    means = {group: mean(found) for group, found in groups.items()}
+    overall = mean(list(values.values()))
+    predicted = {
+        k: means.get(crystals[k].point_group, _project(tensor, overall, crystals[k])) for k in result.predicted
+    }
+    return Result(predicted, result.true, {"seconds": 0.0, "parameters": 0, "epochs": 0})
+
+
+def tables(target: str, runs: list[Run]) -> str:
+    """The finished runs of one target in Markdown."""
+    quantity = TENSOR_QUANTITIES[target]
+    tensor = quantity.tensor
+    crystals = {record.id: SymmetricCrystal.from_structure(record) for record in embedded(SETS[target])}
+    results: dict[str, list[Result]] = defaultdict(list)
+    for run in runs:
+        if result := read(run, crystals):
+            if not results["mean of the group"]:
+                results["mean of the group"] = [group_mean(run, result, crystals)]
+            results[run.row].append(result)
+            if run.row == "o3-cut":
+                results["o3-cut + Reynolds"].append(projected(tensor, result, crystals))
+    if not results:
+        return "no run is finished"
+    tests = {frozenset(result.true) for found in results.values() for result in found}
+    warning = ["WARNING: the test parts differ"] if len(tests) > 1 else []
+
+    def errors(found: list[Result], ids: list[str]) -> dict[str, list[float]]:
+        """Each figure, for each seed."""
+        figures: dict[str, list[float]] = defaultdict(list)
+        for result in found:
+            predicted, true = (np.array([table[k] for k in ids]) for table in (result.predicted, result.true))
+            is_isotropic = np.array([part.l == 0 for part in tensor.parts for _ in part.basis])
+            for key, value in tensor_metrics(tensor, true, predicted, np.zeros((1, tensor.dim))).items():
+                figures[key].append(np.nan if value is None else value)
+            figures["anisotropic"].append(float(np.linalg.norm((predicted - true)[:, ~is_isotropic], axis=1).mean()))
+            allowed = np.array([_project(tensor, x, crystals[k]) for k, x in zip(ids, predicted)])
+            size = np.linalg.norm(predicted, axis=1)
+            figures["violation"].append(float((np.linalg.norm(predicted - allowed, axis=1) / size).mean()))
+        return figures
+
+    ids = sorted(next(iter(results.values()))[0].true)
+    true = np.array([next(iter(results.values()))[0].true[k] for k in ids])
+    keys = ["frobenius", "ewt25", "ewt10", "ewt5", "anisotropic", "mae", "violation"]
+    keys += ["mae_K", "mae_G", "mae_E"] if tensor.rank == 4 else []
+    rows = []
+    for row, found in results.items():
+        figures, cost = errors(found, ids), found[0].cost
+        cells = [row, len(found), *(_spread(figures[key]) for key in keys)]
+        rows.append([*cells, f"{np.mean([r.cost['seconds'] for r in found]):.2f}", f"{cost['parameters']:,}"])
+    unit = f", {quantity.unit}" if quantity.unit else ""
+    title = f"{target}{unit}: {len(ids)} test crystals, mean norm {np.linalg.norm(true, axis=1).mean():.3g}"
+    parts = [title, markdown(["network", "seeds", *keys, "s/epoch", "weights"], rows), *warning]
+
+    is_isotropic = np.array([part.l == 0 for part in tensor.parts for _ in part.basis])
+    divisions = {"crystal system": [crystals[k].point_group.system for k in ids]}
+    if is_isotropic.any():
+        anisotropy = np.linalg.norm(true[:, ~is_isotropic], axis=1) / np.linalg.norm(true, axis=1)
+        quartile = np.searchsorted(np.quantile(anisotropy, [0.25, 0.5, 0.75]), anisotropy)
+        divisions["quartile of anisotropy"] = [f"{q + 1}" for q in quartile]
+    for name, labels in divisions.items():
+        lines = []
+        for label in sorted(set(labels)):
+            own = [k for k, other in zip(ids, labels) if other == label]
+            found = {row: errors(each, own) for row, each in results.items()}
+            cells = (f"{np.mean(f['frobenius']):.3g}, {100 * np.mean(f['ewt25']):.0f} %" for f in found.values())
+            lines.append([label, len(own), *cells])
+        parts += [f"Frobenius error and EwT25 by {name}:", markdown([name, "crystals", *results], lines)]
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", required=True, help="folder for the runs")
+    parser.add_argument("--targets", default=",".join(SETS), help=f"of {', '.join(SETS)}")
+    parser.add_argument("--rows", default=",".join(ROWS), help=f"of {', '.join(ROWS)}")
+    parser.add_argument("--seeds", default="0,1,2", help="of the weights")
+    parser.add_argument("--epochs", type=int, help="each preset's by default")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of the configuration")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at once")
+    parser.add_argument("--table", action="store_true", help="train nothing, show what is finished")
+    options = parser.parse_args()
+    rows, targets = options.rows.split(","), options.targets.split(",")
+    for given, known in ((rows, ROWS), (targets, SETS)):
+        if unknown := set(given) - set(known):
+            parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    runs = [Run(row, target, seed, options) for seed in seeds for target in targets for row in rows]
+    if not options.table:
+        with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+            running = {pool.submit(run.train): run for run in runs}
+            for done in as_completed(running):
+                print(f"{running[done].folder}: {done.result() or 'finished'}", flush=True)
+    for target in targets:
+        print(f"\n{tables(target, [run for run in runs if run.target == target])}")
+
+
+if __name__ == "__main__":
+    main()
