@@ -69,7 +69,7 @@ class FitOptions(BaseModel):
     batch_size: int = Field(default=16, ge=1)
     learning_rate: float = Field(default=1e-2, gt=0)
     weight_decay: float = Field(default=1e-3, ge=0)
-    clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
+    clip: float = Field(default=10.0, gt=0, description="largest norm of the gradient")
     energy: float = Field(default=1.0, ge=0, description="weight of the energies")
     forces: float = Field(default=1.0, ge=0, description="weight of the forces")
     stress: float = Field(default=1.0, ge=0, description="weight of the stresses")
