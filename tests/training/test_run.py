@@ -162,9 +162,9 @@ def test_the_folder_of_a_run_must_be_one(small_config, small_run, tmp_path):
     with pytest.raises(IrrepnetError, match="cannot load the model"):
         load_run(tmp_path)
     (tmp_path / "model.json").write_text(
-        (small_run / "model.json").read_text().replace('"format": 1', '"format": 2')
+        (small_run / "model.json").read_text().replace('"format": 2', '"format": 1')
     )
-    with pytest.raises(IrrepnetError, match="a model of format 2"):
+    with pytest.raises(IrrepnetError, match="a model of format 1"):
         load_run(tmp_path)
 
 

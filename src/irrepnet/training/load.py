@@ -21,7 +21,7 @@ from irrepnet.training.loop import batches, predict_batches, threads
 from irrepnet.training.targets import AnyTarget, columns, load_target
 from irrepnet.training.tensor_targets import TensorTarget
 
-FORMAT = 1
+FORMAT = 2
 """Number of the layout of model.json and of the weights' names; goes up when old ones become unreadable."""
 
 
