@@ -9,6 +9,7 @@ import numpy as np
 
 from irrepnet.data.records import Record
 from irrepnet.errors import IrrepnetError
+from irrepnet.tensors import averages
 
 
 class Quantity(NamedTuple):
@@ -90,45 +91,21 @@ def scalar_targets(records: Iterable[Record]) -> list[str]:
     return list(names)
 
 
-def vrh_moduli(stiffness: np.ndarray) -> tuple[float, float]:
-    """Voigt-Reuss-Hill averages of the bulk and the shear modulus (R. Hill, Proc. Phys. Soc. A 65, 349 (1952)).
-
-    Args:
-        stiffness: (6, 6) in Voigt order, whatever the frame: the averages are invariant.
-
-    Returns:
-        K and G in the unit of ``stiffness``.
-
-    Raises:
-        numpy.linalg.LinAlgError: it has no inverse.
-    """
-
-    def sums(tensor: np.ndarray) -> tuple[float, float, float]:
-        diagonal = np.diagonal(tensor)
-        return diagonal[:3].sum(), tensor[0, 1] + tensor[1, 2] + tensor[2, 0], diagonal[3:].sum()
-
-    c, c_off, c_shear = sums(stiffness)
-    s, s_off, s_shear = sums(np.linalg.inv(stiffness))
-    voigt = (c + 2 * c_off) / 9, (c - c_off + 3 * c_shear) / 15
-    reuss = 1 / (s + 2 * s_off), 15 / (4 * (s - s_off) + 3 * s_shear)
-    return (voigt[0] + reuss[0]) / 2, (voigt[1] + reuss[1]) / 2
-
-
 def _metal(record: Record) -> bool | None:
     gap = record.properties.get("band_gap")
     return None if gap is None else gap == 0
 
 
-def _modulus(which: int) -> Callable[[Record], float | None]:
-    """K (0) or G (1) from the first tensor that the record has."""
+def _modulus(which: Literal["K", "G"]) -> Callable[[Record], float | None]:
+    """Hill's average of K or G from the first tensor that the record has."""
 
     def derive(record: Record) -> float | None:
         for name in ("elastic_tensor_original", "elastic_tensor"):
             if record.properties.get(name) is not None:
                 try:
                     tensor = np.array(record.properties[name], dtype=float).reshape(6, 6)
-                    modulus = float(vrh_moduli(tensor)[which])
-                except (TypeError, ValueError, np.linalg.LinAlgError):
+                    modulus = getattr(averages(tensor), which)
+                except (TypeError, ValueError, IrrepnetError, np.linalg.LinAlgError):
                     return None
                 return modulus if math.isfinite(modulus) else None
         return None
@@ -146,8 +123,8 @@ def _logarithm(name: str) -> Callable[[Record], float | None]:
 
 _DERIVED: dict[str, Callable[[Record], Any]] = {
     "metal": _metal,
-    "K_VRH": _modulus(0),
-    "G_VRH": _modulus(1),
+    "K_VRH": _modulus("K"),
+    "G_VRH": _modulus("G"),
     "log_K_VRH": _logarithm("K_VRH"),
     "log_G_VRH": _logarithm("G_VRH"),
 }
