@@ -6,6 +6,8 @@ rate and the random numbers are functions of the seed and the epoch, so an epoch
 run again.
 """
 
+import ctypes
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -72,8 +74,11 @@ def fit(
     At the end ``state.best`` has the weights to keep.
 
     Raises:
-        IrrepnetError: the loss is no longer finite.
+        IrrepnetError: the loss is no longer finite; or the step cannot be compiled.
     """
+    keep_freed_memory()
+    if config.compile:
+        _compile(state.model)
     device = next(state.model.parameters()).device
     wanted = train.encoded(targets, device)
     validation_wanted = validation.encoded(targets, device)
@@ -146,6 +151,27 @@ def _train_epoch(
     for average, buffer in zip(state.average.buffers(), state.model.buffers()):
         average.copy_(buffer)  # the running statistics of batch norms are averages already
     return rate, total.item() / len(parts)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what is freed, up to 4 GB: fetching the same pages again every step costs a fifth of the time."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        trim, pad, largest = -1, -2, -3  # M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD (at most 32 MiB)
+        # an int holds no more than 2 GiB, the amount to be trimmed is a size_t: -1 is never
+        for parameter, value in ((largest, 2**25), (trim, -1), (pad, 2**26)):
+            libc.mallopt(parameter, value)
+
+
+def _compile(model: torch.nn.Module) -> None:
+    try:
+        torch.compile(torch.sin)(torch.zeros(2))
+    except Exception as error:  # PyTorch has no type in common for what may go wrong
+        reason = str(error).splitlines()[0]
+        raise IrrepnetError(
+            f"training.compile: PyTorch cannot compile here ({reason}); "
+            "install a C++ compiler such as g++, or leave it out"
+        ) from None
+    model.compile(dynamic=True)
 
 
 @contextmanager
