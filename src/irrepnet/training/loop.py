@@ -131,7 +131,8 @@ def _train_epoch(
     torch.manual_seed(int(random.integers(2**63)))
     order = random.permutation(len(graphs))
     parts = [order[i : i + config.batch_size] for i in range(0, len(order), config.batch_size)]
-    weights, averages = list(state.model.parameters()), list(state.average.parameters())
+    weights: list[torch.Tensor] = list(state.model.parameters())
+    averages: list[torch.Tensor] = list(state.average.parameters())
     state.model.train()
     rate, total = 0.0, torch.zeros((), device=wanted.device)
     for i, part in enumerate(parts):
@@ -143,13 +144,12 @@ def _train_epoch(
         loss = mean_loss(targets, state.model(batch), wanted[torch.from_numpy(part).to(wanted.device)])
         state.optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, config.clip)
+        torch.nn.utils.clip_grad_norm_(weights, config.clip, foreach=True)
         state.optimizer.step()
         # the average forgets faster at first, or short runs would validate their initial weights
         decay = min(config.ema, (1 + step) / (10 + step))
         with torch.no_grad():
-            for average, weight in zip(averages, weights):
-                average.lerp_(weight, 1 - decay)
+            torch._foreach_lerp_(averages, weights, 1 - decay)
         total += loss.detach()
         advance(len(part))
     for average, buffer in zip(state.average.buffers(), state.model.buffers()):
