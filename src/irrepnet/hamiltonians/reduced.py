@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,25 +63,39 @@ class ReducedHamiltonian:
         """All blocks H(R), S(R): Hermitian and symmetric by construction."""
         act, orbits = self._orbits
         R = np.unique(np.concatenate([np.zeros((1, 3), int), *(orbit.members[:, 2:] for orbit in orbits)]), axis=0)
-        index = cell_index(R)
+        H = expanded(act, orbits, R, self.H)
+        S = None if self.S is None else expanded(act, orbits, R, self.S)
+        return Hamiltonian(R, H, S, self.basis, self.fermi, self.basis.cell.name)
 
-        def blocks(numbers: np.ndarray | None) -> np.ndarray | None:
-            if numbers is None:
-                return None
-            full = np.zeros((len(R), len(self.basis), len(self.basis)))
-            start = 0
-            for orbit in orbits:
-                stop = start + len(orbit.space)
-                images = orbit_blocks(act, orbit, orbit.space.blocks(numbers[start:stop]))
-                start = stop
-                for member, block in zip(orbit.members, images):
-                    rows, columns = self.basis.orbitals[member[0]], self.basis.orbitals[member[1]]
-                    full[index(member[2:]), rows[:, None], columns] = block
-            return full
 
-        H = blocks(self.H)
-        assert H is not None
-        return Hamiltonian(R, H, blocks(self.S), self.basis, self.fermi, self.basis.cell.name)
+def expanded(act: Action, orbits: Sequence[BondOrbit], R: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """(cells, n, n) the blocks in the cells R (cells, 3), from the coefficients (m,) of all orbits in their order."""
+    index, basis = cell_index(R), act.basis
+    full = np.zeros((len(R), len(basis), len(basis)))
+    start = 0
+    for orbit in orbits:
+        stop = start + len(orbit.space)
+        images = orbit_blocks(act, orbit, orbit.space.blocks(numbers[start:stop]))
+        start = stop
+        for member, block in zip(orbit.members, images):
+            full[index(member[2:]), basis.orbitals[member[0]][:, None], basis.orbitals[member[1]]] = block
+    return full
+
+
+def coefficients(act: Action, orbits: Sequence[BondOrbit], R: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """(m,) the mean coefficients over each orbit of blocks (cells, n, n) in the cells R; missing blocks are zero."""
+    index, basis = cell_index(R), act.basis
+    padded = np.concatenate([blocks, np.zeros_like(blocks[:1])])
+    found = [np.zeros(0)]
+    for orbit in orbits:
+        a, b = orbit.sites
+        total = np.zeros(orbit.space.basis.shape[1:])
+        for member, g, is_reversed in zip(orbit.members, orbit.operations, orbit.reversed):
+            rows, columns = basis.orbitals[member[0]], basis.orbitals[member[1]]
+            block = padded[index(member[2:]), rows[:, None], columns]
+            total += act.matrices[a][g].T @ (block.T if is_reversed else block) @ act.matrices[b][g]
+        found.append(orbit.space.coefficients(total / len(orbit.members)))
+    return np.concatenate(found)
 
 
 def reduced(hamiltonian: Hamiltonian, symprec: float = SYMPREC, cutoff: float = np.inf) -> ReducedHamiltonian:
@@ -105,22 +120,9 @@ def reduced(hamiltonian: Hamiltonian, symprec: float = SYMPREC, cutoff: float = 
         bonds.append(np.column_stack([np.full((len(cells), 2), (a, b)), cells]))
     orbits = bond_orbits(act, np.concatenate(bonds))
 
-    def numbers(blocks: np.ndarray) -> np.ndarray:
-        padded = np.concatenate([blocks, np.zeros_like(blocks[:1])])
-        found = []
-        for orbit in orbits:
-            a, b = orbit.sites
-            total = np.zeros(orbit.space.basis.shape[1:])
-            for member, g, is_reversed in zip(orbit.members, orbit.operations, orbit.reversed):
-                rows, columns = basis.orbitals[member[0]], basis.orbitals[member[1]]
-                block = padded[hamiltonian.index(member[2:]), rows[:, None], columns]
-                total += act.matrices[a][g].T @ (block.T if is_reversed else block) @ act.matrices[b][g]
-            found.append(orbit.space.coefficients(total / len(orbit.members)))
-        return np.concatenate(found)
-
     first = np.array([(*orbit.sites, *orbit.R) for orbit in orbits])
-    S = None if hamiltonian.S is None else numbers(hamiltonian.S)
-    return ReducedHamiltonian(basis, symprec, first, numbers(hamiltonian.H), S, hamiltonian.fermi)
+    H, *rest = (coefficients(act, orbits, hamiltonian.R, part) for part in parts)
+    return ReducedHamiltonian(basis, symprec, first, H, rest[0] if rest else None, hamiltonian.fermi)
 
 
 def write_reduced(hamiltonian: ReducedHamiltonian, path: str | Path) -> None:
