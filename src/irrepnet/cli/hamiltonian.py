@@ -8,10 +8,12 @@ import typer
 if TYPE_CHECKING:
     from irrepnet.hamiltonians import Hamiltonian
 
-app = typer.Typer(help="Tight-binding Hamiltonians: symmetry, independent parameters, bands.", no_args_is_help=True)
+app = typer.Typer(help="Tight-binding Hamiltonians: symmetry, independent parameters, bands, networks.", no_args_is_help=True)
 
 SHOWN = 10
-"""Pairs of sites that the table of `check` lists."""
+"""Pairs of sites that the table of `check` lists; empty bands that `predict` draws."""
+WINDOW = 20.0
+"""eV, the most that `predict` draws below and above the highest valence band."""
 
 File = Annotated[
     Path,
@@ -304,3 +306,130 @@ def _levels(
         except IrrepnetError as error:
             failures.append(str(error))
     return levels, failures
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
+    config: Annotated[str | None, typer.Argument(metavar="CONFIG", help="A YAML file; defaults without one.")] = None,
+    data: Annotated[str | None, typer.Option(help="Hamiltonians with H0, see `irrepnet hamiltonian generate`.")] = None,
+    test: Annotated[str | None, typer.Option(help="Formulas to hold out for the test, such as MgO,CaS.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any key, e.g. model.channels=32.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights and order.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+) -> None:
+    """Train a network that predicts H from H0 and S, and write a run folder with the model and its errors."""
+    from irrepnet.training import load_config, parse_assignment
+    from irrepnet.training.hamiltonians import HamiltonianRunConfig, train_hamiltonians
+
+    overrides: dict[str, Any] = dict(parse_assignment(text) for text in assignments or [])
+    flags = {"data.source": data, "data.test": test, "training.epochs": epochs, "training.seed": seed}
+    overrides |= {key: value for key, value in flags.items() if value is not None}
+    settings = load_config({} if config is None else config, overrides, HamiltonianRunConfig)
+    try:
+        train_hamiltonians(settings, out, resume=resume)
+    except KeyboardInterrupt:
+        again = f"irrepnet hamiltonian train {out / 'config.yaml'} --out {out} --resume"
+        typer.echo(f"stopped; nothing but the epoch under way is lost. Go on with:\n  {again}", err=True)
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder of `hamiltonian train`.")],
+    data: Annotated[str | None, typer.Option(help="Hamiltonians with H and H0; the run's own by default.")] = None,
+    split: Annotated[
+        str, typer.Option(help="auto (test split of the run's own data, else all), all, train, validation or test.")
+    ] = "auto",
+    json_: Json = False,
+) -> None:
+    """Errors of predicted Hamiltonians, of their elements and of their bands, in meV."""
+    import json
+
+    from irrepnet.training.hamiltonians import evaluate_hamiltonians
+
+    report = evaluate_hamiltonians(run, data, split)
+    if json_:
+        typer.echo(json.dumps(report))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    figures = list(report["errors"])
+    table = Table("crystal", *figures, title=f"errors in meV, {report['split']} split of {report['data']}")
+    for row in report["crystals"]:
+        table.add_row(row["id"], *(f"{row[key]:.3g}" for key in figures))
+    table.add_section()
+    table.add_row("mean", *(f"{report['errors'][key]:.3g}" for key in figures))
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder of `hamiltonian train`.")],
+    file: Annotated[
+        Path, typer.Argument(help="A structure file, or a *.safetensors with S and H0 of `hamiltonian generate`.")
+    ],
+    bands: Annotated[Path | None, typer.Option(help="Draw the bands: PNG, PDF or SVG.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the Hamiltonian: *.safetensors, *_hr.dat, *.deeph, *.deeptb.")
+    ] = None,
+    low: Annotated[float | None, typer.Option(help="Lowest energy drawn, eV from the highest valence band.")] = None,
+    high: Annotated[float | None, typer.Option(help="Highest energy drawn, eV.")] = None,
+    irreps: Annotated[bool, typer.Option(help="Write the irreps of the levels at the high-symmetry points.")] = True,
+    json_: Json = False,
+) -> None:
+    """Predict the Hamiltonian of a crystal, and draw its bands.
+
+    S and H0 are computed with PySCF for a structure file, in the basis that the network was trained on.
+    """
+    import json
+    from dataclasses import replace
+
+    from irrepnet.hamiltonians import band_gap, band_structure, write_hamiltonian
+    from irrepnet.hamiltonians.plots import plot_bands
+    from irrepnet.training.hamiltonians import load_hamiltonian_run, sample_for
+
+    loaded = load_hamiltonian_run(run)
+    sample = sample_for(file, loaded)
+    hamiltonian = loaded.predict(sample)
+    gap = None
+    if sample.is_insulator and sample.occupied < len(hamiltonian):
+        gap = band_gap(hamiltonian, sample.occupied)
+        hamiltonian = replace(hamiltonian, fermi=gap.top)
+    written = []
+    if out is not None:
+        write_hamiltonian(hamiltonian, out)
+        written.append(out)
+    if bands is not None:
+        found = band_structure(hamiltonian)
+        points = {label: found.k[index] for index, label in found.labelled}
+        levels = _levels(hamiltonian, points, 0.01, 1e-3)[0] if irreps else {}
+        energies = found.energies - (hamiltonian.fermi or 0.0)
+        shown = sample.occupied + SHOWN
+        window = (
+            max(float(energies.min()), -WINDOW) - 0.5 if low is None else low,
+            min(float(energies[:, :shown].max()), WINDOW) + 0.5 if high is None else high,
+        )
+        plot_bands(found, bands, levels, window, sample.formula)
+        written.append(bands)
+    report = {
+        "file": str(file),
+        "formula": sample.formula,
+        "orbitals": len(hamiltonian),
+        "gap": None if gap is None else {"fundamental": gap.fundamental, "direct": gap.direct},
+        "written": [str(path) for path in written],
+        "notes": loaded.notes(sample),
+    }
+    if json_:
+        typer.echo(json.dumps(report))
+        return
+    if gap is not None:
+        typer.echo(f"{sample.formula}: gap {gap.fundamental:.3f} eV, direct {gap.direct:.3f} eV")
+    for note in report["notes"]:
+        typer.echo(f"note: {note}")
+    for path in written:
+        typer.echo(f"{path} written")

@@ -44,7 +44,7 @@ class ReducedHamiltonian:
         return len(self.H)
 
     @cached_property
-    def _orbits(self) -> tuple[Action, list[BondOrbit]]:
+    def orbits(self) -> tuple[Action, list[BondOrbit]]:
         act = action(self.basis, self.symprec)
         orbits = [bond_orbit(act, a, b, np.array(R)) for a, b, *R in self.bonds.tolist()]
         if sum(len(orbit.space) for orbit in orbits) != len(self.H):
@@ -55,13 +55,13 @@ class ReducedHamiltonian:
     def probe(self) -> float:
         """The first members' blocks, added up with fixed weights: it tells whether the numbers are read
         with the bases of blocks that they were written with."""
-        flat = [orbit.space.basis.reshape(len(orbit.space), -1) for orbit in self._orbits[1]]
+        flat = [orbit.space.basis.reshape(len(orbit.space), -1) for orbit in self.orbits[1]]
         sums = [basis @ np.cos(np.arange(1.0, basis.shape[1] + 1)) for basis in flat]
         return float(np.concatenate(sums) @ self.H)
 
     def expand(self) -> Hamiltonian:
         """All blocks H(R), S(R): Hermitian and symmetric by construction."""
-        act, orbits = self._orbits
+        act, orbits = self.orbits
         R = np.unique(np.concatenate([np.zeros((1, 3), int), *(orbit.members[:, 2:] for orbit in orbits)]), axis=0)
         H = expanded(act, orbits, R, self.H)
         S = None if self.S is None else expanded(act, orbits, R, self.S)

@@ -7,7 +7,9 @@ metrics.csv, model.safetensors, model.json, metrics.json, log.txt, and while tra
 the test crystals are in test.csv.
 """
 
+import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pymatgen.core import Composition
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -27,7 +30,7 @@ from irrepnet.hamiltonians.compare import Comparison, compare
 from irrepnet.hamiltonians.graph import HamiltonianGraph, Target, hamiltonian_graph, target
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.network import HamiltonianNet, HamiltonianNetConfig
-from irrepnet.hamiltonians.reduced import coefficients, expanded
+from irrepnet.hamiltonians.reduced import ReducedHamiltonian, coefficients, expanded, read_reduced
 from irrepnet.hamiltonians.symmetry import Action
 from irrepnet.training.checkpoint import State, replacing, write_json, write_text
 from irrepnet.training.config import BaseRunConfig, Names, TrainingConfig, _Section
@@ -37,6 +40,9 @@ from irrepnet.training.loop import run_epochs, threads
 
 FORMAT = 1
 """Of model.json; goes up when old models become unreadable."""
+
+DEFAULTS = {"epochs": 120, "batch_size": 4, "learning_rate": 1e-2, "weight_decay": 1e-2, "ema": 0.98}
+"""Of the training: Hamiltonians are few, and each is many numbers."""
 
 
 class HamiltonianDataConfig(_Section):
@@ -64,11 +70,7 @@ class HamiltonianRunConfig(BaseRunConfig):
 
     model: HamiltonianNetConfig = Field(default_factory=HamiltonianNetConfig)
     data: HamiltonianDataConfig
-    training: TrainingConfig = Field(
-        default_factory=lambda: TrainingConfig.model_validate(
-            {"epochs": 120, "batch_size": 4, "learning_rate": 1e-2, "weight_decay": 1e-2, "ema": 0.98}
-        )
-    )
+    training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_validate(DEFAULTS))
     elements: float = Field(1.0, ge=0)
 
 
@@ -88,6 +90,11 @@ class Sample:
     """In the cell."""
     true: Hamiltonian | None = None
     """H and S, where it is known."""
+
+    @property
+    def is_insulator(self) -> bool:
+        """Whether whole bands can be filled: the number of electrons is even."""
+        return abs(self.electrons - 2 * self.occupied) < 1e-6
 
     @property
     def occupied(self) -> int:
@@ -202,6 +209,12 @@ class HamiltonianRun:
             )
         return sample.predicted(predicted_numbers(self.model, sample.graph(self.config.model.cutoff)))
 
+    def notes(self, sample: Sample) -> list[str]:
+        """What a reader of a prediction should know."""
+        if sample.formula in self.card["formulas"]:
+            return ["crystals of this formula are in the training split"]
+        return []
+
 
 def predicted_numbers(model: torch.nn.Module, graph: HamiltonianGraph) -> np.ndarray:
     """(m,) eV, float64."""
@@ -276,6 +289,7 @@ def _train(config: HamiltonianRunConfig, out: Path, log: Log) -> None:
         "irrepnet": __version__,
         "config": config.model_dump(mode="json"),
         "elements": sorted({symbol for k in split["train"] for symbol in samples[k].start.known_basis.species}),
+        "formulas": sorted({samples[k].formula for k in split["train"]}),
         "data": description,
         "errors": errors,
     }
@@ -293,6 +307,43 @@ def _train(config: HamiltonianRunConfig, out: Path, log: Log) -> None:
     log.line(f"done in {duration(sum(row['seconds'] for row in state.history))}; best epoch {state.best_epoch}")
     if rows:
         log.line("test split: " + ", ".join(f"{key} {value:.3g}" for key, value in errors.items()) + " (meV)")
+
+
+def sample_of(file: ReducedHamiltonian, name: str) -> Sample:
+    """A crystal from its independent numbers. Raises IrrepnetError if it has no overlap, no H0 or no electrons."""
+    electrons = (file.provenance or {}).get("electrons")
+    for what, value in (("S", file.S), ("H0", file.H0), ("number of electrons", electrons)):
+        if value is None:
+            raise IrrepnetError(f"{name}: it has no {what}; make it with irrepnet hamiltonian generate")
+    act, orbits = file.orbits
+    true = replace(file.expand(), name=name)
+    start = replace(true, H=expanded(act, orbits, true.R, file.H0), fermi=None)
+    formula = Composition(Counter(true.known_basis.species)).reduced_formula
+    return Sample(name, formula, act, orbits, start, float(electrons), true)
+
+
+def read_samples(source: str) -> tuple[list[Sample], list[tuple[str, str]], str]:
+    """Crystals, those that cannot be read with the reason, and the hash of all files.
+
+    Args:
+        source: a file *.safetensors of `irrepnet hamiltonian generate`, or a folder of them.
+
+    Raises:
+        IrrepnetError: there are none, or none that can be read.
+    """
+    path = Path(source)
+    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
+    samples, rejections, content = [], [], hashlib.sha256()
+    for file in files:
+        try:
+            samples.append(sample_of(read_reduced(file), file.stem))
+            content.update(file.read_bytes())
+        except IrrepnetError as error:
+            rejections.append((file.stem, str(error)))
+    if not samples:
+        reason = rejections[0][1] if rejections else "the folder has no *.safetensors"
+        raise IrrepnetError(f"{source}: holds no Hamiltonian to learn from: {reason}")
+    return samples, rejections, content.hexdigest()
 
 
 def mean_errors(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -342,3 +393,38 @@ def load_hamiltonian_run(folder: str | Path) -> HamiltonianRun:
     except (OSError, ValidationError, KeyError, TypeError, ValueError, SafetensorError, RuntimeError) as error:
         raise IrrepnetError(f"{folder}: cannot load the model: {' '.join(str(error).split())}") from None
     return HamiltonianRun(folder, model.double().eval().requires_grad_(False), config, card)
+
+
+def evaluate_hamiltonians(run: str | Path, source: str | None = None, split: str = "auto") -> dict[str, Any]:
+    """Errors of a run's predictions, meV: {"data", "split", "crystals": […], "errors": means, "rejections": […]}.
+
+    Args:
+        run: its folder.
+        source: Hamiltonians with H and H0; the run's own when None.
+        split: "auto" (the test split of the run's own data, else all), "all", "train", "validation" or "test".
+    """
+    loaded = load_hamiltonian_run(run)
+    samples, rejections, hash_ = read_samples(source or loaded.config.data.source)
+    own = hash_ == loaded.card["data"]["hash"]
+    if split == "auto":
+        split = "test" if own else "all"
+    if split not in ("all", "train", "validation", "test"):
+        raise IrrepnetError(f"unknown split {split!r}; choose one of auto, all, train, validation, test")
+    if split != "all":
+        if not own:
+            raise IrrepnetError(f"{source}: not the data of this run, so it has no {split} split; use --split all")
+        ids = json.loads((loaded.folder / "split.json").read_text(encoding="utf-8"))[split]["id"]
+        samples = [sample for sample in samples if sample.id in set(ids)]
+    if not samples:
+        raise IrrepnetError(f"{run}: the {split} split has no crystals")
+    rows = [
+        {"id": sample.id, "formula": sample.formula, **sample.errors(loaded.predict(sample)).as_dict()}
+        for sample in samples
+    ]
+    return {
+        "data": source or loaded.config.data.source,
+        "split": split,
+        "crystals": rows,
+        "errors": mean_errors(rows),
+        "rejections": [{"id": name, "reason": reason} for name, reason in rejections],
+    }
