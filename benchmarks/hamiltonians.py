@@ -6,8 +6,7 @@ Splits: "compounds", elements A and X of the test compound are there in others, 
 compounds at a time; "scale", the largest lattice of every compound; "displaced", the crystals whose atoms are displaced.
 Rows: H0 alone; interpolation of ΔH over the lattice of one compound; additive, ΔH(AX) + ΔH(BY) − ΔH(AY), mean over all A
 and Y; the best two-centre (Slater–Koster) form of the *true* H, which no two-centre model can beat; a network of O(3) on
-all atoms and all bonds, and the same knowing the populations of H0; ours, and ours without its parts. All networks have
-one loss and one schedule. What is finished in --out is not run again.
+all atoms and all bonds; ours, and ours without its parts. All networks have one loss and one schedule. What is finished in --out is not run again.
 """
 
 import argparse
@@ -21,13 +20,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from irrepnet.hamiltonians.graph import L_MAX, Couples, HamiltonianGraph
-from irrepnet.hamiltonians.model import Hamiltonian, cell_index
 from irrepnet.hamiltonians.blocks import bonds_within
-from irrepnet.hamiltonians.network import HamiltonianNet, HamiltonianNetConfig, Products, ShellCouplings
+from irrepnet.hamiltonians.graph import KIND, L_MAX, Couples
+from irrepnet.hamiltonians.model import cell_index
+from irrepnet.hamiltonians.network import HamiltonianNet, Products, ShellCouplings
 from irrepnet.hamiltonians.slater_koster import bond_matrix
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import ElementEmbedding
+from irrepnet.nn.moments import Harmonics
 from irrepnet.nn.o3 import Filters, TensorFieldLayer
 from irrepnet.nn.radial import BesselBasis, envelope
 from irrepnet.training.hamiltonians import (
@@ -44,12 +44,11 @@ from irrepnet.training.log import Log
 CUTOFF = 7.0
 OURS = {
     "ours": {},
-    "ours without populations": {"populations": False},
     "ours without S W S": {"separable": False},
     "ours without bonds": {"bonds": False},
 }
 PLAIN = ("H0", "interpolation", "additive", "Slater–Koster")
-O3 = ("O(3)", "O(3) with populations")
+O3 = "O(3)"
 
 
 # -- rows without weights
@@ -163,12 +162,11 @@ class O3Net(nn.Module):
     Their couplings to blocks are those of ours; ΔH is predicted as it is, not by operators on S.
     """
 
-    def __init__(self, populations: bool, channels: int = 24, layers: int = 2, radial: int = 12) -> None:
+    def __init__(self, channels: int = 24, layers: int = 1, radial: int = 12) -> None:
         super().__init__()
-        self.populations = populations
         copies = {"0e": channels, "1o": 8, "2e": 8, "3o": 4, "4e": 4}
         self.embedding = ElementEmbedding(channels)
-        self.shell = mlp(HamiltonianNet(HamiltonianNetConfig()).shell[0].in_features - 24 + channels, channels, channels)
+        self.shell = mlp(KIND + channels, channels, channels)
         self.radial = BesselBasis(CUTOFF, radial)
         self.edge = mlp(radial, channels, channels)
         self.filters = Filters(list(copies), list(copies), L_MAX)
@@ -181,21 +179,19 @@ class O3Net(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.atom = nn.Linear(channels, channels)
         self.onsite = ShellCouplings(channels, {**self.copies, 0: 1}, False)
+        self.harmonics = Harmonics(L_MAX)
         self.products = Products()
         self.ends = nn.Linear(2 * channels, channels)
         self.bond = mlp(radial, channels, channels)
         tensors = {L: 1 + self.copies[L] + self.products.natural[L] for L in range(1, L_MAX + 1)}
         self.bonds = ShellCouplings(channels, {0: 1, **tensors}, True, self.products.pseudo)
 
-    def forward(self, everything: tuple[HamiltonianGraph, torch.Tensor, torch.Tensor, dict]) -> torch.Tensor:
+    def forward(self, everything: "Everything") -> torch.Tensor:
         graph, sites, vectors, couples = everything
         length = vectors.norm(dim=1)
         fade = envelope(length / CUTOFF)
         v = self.embedding(graph.numbers)
-        kind = graph.shell_kind
-        if not self.populations:
-            kind = torch.cat([kind[:, :-1], torch.zeros_like(kind[:, -1:])], 1)
-        shells = self.shell(torch.cat([kind, v[graph.shell_node]], 1))
+        shells = self.shell(torch.cat([graph.shell_kind, v[graph.shell_node]], 1))
         v = v.index_add(0, graph.shell_node, shells)[graph.site_node]
         zeros = torch.zeros(len(length), dtype=torch.long)
         sets = torch.zeros(1, 64, dtype=v.dtype)
@@ -212,7 +208,7 @@ class O3Net(nn.Module):
         first = torch.stack([(graph.site_node == node).nonzero()[0, 0] for node in range(len(graph.numbers))])
         ones = {0: v.new_ones(len(v), 1, 1)}
         onsite = self.onsite(graph.onsite, self.atom(v)[first], shells, {L: t[first] for L, t in {**ones, **at_site}.items()})
-        harmonics = self.products_harmonics(vectors / length[:, None])
+        harmonics = self.harmonics(vectors / length[:, None])
         own = torch.cat([at_site[L][:, :, 0] for L in range(1, L_MAX + 1)], 1)
         natural, pseudo = self.products(harmonics, own[a])
         tensors = {0: v.new_ones(len(length), 1, 1)}
@@ -227,11 +223,6 @@ class O3Net(nn.Module):
             kept.append(elements[start : start + each * len(graph.bonds[l, l2].where)])
             start += each * len(all_of.where)
         return graph.local @ onsite + torch.mv(graph.free, torch.cat(kept))
-
-    def products_harmonics(self, unit: torch.Tensor) -> torch.Tensor:
-        from e3nn import o3
-
-        return o3.spherical_harmonics(list(range(1, L_MAX + 1)), unit, True, "component")
 
 
 class Everything(tuple):
@@ -306,8 +297,8 @@ def splits(samples: Sequence[Sample], kind: str, folds: int) -> dict[str, dict[s
 def train_row(row: str, samples: Sequence[Sample], split: dict, config: HamiltonianRunConfig, out: Path) -> dict:
     """Errors of each test crystal, with what the network cost."""
     torch.manual_seed(config.training.seed)
-    if row in O3:
-        model = O3Net(populations=row == O3[1])
+    if row == O3:
+        model: nn.Module = O3Net()
         inputs = [everything(sample) for sample in samples]
     else:
         model = HamiltonianNet(config.model.model_copy(update={"cutoff": CUTOFF, **OURS[row]}))
@@ -363,7 +354,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=4, help="of the compounds")
     parser.add_argument("--epochs", type=int, default=120)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--rows", default=",".join((*PLAIN, *O3[:1], *OURS)), help="separated by commas")
+    parser.add_argument("--rows", default=",".join((*PLAIN, O3, *OURS)), help="separated by commas")
     parser.add_argument("--only", help="formulas to use, separated by commas; all by default")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What a network reads of a crystal with its S(R) and H0(R), and what it is asked for, once for each orbit.
+"""What a network reads of a crystal with its S(R), and what it is asked for, once for each orbit.
 
 A *node* is an orbit of sites, an *edge* the neighbours of a node that lie at one distance in one orbit, a *bond* the
 first member of an orbit of blocks, an end of it a *site*. Under the trivial group each atom and each block is an orbit:
@@ -10,17 +10,17 @@ predicts enters them linearly, by matrices that are made here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 
 import numpy as np
-import scipy.optimize
-import scipy.special
+import scipy.linalg
 import torch
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup, harmonic_matrices, racah_to_real, real_harmonics
-from irrepnet.hamiltonians.blocks import BondOrbit, bond_orbit, bonds_within
+from irrepnet.hamiltonians.blocks import BondOrbit, bonds_within
 from irrepnet.hamiltonians.model import Hamiltonian, mesh_points
 from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis
 from irrepnet.hamiltonians.symmetry import Action, SpaceGroup
@@ -29,11 +29,10 @@ L_MAX = 4
 """Largest l of the harmonics of directions: what couples two d shells."""
 COPIES = 4
 """Radial functions of one l that the kinds of shells tell apart."""
-KIND = len(LETTERS) + COPIES + 1
-"""Length of the description of a shell: l and number, one-hot, and its population."""
+KIND = len(LETTERS) + COPIES
+"""Length of the description of a shell: l and its number, one-hot."""
 EMPTY = 4
 """Conduction bands of which the target has the projection."""
-_SMEARING = 0.1  # eV, of the occupations behind the populations
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +49,7 @@ class Couples:
 
 @dataclass(frozen=True, eq=False)
 class HamiltonianGraph:
-    """A crystal for `network.HamiltonianNet`. Harmonics and shells are in the components of `real_harmonics`."""
+    """A crystal for `HamiltonianNet`. Harmonics and shells are in the components of `real_harmonics`."""
 
     name: str
     numbers: torch.Tensor
@@ -106,11 +105,6 @@ def trivial_action(basis: OrbitalBasis) -> Action:
     return Action(group, basis, np.arange(sites)[None], np.zeros((1, sites, 3), int), matrices)
 
 
-def orbits_of(act: Action, bonds: np.ndarray) -> list[BondOrbit]:
-    """The orbits with these first members (N, 5)."""
-    return [bond_orbit(act, a, b, np.array(R)) for a, b, *R in bonds.tolist()]
-
-
 @dataclass(frozen=True, eq=False)
 class _Sites:
     """Sites by orbits, and shells in the components of `real_harmonics`."""
@@ -155,10 +149,8 @@ def _sites(act: Action) -> _Sites:
 
 def hamiltonian_graph(
     act: Action,
-    orbits: list[BondOrbit],
+    orbits: Sequence[BondOrbit],
     S: Hamiltonian,
-    H0: Hamiltonian | None,
-    electrons: float,
     cutoff: float,
 ) -> HamiltonianGraph:
     """The graph of a crystal.
@@ -167,16 +159,12 @@ def hamiltonian_graph(
         act: the group, of all operations or fewer.
         orbits: the blocks, under that group.
         S: a Hamiltonian with the overlap, cells closed under the group.
-        H0: with the start of the prediction, from which the populations of the shells are taken; None for none.
-        electrons: in the cell.
         cutoff: Å, of neighbours and of the bonds with blocks of their own.
 
     Raises:
         IrrepnetError: no overlap, or shells that are not whole.
     """
     basis = act.basis
-    if S.S is None:
-        raise IrrepnetError(f"{S.name}: the network needs the overlap S(R)")
     sites = _sites(act)
     offset = np.concatenate([[0], np.cumsum([len(orbit.space) for orbit in orbits])])
     edges = _edges(basis, sites, cutoff)
@@ -202,9 +190,9 @@ def hamiltonian_graph(
         weight=floats(edges[3]),
         harmonics=floats(edges[4]),
         shell_node=torch.tensor([node for node, _, _ in sites.shells]),
-        shell_kind=floats(_kinds(sites, populations(act, H0, S, electrons, sites))),
+        shell_kind=floats(_kinds(sites)),
         site_node=torch.from_numpy(sites.node),
-        turn=floats(np.stack([_block_diagonal([D[site] for D in turn]) for site in range(len(sites.node))])),
+        turn=floats(np.stack([scipy.linalg.block_diag(*(D[site] for D in turn)) for site in range(len(sites.node))])),
         bond_sites=torch.from_numpy(np.concatenate([bond_sites, bond_sites[:, ::-1]])),
         bond_vector=floats(np.concatenate([vectors, -vectors])),
         onsite=onsite,
@@ -215,10 +203,10 @@ def hamiltonian_graph(
     )
 
 
-def _block_diagonal(blocks: list[np.ndarray]) -> np.ndarray:
-    import scipy.linalg
-
-    return scipy.linalg.block_diag(*blocks)
+def _overlap(hamiltonian: Hamiltonian) -> np.ndarray:
+    if hamiltonian.S is None:
+        raise IrrepnetError(f"{hamiltonian.name}: the network needs the overlap S(R)")
+    return hamiltonian.S
 
 
 def _atomic_numbers(basis: OrbitalBasis) -> np.ndarray:
@@ -248,7 +236,7 @@ def _edges(basis: OrbitalBasis, sites: _Sites, cutoff: float) -> tuple[np.ndarra
     return unique[:, 0].astype(int), unique[:, 1].astype(int), distance, count, summed
 
 
-def _kinds(sites: _Sites, filling: np.ndarray) -> np.ndarray:
+def _kinds(sites: _Sites) -> np.ndarray:
     kinds = np.zeros((len(sites.shells), KIND))
     seen: dict[tuple[int, int], int] = {}
     for shell, (node, l, _) in enumerate(sites.shells):
@@ -257,47 +245,7 @@ def _kinds(sites: _Sites, filling: np.ndarray) -> np.ndarray:
         if number >= COPIES:
             raise IrrepnetError(f"the network tells {COPIES} radial functions of an l apart, an atom has more")
         kinds[shell, [l, len(LETTERS) + number]] = 1
-    kinds[:, -1] = filling
     return kinds
-
-
-def populations(
-    act: Action, H0: Hamiltonian | None, S: Hamiltonian, electrons: float, sites: _Sites | None = None
-) -> np.ndarray:
-    """(shells,) Löwdin populations of the shells of each node in the states of H0, electrons an orbital; 0 without H0.
-
-    They do not change when a multiple of S is added to H0.
-    """
-    sites = sites or _sites(act)
-    if H0 is None:
-        return np.zeros(len(sites.shells))
-    basis = act.basis
-    lengths = np.linalg.norm(basis.cell.lattice, axis=1)
-    k = mesh_points(tuple(np.full(3, int(np.ceil(15.0 / lengths.min()))).tolist()))
-    overlaps, matrices = S.S_at(k), H0.H_at(k)
-    values, vectors = np.linalg.eigh((overlaps + overlaps.conj().transpose(0, 2, 1)) / 2)
-    root = (vectors / np.sqrt(values)[:, None]) @ vectors.conj().transpose(0, 2, 1)
-    energies, states = np.linalg.eigh(root @ matrices @ root)
-    occupation = occupations(energies, electrons)
-    density = np.einsum("kib,kb->i", abs(states) ** 2, occupation) / len(k)
-    found = []
-    for node, l, rows in sites.shells:
-        own = [basis.orbitals[site][rows] for site in np.flatnonzero(sites.node == node)]
-        found.append(density[np.concatenate(own)].sum() / len(own) / (2 * l + 1))
-    return np.array(found)
-
-
-def occupations(energies: np.ndarray, electrons: float) -> np.ndarray:
-    """(K, n) 0 to 2, of levels (K, n) in eV with equal weights, smeared by 0.1 eV."""
-
-    def filling(fermi: float) -> np.ndarray:
-        return 2 * scipy.special.expit((fermi - energies) / _SMEARING)
-
-    low, high = energies.min() - 50 * _SMEARING, energies.max() + 50 * _SMEARING
-    if electrons >= 2 * energies.shape[1]:
-        return np.full(energies.shape, 2.0)
-    fermi = scipy.optimize.brentq(lambda x: filling(x).sum() / len(energies) - electrons, low, high)
-    return filling(float(fermi))
 
 
 def irreducible(act: Action, mesh: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -315,7 +263,7 @@ def irreducible(act: Action, mesh: tuple[int, int, int]) -> tuple[np.ndarray, np
 
 
 def _onsite(
-    act: Action, orbits: list[BondOrbit], sites: _Sites, S: Hamiltonian, offset: np.ndarray
+    act: Action, orbits: Sequence[BondOrbit], sites: _Sites, S: Hamiltonian, offset: np.ndarray
 ) -> tuple[dict[tuple[int, int], Couples], np.ndarray, np.ndarray]:
     """The pairs of shells of a node, and the matrices `local` and `separable`."""
     basis = act.basis
@@ -337,10 +285,10 @@ def _onsite(
             own = own + by_node[node][:, columns, rows].transpose(0, 2, 1)
         local.append(own.reshape(len(own), -1))
     separable = np.zeros((int(offset[-1]), len(equal)))
-    padded = np.concatenate([S.S, np.zeros_like(S.S[:1])])
+    padded = np.concatenate([_overlap(S), np.zeros_like(_overlap(S)[:1])])
     for number, orbit in enumerate(orbits):
         a, b = orbit.sites
-        left = S.S[:, basis.orbitals[a]]  # from a to all in the cells R'
+        left = _overlap(S)[:, basis.orbitals[a]]  # from a to all in the cells R'
         right = padded[S.index(np.array(orbit.R) - S.R)][:, :, basis.orbitals[b]]  # from these to b
         for column, (node, i, j) in enumerate(equal):
             block = np.zeros(orbit.space.basis.shape[1:])
@@ -356,14 +304,14 @@ def _onsite(
     return where, np.concatenate(local, 1), separable
 
 
-def _local(act: Action, orbits: list[BondOrbit], sites: _Sites, S: Hamiltonian, node: int) -> np.ndarray:
+def _local(act: Action, orbits: Sequence[BondOrbit], sites: _Sites, S: Hamiltonian, node: int) -> np.ndarray:
     """(m, k, k) the derivative of the coefficients of ½ (D S + S D) by D of a node's first site."""
     basis = act.basis
     first = sites.first[node]
     found = []
     for orbit in orbits:
         a, b = orbit.sites
-        overlap = S.S[S.index(np.array(orbit.R)), basis.orbitals[a][:, None], basis.orbitals[b]]
+        overlap = _overlap(S)[S.index(np.array(orbit.R)), basis.orbitals[a][:, None], basis.orbitals[b]]
         total = np.zeros((len(orbit.space), *sites.change[node].shape))
         if sites.node[a] == node:
             M = act.matrices[first][sites.operation[a]] @ sites.change[node]
@@ -376,7 +324,7 @@ def _local(act: Action, orbits: list[BondOrbit], sites: _Sites, S: Hamiltonian, 
 
 
 def _bonds(
-    act: Action, orbits: list[BondOrbit], sites: _Sites, offset: np.ndarray, size: int
+    act: Action, orbits: Sequence[BondOrbit], sites: _Sites, offset: np.ndarray, size: int
 ) -> tuple[dict[tuple[int, int], Couples], torch.Tensor]:
     """The pairs of shells of bonds in both directions, and the matrix `free`."""
     shells_of = [[i for i, shell in enumerate(sites.shells) if shell[0] == node] for node in range(len(sites.first))]
@@ -449,7 +397,7 @@ class Target:
 
 
 def target(
-    act: Action, orbits: list[BondOrbit], H: Hamiltonian, delta: np.ndarray, overlap: np.ndarray, occupied: int
+    act: Action, orbits: Sequence[BondOrbit], H: Hamiltonian, delta: np.ndarray, overlap: np.ndarray, occupied: int
 ) -> Target:
     """The target of a crystal: ΔH's coefficients (m,), those of S (m,), true H with S for the states.
 

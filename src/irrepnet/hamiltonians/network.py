@@ -27,7 +27,7 @@ from torch.nn.functional import silu
 
 from irrepnet.groups import PointGroup
 from irrepnet.groups.o3 import clebsch_gordan, jz_to_real
-from irrepnet.hamiltonians.graph import KIND, L_MAX, HamiltonianGraph
+from irrepnet.hamiltonians.graph import KIND, L_MAX, Couples, HamiltonianGraph
 from irrepnet.nn.convolution import GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.moments import Harmonics
@@ -42,13 +42,12 @@ class HamiltonianNetConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     channels: int = Field(default=24, ge=1, description="channels of atoms, bonds and pairs of shells")
-    layers: int = Field(default=2, ge=0, description="convolutions of the body, which is invariant under O(3)")
+    layers: int = Field(default=1, ge=0, description="convolutions of the body, which is invariant under O(3)")
     moments: int = Field(default=4, ge=1, description="moments of each l")
     cutoff: float = Field(default=7.0, gt=0, description="longest bond with a block of its own, and neighbours, Å")
     radial: int = Field(default=12, ge=1, description="radial functions")
     separable: bool = Field(default=True, description="the term S W S")
     bonds: bool = Field(default=True, description="the blocks B")
-    populations: bool = Field(default=True, description="shells know their population in the states of H0")
 
 
 class HamiltonianNet(nn.Module):
@@ -90,7 +89,8 @@ class HamiltonianNet(nn.Module):
         delta = graph.local @ self.onsite(graph.onsite, at_node, shells, self._ones(moments))
         if self.separable is not None:
             equal = {key: own for key, own in graph.onsite.items() if key[0] == key[1]}
-            delta = delta + graph.separable @ self.separable.strengths(equal, at_node, shells)
+            strengths = self.separable.coefficients(equal, at_node, shells)
+            delta = delta + graph.separable @ torch.cat([c[:, 0] for c in strengths.values()])
         if self.config.bonds and len(graph.bond_vector):
             delta = delta + torch.mv(graph.free, self._bonds(graph, v, shells, moments))
         return delta
@@ -98,10 +98,7 @@ class HamiltonianNet(nn.Module):
     def features(self, graph: HamiltonianGraph) -> tuple[torch.Tensor, torch.Tensor, dict[int, torch.Tensor]]:
         """Of nodes (nodes, channels), of shells (shells, channels), and moments {L: (nodes, 2L+1, moments)}, L ≥ 1."""
         v = self.embedding(graph.numbers)
-        kind = graph.shell_kind
-        if not self.config.populations:
-            kind = torch.cat([kind[:, :-1], torch.zeros_like(kind[:, -1:])], 1)
-        shells = self.shell(torch.cat([kind, v.index_select(0, graph.shell_node)], 1))
+        shells = self.shell(torch.cat([graph.shell_kind, v.index_select(0, graph.shell_node)], 1))
         v = v.index_add(0, graph.shell_node, shells)
         fade = envelope(graph.distance / self.config.cutoff)
         hidden = silu(self.edge(self.radial(graph.distance)))
@@ -185,35 +182,47 @@ class ShellCouplings(nn.Module):
                 terms.append((L, count, pseudo))
         return terms
 
-    def _pair(self, own: object, place: torch.Tensor, shells: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        left, right = shells
-        return silu(
-            place.index_select(0, own.where) + left.index_select(0, own.left) + right.index_select(0, own.right)
-        )
+    def coefficients(
+        self, couples: dict[tuple[int, int], Couples], place: torch.Tensor, shells: torch.Tensor
+    ) -> dict[tuple[int, int], torch.Tensor]:
+        """By (l, l'), the c of all pairs, from features of places (nodes or bonds, channels) and (shells, channels)."""
+        left, right = self.left(shells), self.right(shells)
+        return {
+            (l, l2): self.heads[f"{l}{l2}"](
+                silu(place.index_select(0, own.where) + left.index_select(0, own.left) + right.index_select(0, own.right))
+            )
+            for (l, l2), own in couples.items()
+        }
 
-    def forward(self, couples, place, shells, tensors, pseudo=None, fade=None) -> torch.Tensor:
-        """The elements of all pairs (elements,), pair by pair."""
-        both = self.left(shells), self.right(shells)
+    def forward(
+        self,
+        couples: dict[tuple[int, int], Couples],
+        place: torch.Tensor,
+        shells: torch.Tensor,
+        tensors: dict[int, torch.Tensor],
+        pseudo: dict[int, torch.Tensor] | None = None,
+        fade: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The elements of all blocks (elements,), block by block, row by row.
+
+        Args:
+            couples, place, shells: see :meth:`coefficients`.
+            tensors, pseudo: {L: (places, 2L+1, how many)}.
+            fade: (places,) a factor of each block.
+        """
         elements = []
-        for (l, l2), own in couples.items():
-            c = self.heads[f"{l}{l2}"](self._pair(own, place, both))
+        for (l, l2), c in self.coefficients(couples, place, shells).items():
+            own = couples[l, l2]
             if fade is not None:
                 c = c * fade.index_select(0, own.where)[:, None]
-            block, start = 0.0, 0
+            block, start = c.new_zeros(len(c), (2 * l + 1) * (2 * l2 + 1)), 0
             for L, count, is_pseudo in self._terms(l, l2):
-                source = (pseudo if is_pseudo else tensors)[L].index_select(0, own.where)
-                tensor = (source @ c[:, start : start + count, None])[:, :, 0]
+                source = (pseudo or {}) if is_pseudo else tensors
+                tensor = source[L].index_select(0, own.where) @ c[:, start : start + count, None]
                 start += count
-                block = block + tensor @ coupling(l, l2, L).to(c.dtype).flatten(0, 1).T
+                block = block + tensor[:, :, 0] @ coupling(l, l2, L).to(c.dtype).flatten(0, 1).T
             elements.append(block.flatten())
         return torch.cat(elements)
-
-    def strengths(self, couples, place, shells) -> torch.Tensor:
-        """(pairs,) the coefficients of L = 0, for pairs of equal l."""
-        both = self.left(shells), self.right(shells)
-        return torch.cat(
-            [self.heads[f"{l}{l2}"](self._pair(own, place, both))[:, 0] for (l, l2), own in couples.items()]
-        )
 
 
 class Products(nn.Module):

@@ -11,14 +11,14 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from pymatgen.core import Composition
 from pydantic import Field, ValidationError
+from pymatgen.core import Composition
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
@@ -107,14 +107,14 @@ class Sample:
         return coefficients(self.act, self.orbits, self.start.R, blocks)
 
     def graph(self, cutoff: float) -> HamiltonianGraph:
-        return hamiltonian_graph(self.act, list(self.orbits), self.start, self.start, self.electrons, cutoff)
+        return hamiltonian_graph(self.act, self.orbits, self.start, cutoff)
 
     def target(self) -> Target:
         """Raises IrrepnetError if H is not known."""
         if self.true is None:
             raise IrrepnetError(f"{self.id}: its file has no H; generate it with one")
         delta = self.numbers(self.true.H - self.start.H)
-        return target(self.act, list(self.orbits), self.true, delta, self.numbers(self.start.S), self.occupied)
+        return target(self.act, self.orbits, self.true, delta, self.numbers(self.start.S), self.occupied)
 
     def predicted(self, delta: np.ndarray) -> Hamiltonian:
         """H0 + ΔH from its independent numbers (m,): Hermitian and symmetric."""
