@@ -31,7 +31,6 @@ from irrepnet.nn.moments import Harmonics
 from irrepnet.nn.o3 import Filters, TensorFieldLayer
 from irrepnet.nn.radial import BesselBasis, envelope
 from irrepnet.training.hamiltonians import (
-    DEFAULTS,
     HamiltonianRunConfig,
     Sample,
     fit_hamiltonians,
@@ -352,7 +351,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="Hamiltonians, see irrepnet hamiltonian generate")
     parser.add_argument("--split", default="compounds", choices=("compounds", "scale", "displaced"))
     parser.add_argument("--folds", type=int, default=4, help="of the compounds")
-    parser.add_argument("--epochs", type=int, default=120)
+    parser.add_argument("--epochs", type=int, default=150)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--rows", default=",".join((*PLAIN, O3, *OURS)), help="separated by commas")
     parser.add_argument("--only", help="formulas to use, separated by commas; all by default")
@@ -378,7 +377,7 @@ def main() -> None:
                     config = HamiltonianRunConfig.model_validate(
                         {
                             "data": {"source": arguments.data},
-                            "training": {**DEFAULTS, "epochs": arguments.epochs, "seed": seed},
+                            "training": {"epochs": arguments.epochs, "seed": seed},
                         }
                     )
                     folder = arguments.out / f"{name} {row} {seed}".replace(" ", "-")

@@ -1,4 +1,4 @@
-"""`irrepnet hamiltonian`: check, count and draw tight-binding Hamiltonians."""
+"""`irrepnet hamiltonian`: make, check, count and draw tight-binding Hamiltonians."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from irrepnet.hamiltonians import Hamiltonian
+    from irrepnet.hamiltonians import Hamiltonian, Request
 
-app = typer.Typer(help="Tight-binding Hamiltonians: symmetry, independent parameters, bands, networks.", no_args_is_help=True)
+app = typer.Typer(
+    help="Tight-binding Hamiltonians: from DFT or files, their symmetry, independent parameters, bands, and networks.",
+    no_args_is_help=True,
+)
 
 SHOWN = 10
 """Pairs of sites that the table of `check` lists; empty bands that `predict` draws."""
@@ -306,6 +309,124 @@ def _levels(
         except IrrepnetError as error:
             failures.append(str(error))
     return levels, failures
+
+
+@app.command("list")
+def list_(json_: Json = False) -> None:
+    """List the Hamiltonians that come with the package; `bands` and `check` take their files."""
+    import json
+
+    from irrepnet.hamiltonians import embedded_hamiltonians, load_hamiltonian
+    from irrepnet.hamiltonians.embedded import FOLDER
+
+    rows = []
+    for name in embedded_hamiltonians():
+        found = load_hamiltonian(name)
+        made = found.provenance
+        rows.append(
+            {
+                "name": name,
+                "formula": made["formula"],
+                "spacegroup": made["spacegroup"],
+                "orbitals": len(found.basis),
+                "numbers": len(found),
+                "cutoff": made["request"]["settings"]["cutoff"],
+                "radius": made["radius"],
+                "checks": made["checks"],
+                "facts": made["request"]["facts"],
+            }
+        )
+    if json_:
+        typer.echo(json.dumps({"folder": str(FOLDER), "hamiltonians": rows}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "space group", "orbitals", "numbers", "cutoff (Ry)", "radius (Å)", "bands (eV)")
+    table.caption = f"bands: the worst difference from direct ones; files in {FOLDER}"
+    for row in rows:
+        numbers = f"{row['cutoff']:g}", f"{row['radius']:.1f}", f"{row['checks']['worst']:.0e}"
+        table.add_row(row["name"], row["spacegroup"], str(row["orbitals"]), str(row["numbers"]), *numbers)
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def generate(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Structure files, lists (*.yaml), type:formula:lattice constant such as rocksalt:MgO:4.212, or "
+            '"released": the list of those that come with the package.'
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the results, one *.safetensors a crystal; it is gone on with.")],
+    basis: Annotated[str, typer.Option(help="SZV-MOLOPT-SR or DZVP-MOLOPT-SR.")] = "DZVP-MOLOPT-SR",
+    cutoff: Annotated[float, typer.Option(help="Plane waves that the grid holds, Ry.")] = 600.0,
+    radius: Annotated[
+        float | None, typer.Option(help="Of H(R), Å; by default 10, or more where orbitals overlap farther.")
+    ] = None,
+    scale: Annotated[list[float] | None, typer.Option(help="Of the lattice constant; may be given again.")] = None,
+    temperature: Annotated[float, typer.Option(help="k_B T of the occupations, eV.")] = 0.05,
+    workers: Annotated[int, typer.Option(min=1, help="Processes at a time.")] = 1,
+    dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to work there.")] = None,
+    json_: Json = False,
+) -> None:
+    """Make H(R), S(R) and H0(R) by density functional theory (PySCF: PBE, GTH, MOLOPT) as symmetry-reduced numbers.
+
+    What is finished is skipped, a killed run goes on; crystals that fail are listed at the end. The options of the
+    calculation are for structure files and types; a list has its own.
+    """
+    import json
+
+    from irrepnet.hamiltonians import Settings
+    from irrepnet.hamiltonians.generate import generate_all, is_finished
+
+    settings = Settings.checked(basis=basis, cutoff=cutoff, radius=radius, temperature=temperature)
+    requests = [request for source in sources for request in _requests(source, settings, tuple(scale or (1.0,)))]
+    skipped = [request.name for request in requests if is_finished(request, out)]
+    made, failures = [], {}
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=json_) as bar:
+        task = bar.add_task("Hamiltonians", total=len(requests) - len(skipped), rate="")
+        for done in generate_all(requests, out, workers, dask):
+            if done.error is None:
+                made.append(done.name)
+            else:
+                failures[done.name] = done.error
+            each = (bar.tasks[0].elapsed or 0.0) / (len(made) + len(failures))
+            bar.update(task, advance=1, description=done.name, rate=f"{each:.0f} s each")
+    if json_:
+        typer.echo(json.dumps({"out": str(out), "made": made, "skipped": skipped, "failures": failures}))
+    else:
+        typer.echo(f"{len(made)} made, {len(skipped)} were there, {len(failures)} failed; files in {out}")
+        for name, reason in failures.items():
+            typer.echo(f"failed: {name}: {reason}", err=True)
+    if failures:
+        raise typer.Exit(2)
+
+
+def _requests(source: str, settings: Any, scales: tuple[float, ...]) -> "tuple[Request, ...]":
+    """The crystals that one argument of `generate` names."""
+    from irrepnet.hamiltonians import CrystalList, Request, parse_crystal, read_list, released_list
+
+    path = Path(source)
+    if source == "released":
+        return released_list().requests()
+    if path.suffix in (".yaml", ".yml"):
+        return read_list(path).requests()
+    if path.is_file():
+        return (Request.from_structure(path, path.stem, settings, file=path.name),)
+    entry = parse_crystal(source).model_copy(update={"scales": scales})
+    return CrystalList(settings=settings, crystals=(entry,)).requests()
 
 
 @app.command()

@@ -21,7 +21,8 @@ import torch
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup, harmonic_matrices, racah_to_real, real_harmonics
 from irrepnet.hamiltonians.blocks import BondOrbit, bonds_within
-from irrepnet.hamiltonians.model import Hamiltonian, mesh_points
+from irrepnet.hamiltonians.dft import irreducible
+from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis
 from irrepnet.hamiltonians.symmetry import Action, SpaceGroup
 
@@ -246,20 +247,6 @@ def _kinds(sites: _Sites) -> np.ndarray:
             raise IrrepnetError(f"the network tells {COPIES} radial functions of an l apart, an atom has more")
         kinds[shell, [l, len(LETTERS) + number]] = 1
     return kinds
-
-
-def irreducible(act: Action, mesh: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """One k (K, 3) of each star on a mesh that holds Γ, under the point group and time reversal, and weights that add
-    up to 1 (K,)."""
-    size = np.array(mesh)
-    points = np.rint(mesh_points(mesh) * size).astype(int)
-    first = np.arange(len(points))
-    for W in act.group.rotations:
-        images = points @ np.rint(W / size[:, None] * size).astype(int)
-        for signed in (images, -images):
-            np.minimum(first, np.ravel_multi_index(tuple((signed % size).T), mesh), out=first)
-    chosen, counts = np.unique(first, return_counts=True)
-    return points[chosen] / size, counts / len(points)
 
 
 def _onsite(

@@ -37,11 +37,11 @@ def _names(value: Any) -> Any:
 Names = Annotated[list[str], BeforeValidator(_names)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TensorConfig(_Section):
+class TensorConfig(Section):
     """A tensor that is not among the known quantities.
 
     Attributes:
@@ -66,7 +66,7 @@ class TensorConfig(_Section):
         return self
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """The crystals, what is learned of them, and how a crystal becomes a graph.
 
     Attributes:
@@ -126,7 +126,7 @@ class DataConfig(_Section):
         return TENSOR_QUANTITIES.get(name)
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """How the weights are found.
 
     Attributes:
@@ -163,7 +163,7 @@ def _named(model: Any) -> Any:
     return {"name": "point-group", **model} if isinstance(model, Mapping) else model
 
 
-class BaseRunConfig(_Section):
+class BaseRunConfig(Section):
     """What the configurations of all kinds of runs have."""
 
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_validate({}))

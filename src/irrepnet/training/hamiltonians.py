@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from irrepnet import __version__
 from irrepnet.data import split_by_formula
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.blocks import BondOrbit
+from irrepnet.hamiltonians.embedded import FOLDER
 from irrepnet.hamiltonians.compare import Comparison, compare
 from irrepnet.hamiltonians.graph import HamiltonianGraph, Target, hamiltonian_graph, target
 from irrepnet.hamiltonians.model import Hamiltonian
@@ -33,7 +34,7 @@ from irrepnet.hamiltonians.network import HamiltonianNet, HamiltonianNetConfig
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, coefficients, expanded, read_reduced
 from irrepnet.hamiltonians.symmetry import Action
 from irrepnet.training.checkpoint import State, replacing, write_json, write_text
-from irrepnet.training.config import BaseRunConfig, Names, TrainingConfig, _Section
+from irrepnet.training.config import BaseRunConfig, Names, Section, TrainingConfig
 from irrepnet.training.folder import csv_text, open_folder, write_history
 from irrepnet.training.log import Log, duration
 from irrepnet.training.loop import run_epochs, threads
@@ -41,15 +42,12 @@ from irrepnet.training.loop import run_epochs, threads
 FORMAT = 1
 """Of model.json; goes up when old models become unreadable."""
 
-DEFAULTS = {"epochs": 120, "batch_size": 4, "learning_rate": 1e-2, "weight_decay": 1e-2, "ema": 0.98}
-"""Of the training: Hamiltonians are few, and each is many numbers."""
 
-
-class HamiltonianDataConfig(_Section):
+class HamiltonianDataConfig(Section):
     """The Hamiltonians, and how they are split.
 
     Attributes:
-        source: file or folder of Hamiltonians with H0, see `irrepnet hamiltonian generate`.
+        source: file or folder of Hamiltonians with H0, see `irrepnet hamiltonian generate`; or "embedded".
         split: fractions of the formulas for training, validation and test.
         split_seed: seed of the split.
         test: formulas that are held out for the test instead; validation takes its fraction of the others.
@@ -61,17 +59,30 @@ class HamiltonianDataConfig(_Section):
     test: Names | None = None
 
 
-class HamiltonianRunConfig(BaseRunConfig):
-    """A run: the network, the data, the training. The loss is `hamiltonians.graph.Target.loss`.
+class HamiltonianTrainingConfig(TrainingConfig):
+    """As everywhere, with other defaults: Hamiltonians are few, and each is many numbers.
 
     Attributes:
-        elements: weight of the elements of ΔH in the loss, beside that of the bands.
+        elements: weight of the elements of ΔH in the loss, beside that of the bands; see
+            `hamiltonians.graph.Target.loss`.
     """
+
+    epochs: int = Field(150, ge=1)
+    batch_size: int = Field(4, ge=1)
+    learning_rate: float = Field(1e-2, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    ema: float = Field(0.98, ge=0, lt=1)
+    elements: float = Field(1.0, ge=0)
+
+
+class HamiltonianRunConfig(BaseRunConfig):
+    """A run: the network, the data, the training."""
 
     model: HamiltonianNetConfig = Field(default_factory=HamiltonianNetConfig)
     data: HamiltonianDataConfig
-    training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_validate(DEFAULTS))
-    elements: float = Field(1.0, ge=0)
+    training: HamiltonianTrainingConfig = Field(  # type: ignore[assignment]
+        default_factory=lambda: HamiltonianTrainingConfig.model_validate({})
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +101,8 @@ class Sample:
     """In the cell."""
     true: Hamiltonian | None = None
     """H and S, where it is known."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """How the file was computed, see `hamiltonians.crystal_list.Settings`."""
 
     @property
     def is_insulator(self) -> bool:
@@ -151,7 +164,7 @@ def fit_hamiltonians(
     judges = split["validation"] if len(split["validation"]) else train
 
     def loss(network: torch.nn.Module, chosen: np.ndarray) -> torch.Tensor:
-        losses = [targets[k].loss(network(graphs[k]), config.elements) for k in chosen]
+        losses = [targets[k].loss(network(graphs[k]), config.training.elements) for k in chosen]
         return torch.stack(losses).mean()
 
     def validate() -> tuple[float, dict[str, Any]]:
@@ -290,6 +303,7 @@ def _train(config: HamiltonianRunConfig, out: Path, log: Log) -> None:
         "config": config.model_dump(mode="json"),
         "elements": sorted({symbol for k in split["train"] for symbol in samples[k].start.known_basis.species}),
         "formulas": sorted({samples[k].formula for k in split["train"]}),
+        "settings": common_settings(samples),
         "data": description,
         "errors": errors,
     }
@@ -309,29 +323,63 @@ def _train(config: HamiltonianRunConfig, out: Path, log: Log) -> None:
         log.line("test split: " + ", ".join(f"{key} {value:.3g}" for key, value in errors.items()) + " (meV)")
 
 
+def common_settings(samples: Sequence[Sample]) -> dict[str, Any]:
+    """The settings of the generator that all files share, without meshes, which are those of one crystal; {} if the
+    orbitals differ."""
+    first = dict(samples[0].settings)
+    if any(sample.settings.get("basis") != first.get("basis") for sample in samples):
+        return {}
+    shared = {key: value for key, value in first.items() if all(sample.settings.get(key) == value for sample in samples)}
+    return {key: value for key, value in shared.items() if key not in ("grid", "kmesh", "scf_kmesh")}
+
+
 def sample_of(file: ReducedHamiltonian, name: str) -> Sample:
-    """A crystal from its independent numbers. Raises IrrepnetError if it has no overlap, no H0 or no electrons."""
-    electrons = (file.provenance or {}).get("electrons")
+    """A crystal from its independent numbers. Raises IrrepnetError if S, H0 or the number of electrons is missing."""
+    electrons = file.provenance.get("electrons")
     for what, value in (("S", file.S), ("H0", file.H0), ("number of electrons", electrons)):
         if value is None:
             raise IrrepnetError(f"{name}: it has no {what}; make it with irrepnet hamiltonian generate")
     act, orbits = file.orbits
     true = replace(file.expand(), name=name)
-    start = replace(true, H=expanded(act, orbits, true.R, file.H0), fermi=None)
+    assert true.H0 is not None and electrons is not None
     formula = Composition(Counter(true.known_basis.species)).reduced_formula
-    return Sample(name, formula, act, orbits, start, float(electrons), true)
+    settings = file.provenance.get("request", {}).get("settings", {})
+    start = replace(true, H=true.H0, H0=None, fermi=None)
+    return Sample(name, formula, act, orbits, start, float(electrons), replace(true, H0=None), settings)
+
+
+def sample_for(file: str | Path, run: HamiltonianRun) -> Sample:
+    """A crystal to predict: a *.safetensors of the generator, or a structure file, of which S and H0 are computed with
+    the settings of the run's data (PySCF, without self-consistency).
+
+    Raises:
+        IrrepnetError: the file cannot be read, it has no H0, or PySCF is missing.
+    """
+    path = Path(file)
+    if path.suffix == ".safetensors":
+        return sample_of(read_reduced(path), path.stem)
+    settings = run.card["settings"]
+    if not settings:
+        raise IrrepnetError(
+            f"{run.folder}: its data do not say how S and H0 are computed; give a *.safetensors that holds them"
+        )
+    from irrepnet.hamiltonians.crystal_list import Request, Settings
+    from irrepnet.hamiltonians.generate import start
+
+    return sample_of(start(Request.from_structure(path, path.stem, Settings.checked(**settings))), path.stem)
 
 
 def read_samples(source: str) -> tuple[list[Sample], list[tuple[str, str]], str]:
     """Crystals, those that cannot be read with the reason, and the hash of all files.
 
     Args:
-        source: a file *.safetensors of `irrepnet hamiltonian generate`, or a folder of them.
+        source: a file *.safetensors of `irrepnet hamiltonian generate`, a folder of them, or "embedded", those that come
+            with the package.
 
     Raises:
         IrrepnetError: there are none, or none that can be read.
     """
-    path = Path(source)
+    path = FOLDER if source == "embedded" else Path(source)
     files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
     samples, rejections, content = [], [], hashlib.sha256()
     for file in files:
