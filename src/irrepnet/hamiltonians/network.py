@@ -10,9 +10,9 @@ irreps of O(3), coupled from l ⊗ l' and contracted with what the surroundings 
     W_ll  = w · 1
     B_ll' = u(r) Σ_L C^{ll'L} · Σ_n b_n T_n^L,                T_n^L ∈ {Y_L(r̂), A_a^{L,n}, (Y(r̂) ⊗ A_a)^L}
 
-and the same from the other end, with d, w, b functions of invariants of the atoms, the shells and the distance. So D lies in the trivial irreps of the
-site's group and B in Hom_{G_ab}, whatever the crystal; it is symmetric, Hermitian, and continuous as atoms move. The
-Slater–Koster form is B with T = Y_L(r̂) alone. A multiple of the overlap, D = μ 1, changes nothing that is measured.
+and the same from the other end, with d, w, b functions of invariants of the atoms, the shells and the distance. So D
+lies in the trivial irreps of the site's group and B in Hom_{G_ab}, whatever the crystal; it is symmetric, Hermitian, and
+continuous as atoms move. The Slater–Koster form is B with T = Y_L(r̂) alone. A multiple of the overlap, D = μ 1, changes nothing that is measured.
 """
 
 from __future__ import annotations
@@ -28,12 +28,10 @@ from torch.nn.functional import silu
 from irrepnet.groups import PointGroup
 from irrepnet.groups.o3 import clebsch_gordan, jz_to_real
 from irrepnet.hamiltonians.graph import KIND, L_MAX, Couples, HamiltonianGraph
-from irrepnet.nn.convolution import GroupConvolution, mlp
+from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.moments import Harmonics
 from irrepnet.nn.radial import BesselBasis, envelope
-
-_NO_ORBITS = (torch.empty(0, dtype=torch.long),) * 4  # the layers have no correlation over a group
 
 
 class HamiltonianNetConfig(BaseModel):
@@ -104,12 +102,11 @@ class HamiltonianNet(nn.Module):
         hidden = silu(self.edge(self.radial(graph.distance)))
         # a fixed number of neighbours, not their own: one that comes in at the cutoff changes nothing
         inverse = v.new_full((len(v), 1), 1 / 12)
-        edges = (graph.receiver, graph.sender, torch.arange(len(graph.receiver)))
+        numbers = (graph.receiver, graph.sender, torch.arange(len(graph.receiver)), len(hidden))
         harmonics = graph.harmonics * fade[:, None]
+        edges = Edges(*numbers, inverse, graph.weight * fade, harmonics)
         for layer in self.body:
-            v = layer(
-                v, hidden, hidden[:, :0], edges, inverse, _NO_ORBITS, weight=graph.weight * fade, harmonics=harmonics
-            )
+            v = layer(v, hidden, (), edges)
         v = self.norm(v)
         pair = silu(hidden + v.index_select(0, graph.sender))
         weights = self.weights(pair).unflatten(1, (L_MAX, -1))
