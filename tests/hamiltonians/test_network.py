@@ -163,6 +163,7 @@ def test_supercell():
     assert abs(Hamiltonian(cells, found, S, basis).eigenvalues(k * np.array([2, 1, 1])) - folded).max() < 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rock salt", "zinc blende", "perovskite-like"])
 def test_reaches_every_allowed_block(name):
     """The blocks of bonds and sites span all that the symmetry allows, beyond the two-centre form."""
