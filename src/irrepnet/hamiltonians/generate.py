@@ -27,9 +27,9 @@ from irrepnet.hamiltonians.blocks import bonds_within
 from irrepnet.hamiltonians.crystal_list import Request
 from irrepnet.hamiltonians.dft import BOHR, KohnSham, irreducible, kmesh, scf_mesh
 from irrepnet.hamiltonians.model import Hamiltonian
-from irrepnet.hamiltonians.reduced import ReducedHamiltonian, read_reduced, reduced, write_reduced
+from irrepnet.hamiltonians.reduced import ReducedHamiltonian, read_provenance, reduced, write_reduced
 
-_OVERLAP = 1e-6  # of the most diffuse orbitals, at the radius of H(R)
+_OVERLAP = 1e-7  # of the most diffuse orbitals, at the radius of H(R)
 _LEAST_RADIUS = 10.0  # Å
 _NEGLIGIBLE = 1e-6  # eV, and of S: bonds with no larger element are left out
 _CHECKED = 2  # k off the mesh
@@ -63,6 +63,8 @@ def generate(request: Request) -> ReducedHamiltonian:
         "formula": crystal.formula,
         "spacegroup": crystal.spacegroup_symbol,
         "electrons": dft.electrons,
+        "orbitals": len(dft.basis),
+        "numbers": len(made),
         "grid": list(dft.mesh),
         "grid_cutoff": dft.cutoff,
         "kmesh": list(mesh),
@@ -146,7 +148,7 @@ def is_finished(request: Request, folder: Path) -> bool:
     """Whether the folder holds a readable file of exactly this request."""
     path = path_of(request, folder)
     try:
-        return path.is_file() and read_reduced(path).provenance.get("request") == request.model_dump(mode="json")
+        return path.is_file() and read_provenance(path).get("request") == request.model_dump(mode="json")
     except IrrepnetError:
         return False
 
