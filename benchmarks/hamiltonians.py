@@ -3,10 +3,11 @@
     python benchmarks/hamiltonians.py --data DATA --split compounds --out results
 
 Splits: "compounds", elements A and X of the test compound are there in others, the compound is not, a quarter of the
-compounds at a time; "scale", the largest lattice of every compound; "displaced", the crystals whose atoms are displaced.
-Rows: H0 alone; interpolation of ΔH over the lattice of one compound; additive, ΔH(AX) + ΔH(BY) − ΔH(AY), mean over all A
-and Y; the best two-centre (Slater–Koster) form of the *true* H, which no two-centre model can beat; a network of O(3) on
-all atoms and all bonds; ours, and ours without its parts. All networks have one loss and one schedule. What is finished in --out is not run again.
+compounds at a time; "scale", the largest lattice of every compound; "displaced", crystals whose atoms are displaced.
+Rows: H0 alone; interpolation of ΔH over the lattice of one compound; additive, ΔH(AX) + ΔH(BY) − ΔH(AY), mean over all
+A and Y; the best two-centre (Slater–Koster) form of the *true* H, which no two-centre model can beat; a network of O(3)
+on all atoms and all bonds; ours, and ours without its parts. All networks have one loss and one schedule. What is
+finished in --out is not run again.
 """
 
 import argparse
@@ -55,13 +56,18 @@ O3 = "O(3)"
 
 def own_part(sample: Sample) -> np.ndarray:
     """ΔH(R) without the multiple of S that it holds."""
-    delta, S = sample.true.H - sample.start.H, sample.start.S
+    S = sample.start.S
+    assert sample.true is not None
+    assert S is not None
+    delta = sample.true.H - sample.start.H
     return delta - S * (np.vdot(S, delta) / np.vdot(S, S))
 
 
 def carried(source: Sample, target: Sample, blocks: np.ndarray) -> np.ndarray:
-    """Blocks (cells, n, n) of one compound in the places of another: sites in the order of groups of the periodic table,
-    shells of one l in their order; what has no counterpart is zero."""
+    """Blocks (cells, n, n) of one compound in the places of another; what has no counterpart is zero.
+
+    Sites are in the order of the groups of the periodic table, shells of one l in their own.
+    """
     places = []
     for sample in (source, target):
         basis, keys, seen = sample.start.known_basis, [], {}
@@ -90,7 +96,9 @@ def size(sample: Sample) -> float:
 
 def interpolated(sample: Sample, train: Sequence[Sample]) -> np.ndarray | None:
     """From the two lattices of the compound that are next in size."""
-    others = [other for other in train if other.formula == sample.formula and len(other.act.group) == len(sample.act.group)]
+    others = [
+        other for other in train if other.formula == sample.formula and len(other.act.group) == len(sample.act.group)
+    ]
     others = sorted(others, key=lambda other: abs(size(other) - size(sample)))[:2]
     if len(others) < 2:
         return None
@@ -115,8 +123,9 @@ def additive(sample: Sample, train: Sequence[Sample], ranks: dict[str, int]) -> 
     for A in {elements(other)[0] for other in train} - {B}:
         for Y in {elements(other)[1] for other in train} - {X}:
             parts = [nearest(A, X), nearest(B, Y), nearest(A, Y)]
-            if all(parts):
-                moved = [carried(part, sample, own_part(part)) for part in parts]
+            known = [part for part in parts if part is not None]
+            if len(known) == 3:
+                moved = [carried(part, sample, own_part(part)) for part in known]
                 terms.append(moved[0] + moved[1] - moved[2])
     return np.mean(terms, axis=0) if terms else None
 
@@ -124,6 +133,7 @@ def additive(sample: Sample, train: Sequence[Sample], ranks: dict[str, int]) -> 
 def two_centre(sample: Sample) -> np.ndarray:
     """The numbers of the two-centre form nearest to the true H, block by block."""
     basis, found, start = sample.start.known_basis, [], 0
+    assert sample.true is not None
     numbers = sample.numbers(sample.true.H)
     for orbit in sample.orbits:
         a, b = orbit.sites
@@ -141,8 +151,10 @@ def two_centre(sample: Sample) -> np.ndarray:
                 for m in range(1 if orbit.is_onsite else min(shell.l, other.l) + 1):
                     model = np.zeros(orbit.space.basis.shape[1:])
                     model[place] = (
-                        shell.matrix @ other.matrix.T if orbit.is_onsite else bond_matrix(shell, other, vector, m)
-                    ).real
+                        np.real(shell.matrix @ other.matrix.T)
+                        if orbit.is_onsite
+                        else np.real(bond_matrix(shell, other, vector, m))
+                    )
                     models.append(orbit.space.coefficients(model))
             row += len(shell.m)
         own = numbers[start : start + len(orbit.space)]
@@ -172,8 +184,9 @@ class O3Net(nn.Module):
         self.layers = nn.ModuleList()
         now = {"0e": channels}
         for _ in range(layers):
-            self.layers.append(TensorFieldLayer(now, copies, self.filters, channels, True))
-            now = self.layers[-1].copies
+            layer = TensorFieldLayer(now, copies, self.filters, channels, True)
+            self.layers.append(layer)
+            now = layer.copies
         self.copies = {int(irrep[0]): n for irrep, n in now.items()}
         self.norm = nn.LayerNorm(channels)
         self.atom = nn.Linear(channels, channels)
@@ -206,7 +219,9 @@ class O3Net(nn.Module):
         at_site = {int(irrep[0]): tensor for irrep, tensor in x.items() if irrep != "0e"}
         first = torch.stack([(graph.site_node == node).nonzero()[0, 0] for node in range(len(graph.numbers))])
         ones = {0: v.new_ones(len(v), 1, 1)}
-        onsite = self.onsite(graph.onsite, self.atom(v)[first], shells, {L: t[first] for L, t in {**ones, **at_site}.items()})
+        onsite = self.onsite(
+            graph.onsite, self.atom(v)[first], shells, {L: t[first] for L, t in {**ones, **at_site}.items()}
+        )
         harmonics = self.harmonics(vectors / length[:, None])
         own = torch.cat([at_site[L][:, :, 0] for L in range(1, L_MAX + 1)], 1)
         natural, pseudo = self.products(harmonics, own[a])
@@ -235,7 +250,7 @@ class Everything(tuple):
 def everything(sample: Sample) -> Everything:
     basis = sample.start.known_basis
     origin = np.flatnonzero(~sample.start.R.any(1))
-    local = np.zeros_like(sample.start.S)
+    local = np.zeros_like(sample.start.H)
     local[origin] = np.eye(len(basis))
     graph = sample.graph(CUTOFF)
     onsite = replace(sample, start=replace(sample.start, S=local)).graph(CUTOFF)
@@ -246,7 +261,11 @@ def everything(sample: Sample) -> Everything:
     bonds, vectors = bonds[(length > 0) & (length < CUTOFF)], vectors[(length > 0) & (length < CUTOFF)]
     # those of the graph first, in its order; the reversed ones among them are others' forward ones
     mine = {(a, b, *np.round(v, 5).tolist()) for (a, b), v in zip(graph.bond_sites.tolist(), graph.bond_vector.numpy())}
-    rest = [i for i, ((a, b, *_), v) in enumerate(zip(bonds.tolist(), vectors)) if (a, b, *np.round(v, 5).tolist()) not in mine]
+    rest = [
+        i
+        for i, ((a, b, *_), v) in enumerate(zip(bonds.tolist(), vectors))
+        if (a, b, *np.round(v, 5).tolist()) not in mine
+    ]
     sites = torch.cat([graph.bond_sites, torch.from_numpy(bonds[rest, :2])])
     shells_of = [(graph.shell_node == node).nonzero()[:, 0].tolist() for node in graph.site_node.tolist()]
     l_of = graph.shell_kind[:, :4].argmax(1).tolist()

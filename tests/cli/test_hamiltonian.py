@@ -131,3 +131,24 @@ def test_bands(files, tmp_path):
     assert report["fermi"] == 0.1
     assert sorted(label for own in report["levels"]["Γ"] for label in own["irreps"]) == ["A1g", "T1u"]
     assert picture.stat().st_size > 5000
+
+
+def test_generate_says_what_failed_and_goes_on(tmp_path):
+    pytest.importorskip("pyscf", reason="PySCF is not installed")
+    options = ("--out", tmp_path, "--basis", "SZV-MOLOPT-SR", "--cutoff", 40, "--radius", 5)
+    result = run("generate", "fcc:He:3.0", "fcc:La:5.3", *options, "--json")
+    assert result.exit_code == 2
+    report = json.loads(result.stdout)
+    assert report["made"] == ["He-fcc-1.00"]
+    assert "La" in report["failures"]["La-fcc-1.00"]
+    again = run("generate", "fcc:He:3.0", *options)
+    assert again.exit_code == 0
+    assert "0 made, 1 were there, 0 failed" in again.stdout
+    assert run("check", tmp_path / "He-fcc-1.00.safetensors", "--json").exit_code == 0
+
+
+def test_list_tells_what_there_is():
+    report = json.loads(run("list", "--json").stdout)
+    assert report["hamiltonians"]
+    assert report["hamiltonians"][0]["name"] in run("list").stdout
+    assert run("check", report["hamiltonians"][0]["name"], "--json").exit_code == 0

@@ -21,7 +21,8 @@ WINDOW = 20.0
 File = Annotated[
     Path,
     typer.Argument(
-        help="Wannier90 (*_hr.dat, *_tb.dat), SIESTA (*.TSHS, *.HSX), DeepH or DeePTB folder, *.safetensors."
+        help="Wannier90 (*_hr.dat, *_tb.dat), SIESTA (*.TSHS, *.HSX), DeepH or DeePTB folder, *.safetensors, or a "
+        "name that `list` lists."
     ),
 ]
 Structure = Annotated[
@@ -313,23 +314,22 @@ def _levels(
 
 @app.command("list")
 def list_(json_: Json = False) -> None:
-    """List the Hamiltonians that come with the package; `bands` and `check` take their files."""
+    """List the Hamiltonians that come with the package; `bands` and `check` take their names."""
     import json
 
-    from irrepnet.hamiltonians import embedded_hamiltonians, load_hamiltonian
+    from irrepnet.hamiltonians import embedded_hamiltonians, read_provenance
     from irrepnet.hamiltonians.embedded import FOLDER
 
     rows = []
     for name in embedded_hamiltonians():
-        found = load_hamiltonian(name)
-        made = found.provenance
+        made = read_provenance(FOLDER / f"{name}.safetensors")
         rows.append(
             {
                 "name": name,
                 "formula": made["formula"],
                 "spacegroup": made["spacegroup"],
-                "orbitals": len(found.basis),
-                "numbers": len(found),
+                "orbitals": made["orbitals"],
+                "numbers": made["numbers"],
                 "cutoff": made["request"]["settings"]["cutoff"],
                 "radius": made["radius"],
                 "checks": made["checks"],

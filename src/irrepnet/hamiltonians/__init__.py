@@ -20,7 +20,7 @@ from irrepnet.hamiltonians.generate import generate, generate_all
 from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
 from irrepnet.hamiltonians.orbitals import CONVENTIONS, OrbitalBasis, Shell, atomic_basis, crystal_basis
 from irrepnet.hamiltonians.peers import from_pythtb, from_sisl, to_pythtb, to_sisl
-from irrepnet.hamiltonians.reduced import ReducedHamiltonian, read_reduced, reduced, write_reduced
+from irrepnet.hamiltonians.reduced import ReducedHamiltonian, read_provenance, read_reduced, reduced, write_reduced
 from irrepnet.hamiltonians.slater_koster import TwoCentre, slater_koster
 from irrepnet.hamiltonians.symmetry import (
     Action,
@@ -76,6 +76,7 @@ __all__ = [
     "parse_crystal",
     "read_hamiltonian",
     "read_list",
+    "read_provenance",
     "read_reduced",
     "reduced",
     "released_list",

@@ -50,7 +50,7 @@ class Settings(_Section):
     cutoff: float = Field(default=600.0, gt=0)
     """Ry, plane waves that the grid holds at least."""
     radius: float | None = Field(default=None, gt=0)
-    """Å, of H(R); by default 10, or more where the most diffuse orbitals still overlap by 1e-6."""
+    """Å, of H(R); by default 10, or more where the most diffuse orbitals still overlap by 1e-7."""
     temperature: float = Field(default=0.05, gt=0)
     """eV, of the occupations."""
     tolerance: float = Field(default=1e-5, gt=0)

@@ -389,9 +389,9 @@ def _anderson(inputs: list[np.ndarray], residuals: list[np.ndarray]) -> np.ndarr
         return inputs[0] + _MIXING * residuals[0]
     steps = np.array([residual - residuals[-1] for residual in residuals[:-1]])
     flat = steps.reshape(len(steps), -1)
-    overlaps = (flat.conj() @ flat.T).real
+    overlaps = np.real(flat.conj() @ flat.T)
     overlaps[np.diag_indices(len(steps))] *= 1 + 1e-12
-    weights = -np.linalg.solve(overlaps, (flat.conj() @ residuals[-1].ravel()).real)
+    weights = -np.linalg.solve(overlaps, np.real(flat.conj() @ residuals[-1].ravel()))
     best = inputs[-1] + np.tensordot(weights, np.array(inputs[:-1]) - inputs[-1], 1)
     return best + _MIXING * (residuals[-1] + np.tensordot(weights, steps, 1))
 

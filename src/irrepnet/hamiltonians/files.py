@@ -11,6 +11,7 @@ import numpy as np
 from irrepnet.crystals import Cell, SymmetricCrystal, read_structures
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import crystallographic_operations
+from irrepnet.hamiltonians.embedded import embedded_hamiltonians, load_hamiltonian
 from irrepnet.hamiltonians.hdf5 import is_deeph, read_deeph, read_deeptb, write_deeph, write_deeptb
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given, shells_by_element, shells_from_text
@@ -29,7 +30,8 @@ _BY_COUNT = {1: "s", 3: "p", 4: "sp", 5: "d", 9: "spd", 16: "spdf"}
 
 
 def read_hamiltonian(path: str | Path, structure: str | Path | None = None, shells: str | None = None) -> Hamiltonian:
-    """The Hamiltonian in a file or folder, with its orbitals where file and structure tell them.
+    """The Hamiltonian in a file or folder, or the embedded one of that name, with its orbitals where file and structure
+    tell them.
 
     A Wannier90 file gets lattice and orbitals from seed.win beside it if `structure` is None, and has no basis if that
     is not there either.
@@ -46,6 +48,8 @@ def read_hamiltonian(path: str | Path, structure: str | Path | None = None, shel
         IrrepnetError: the file is of no kind that is known, cannot be read, or does not fit the structure.
     """
     path = Path(path)
+    if not path.exists() and str(path) in embedded_hamiltonians():
+        return load_hamiltonian(str(path)).expand()
     if path.is_dir():
         if structure is not None:
             raise IrrepnetError(f"{path}: its folder holds the structure, no other can be given")

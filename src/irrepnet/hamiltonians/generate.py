@@ -27,9 +27,9 @@ from irrepnet.hamiltonians.blocks import bonds_within
 from irrepnet.hamiltonians.crystal_list import Request
 from irrepnet.hamiltonians.dft import BOHR, KohnSham, irreducible, kmesh, scf_mesh
 from irrepnet.hamiltonians.model import Hamiltonian
-from irrepnet.hamiltonians.reduced import ReducedHamiltonian, read_reduced, reduced, write_reduced
+from irrepnet.hamiltonians.reduced import ReducedHamiltonian, read_provenance, reduced, write_reduced
 
-_OVERLAP = 1e-6  # of the most diffuse orbitals, at the radius of H(R)
+_OVERLAP = 1e-7  # of the most diffuse orbitals, at the radius of H(R)
 _LEAST_RADIUS = 10.0  # Å
 _NEGLIGIBLE = 1e-6  # eV, and of S: bonds with no larger element are left out
 _CHECKED = 2  # k off the mesh
@@ -88,17 +88,20 @@ def _numbers(
     phases = np.exp(-2j * np.pi * (cells @ k.T)) * weights
     H, S, H0 = (np.real(np.tensordot(phases, blocks, 1)) for blocks in (H, S, H0))
     whole = Hamiltonian(cells, H, S, dft.basis, fermi, request.name, H0=H0)
+    made = reduced(whole, cutoff=radius, negligible=_NEGLIGIBLE).in_single_precision()
     provenance = {
         "request": request.model_dump(mode="json"),
         "formula": crystal.formula,
         "spacegroup": crystal.spacegroup_symbol,
         "electrons": dft.electrons,
+        "orbitals": len(dft.basis),
+        "numbers": len(made),
         "grid": list(dft.mesh),
         "grid_cutoff": dft.cutoff,
         "kmesh": list(mesh),
         "radius": radius,
     }
-    return replace(reduced(whole, cutoff=radius, negligible=_NEGLIGIBLE).in_single_precision(), provenance=provenance)
+    return replace(made, provenance=provenance)
 
 
 def _cells_within(dft: KohnSham, radius: float) -> np.ndarray:
@@ -171,7 +174,7 @@ def is_finished(request: Request, folder: Path) -> bool:
     """Whether the folder holds a readable file of exactly this request."""
     path = path_of(request, folder)
     try:
-        return path.is_file() and read_reduced(path).provenance.get("request") == request.model_dump(mode="json")
+        return path.is_file() and read_provenance(path).get("request") == request.model_dump(mode="json")
     except IrrepnetError:
         return False
 

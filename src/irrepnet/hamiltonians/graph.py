@@ -74,7 +74,7 @@ class HamiltonianGraph:
     turn: torch.Tensor
     """(sites, (L_MAX + 1)² − 1, the same): moments of the node → those of the site."""
     bond_sites: torch.Tensor
-    """(bonds, 2) the sites at both ends. Each bond is there in both directions, the reversed ones in the second half."""
+    """(bonds, 2) the sites at both ends. Each bond is there in both directions, the reversed ones at the end."""
     bond_vector: torch.Tensor
     """(bonds, 3) Å, from the first to the second end."""
     onsite: dict[tuple[int, int], Couples]
@@ -169,9 +169,7 @@ def hamiltonian_graph(
     sites = _sites(act)
     offset = np.concatenate([[0], np.cumsum([len(orbit.space) for orbit in orbits])])
     edges = _edges(basis, sites, cutoff)
-    turn = [
-        harmonic_matrices(act.group.operations[sites.operation], l, (-1) ** l) for l in range(1, L_MAX + 1)
-    ]
+    turn = [harmonic_matrices(act.group.operations[sites.operation], l, (-1) ** l) for l in range(1, L_MAX + 1)]
     short = [number for number, orbit in enumerate(orbits) if 0 < orbit.distance < cutoff]
     bond_sites = np.array([orbits[number].sites for number in short], int).reshape(-1, 2)
     cells = np.array([orbits[number].R for number in short], int).reshape(-1, 3)
@@ -193,7 +191,7 @@ def hamiltonian_graph(
         shell_node=torch.tensor([node for node, _, _ in sites.shells]),
         shell_kind=floats(_kinds(sites)),
         site_node=torch.from_numpy(sites.node),
-        turn=floats(np.stack([scipy.linalg.block_diag(*(D[site] for D in turn)) for site in range(len(sites.node))])),
+        turn=floats(np.array([scipy.linalg.block_diag(*(D[site] for D in turn)) for site in range(len(sites.node))])),
         bond_sites=torch.from_numpy(np.concatenate([bond_sites, bond_sites[:, ::-1]])),
         bond_vector=floats(np.concatenate([vectors, -vectors])),
         onsite=onsite,
@@ -285,9 +283,7 @@ def _onsite(
                 if i != j:
                     block += np.einsum("Rim,Rmj->ij", left[:, :, second], right[:, first])
             separable[offset[number] : offset[number + 1], column] = orbit.space.coefficients(block)
-    where = {
-        key: Couples(*(torch.tensor(column) for column in zip(*own, strict=True))) for key, own in couples.items()
-    }
+    where = {key: Couples(*(torch.tensor(column) for column in zip(*own, strict=True))) for key, own in couples.items()}
     return where, np.concatenate(local, 1), separable
 
 
@@ -338,14 +334,15 @@ def _bonds(
             values.append(part[m, e])
             start += part.shape[1]
     free = torch.sparse_coo_tensor(
-        torch.from_numpy(np.stack([np.concatenate(rows), np.concatenate(columns)])) if rows else torch.zeros(2, 0).long(),
+        torch.from_numpy(np.stack([np.concatenate(rows), np.concatenate(columns)]))
+        if rows
+        else torch.zeros(2, 0).long(),
         torch.from_numpy(np.concatenate(values)) if rows else torch.zeros(0).double(),
         (size, start),
         check_invariants=False,
     ).coalesce()
     where = {
-        key: Couples(*(torch.tensor(column) for column in zip(*couples[key], strict=True)))
-        for key in sorted(couples)
+        key: Couples(*(torch.tensor(column) for column in zip(*couples[key], strict=True))) for key in sorted(couples)
     }
     return where, free
 
@@ -376,9 +373,7 @@ class Target:
     def loss(self, delta: torch.Tensor, elements: float = 1.0) -> torch.Tensor:
         """eV: the root mean square error that is left after the best μ; `elements` weights the second part."""
         weight = elements**0.5
-        error, shift = (
-            torch.cat([self.rows @ x, weight * self.root * x]) for x in (delta - self.delta, self.overlap)
-        )
+        error, shift = (torch.cat([self.rows @ x, weight * self.root * x]) for x in (delta - self.delta, self.overlap))
         error = error - shift * ((shift @ error) / (shift @ shift))
         return (error.square().sum() + 1e-12).sqrt()
 
@@ -413,7 +408,9 @@ def target(
             left, right = states[:, basis.orbitals[a]], states[:, basis.orbitals[b]]
             total += left.conj().transpose(0, 2, 1)[:, None] @ bloch @ right[:, None]
         projected = total[:, :, upper[0], upper[1]] * scale * np.sqrt(weights)[:, None, None]
-        rows.append(np.concatenate([projected.real, projected.imag], 2).transpose(0, 2, 1).reshape(-1, len(orbit.space)))
+        rows.append(
+            np.concatenate([projected.real, projected.imag], 2).transpose(0, 2, 1).reshape(-1, len(orbit.space))
+        )
         root += [np.sqrt(len(orbit.members) / len(basis))] * len(orbit.space)
     found = np.concatenate(rows, 1)
     found = found[abs(found).max(1) > 1e-12]

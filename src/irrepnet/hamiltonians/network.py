@@ -11,8 +11,9 @@ irreps of O(3), coupled from l ⊗ l' and contracted with what the surroundings 
     B_ll' = u(r) Σ_L C^{ll'L} · Σ_n b_n T_n^L,                T_n^L ∈ {Y_L(r̂), A_a^{L,n}, (Y(r̂) ⊗ A_a)^L}
 
 and the same from the other end, with d, w, b functions of invariants of the atoms, the shells and the distance. So D
-lies in the trivial irreps of the site's group and B in Hom_{G_ab}, whatever the crystal; it is symmetric, Hermitian, and
-continuous as atoms move. The Slater–Koster form is B with T = Y_L(r̂) alone. A multiple of the overlap, D = μ 1, changes nothing that is measured.
+lies in the trivial irreps of the site's group and B in Hom_{G_ab}, whatever the crystal; ΔH is symmetric, Hermitian,
+and continuous as atoms move. The Slater–Koster form is B with T = Y_L(r̂) alone. A multiple of the overlap, D = μ 1,
+changes nothing that is measured.
 """
 
 from __future__ import annotations
@@ -186,7 +187,9 @@ class ShellCouplings(nn.Module):
         left, right = self.left(shells), self.right(shells)
         return {
             (l, l2): self.heads[f"{l}{l2}"](
-                silu(place.index_select(0, own.where) + left.index_select(0, own.left) + right.index_select(0, own.right))
+                silu(
+                    place.index_select(0, own.where) + left.index_select(0, own.left) + right.index_select(0, own.right)
+                )
             )
             for (l, l2), own in couples.items()
         }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -174,14 +175,8 @@ def write_reduced(hamiltonian: ReducedHamiltonian, path: str | Path) -> None:
 
 def read_reduced(path: str | Path) -> ReducedHamiltonian:
     """What `write_reduced` wrote. Raises IrrepnetError if the file is not of that kind."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "np") as file:
-            card = json.loads((file.metadata() or {})["card"])
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-        if card["format"] != _FORMAT:
-            raise ValueError(f"its format is {card['format']!r}")
+    with _opened(path) as (file, card):
+        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
         cell = Cell(arrays["lattice"], arrays["frac_coords"], arrays["numbers"], str(path))
         shells = tuple(Shell(site, l, tuple(m), harmonics) for site, l, m, harmonics in card["shells"])
         basis = OrbitalBasis(cell, arrays["centres"], shells)
@@ -198,5 +193,24 @@ def read_reduced(path: str | Path) -> ReducedHamiltonian:
         if abs(found.probe - card["probe"]) > 1e-8 * np.linalg.norm(found.H):
             raise ValueError("its numbers refer to other bases of blocks than this version makes")
         return found
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """The provenance alone, without the numbers. Raises IrrepnetError if the file is not of that kind."""
+    with _opened(path) as (_, card):
+        return card["provenance"]
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """The open file and its card; what goes wrong inside is an IrrepnetError."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            card = json.loads((file.metadata() or {})["card"])
+            if card["format"] != _FORMAT:
+                raise ValueError(f"its format is {card['format']!r}")
+            yield file, card
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise IrrepnetError(f"{path}: cannot be read as a reduced Hamiltonian: {error}") from error

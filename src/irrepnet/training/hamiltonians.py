@@ -26,8 +26,8 @@ from irrepnet import __version__
 from irrepnet.data import split_by_formula
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.blocks import BondOrbit
-from irrepnet.hamiltonians.embedded import FOLDER
 from irrepnet.hamiltonians.compare import Comparison, compare
+from irrepnet.hamiltonians.embedded import FOLDER
 from irrepnet.hamiltonians.graph import HamiltonianGraph, Target, hamiltonian_graph, target
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.network import HamiltonianNet, HamiltonianNetConfig
@@ -68,7 +68,7 @@ class HamiltonianTrainingConfig(TrainingConfig):
     """
 
     epochs: int = Field(150, ge=1)
-    batch_size: int = Field(4, ge=1)
+    batch_size: int = Field(2, ge=1)
     learning_rate: float = Field(1e-2, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
     ema: float = Field(0.98, ge=0, lt=1)
@@ -142,7 +142,7 @@ class Sample:
 
 def fit_hamiltonians(
     model: torch.nn.Module,
-    graphs: Sequence[HamiltonianGraph],
+    graphs: Sequence[Any],
     targets: Sequence[Target],
     split: Mapping[str, np.ndarray],
     config: HamiltonianRunConfig,
@@ -150,6 +150,8 @@ def fit_hamiltonians(
     log: Log,
 ) -> State:
     """Train a network that maps a graph to (m,) numbers, from the checkpoint in `out` if there is one.
+
+    Graphs have `to(dtype)`, as `HamiltonianGraph`.
 
     Without validation crystals those of the training choose the epoch.
     """
@@ -229,7 +231,7 @@ class HamiltonianRun:
         return []
 
 
-def predicted_numbers(model: torch.nn.Module, graph: HamiltonianGraph) -> np.ndarray:
+def predicted_numbers(model: torch.nn.Module, graph: Any) -> np.ndarray:
     """(m,) eV, float64."""
     with torch.inference_mode():
         return model(graph.to(next(model.parameters()).dtype)).double().numpy()
@@ -329,7 +331,9 @@ def common_settings(samples: Sequence[Sample]) -> dict[str, Any]:
     first = dict(samples[0].settings)
     if any(sample.settings.get("basis") != first.get("basis") for sample in samples):
         return {}
-    shared = {key: value for key, value in first.items() if all(sample.settings.get(key) == value for sample in samples)}
+    shared = {
+        key: value for key, value in first.items() if all(sample.settings.get(key) == value for sample in samples)
+    }
     return {key: value for key, value in shared.items() if key not in ("grid", "kmesh", "scf_kmesh")}
 
 
@@ -341,7 +345,8 @@ def sample_of(file: ReducedHamiltonian, name: str) -> Sample:
             raise IrrepnetError(f"{name}: it has no {what}; make it with irrepnet hamiltonian generate")
     act, orbits = file.orbits
     true = replace(file.expand(), name=name)
-    assert true.H0 is not None and electrons is not None
+    assert true.H0 is not None
+    assert electrons is not None
     formula = Composition(Counter(true.known_basis.species)).reduced_formula
     settings = file.provenance.get("request", {}).get("settings", {})
     start = replace(true, H=true.H0, H0=None, fermi=None)
@@ -373,8 +378,8 @@ def read_samples(source: str) -> tuple[list[Sample], list[tuple[str, str]], str]
     """Crystals, those that cannot be read with the reason, and the hash of all files.
 
     Args:
-        source: a file *.safetensors of `irrepnet hamiltonian generate`, a folder of them, or "embedded", those that come
-            with the package.
+        source: a file *.safetensors of `irrepnet hamiltonian generate`, a folder of them, or "embedded", those that
+            come with the package.
 
     Raises:
         IrrepnetError: there are none, or none that can be read.
@@ -409,7 +414,9 @@ def split_samples(formulas: Sequence[str], config: HamiltonianDataConfig) -> dic
         return split_by_formula(list(formulas), config.split, config.split_seed)
     missing = sorted(set(config.test) - set(formulas))
     if missing:
-        raise IrrepnetError(f"data.test: no crystal with the formula {missing[0]}; there are {', '.join(sorted(set(formulas)))}")
+        raise IrrepnetError(
+            f"data.test: no crystal with the formula {missing[0]}; there are {', '.join(sorted(set(formulas)))}"
+        )
     rest = sorted(set(formulas) - set(config.test))
     share = config.split[1] / (config.split[0] + config.split[1])
     order = np.random.default_rng(config.split_seed).permutation(len(rest))
