@@ -180,3 +180,26 @@ def test_commands(run, data, tmp_path):
     assert picture.stat().st_size > 1000
     assert written.exists()
     assert call(app, ["hamiltonian", "evaluate", str(run)]).exit_code == 0
+
+
+@pytest.mark.slow
+def test_structure_file(tmp_path):
+    """S and H0 of a structure file are those of the generator, and the network predicts from them."""
+    pytest.importorskip("pyscf")
+    from irrepnet.hamiltonians.crystal_list import Request, Settings
+    from irrepnet.hamiltonians.generate import generate
+
+    settings = Settings(basis="SZV-MOLOPT-SR", cutoff=120.0, radius=6.0, kmesh=(4, 4, 4), scf_kmesh=(3, 3, 3))
+    made = generate(Request.from_structure("examples/NaCl.cif", "NaCl", settings))
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write_reduced(made, folder / "NaCl.safetensors")
+    document = {"data": {"source": str(folder), "split": [1.0, 0.0, 0.0], "test": []}, "training": {"epochs": 1}}
+    loaded = train_hamiltonians(load_config(document, kind=HamiltonianRunConfig), tmp_path / "run", quiet=True)
+    assert loaded.card["settings"]["cutoff"] == 120.0
+    assert "kmesh" not in loaded.card["settings"]
+    loaded.card["settings"] |= {"kmesh": (4, 4, 4), "scf_kmesh": (3, 3, 3)}
+    sample = sample_for("examples/NaCl.cif", loaded)
+    stored = read_samples(str(folder))[0][0]
+    assert abs(sample.start.H - stored.start.H).max() < 1e-5
+    assert len(loaded.predict(sample)) == len(stored.start)

@@ -477,10 +477,10 @@ def evaluate(
         typer.echo(json.dumps(report))
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     figures = list(report["errors"])
-    table = Table("crystal", *figures, title=f"errors in meV, {report['split']} split of {report['data']}")
+    table = Table(Column("crystal", no_wrap=True), *figures, title=f"errors in meV, {report['split']} split of {report['data']}")
     for row in report["crystals"]:
         table.add_row(row["id"], *(f"{row[key]:.3g}" for key in figures))
     table.add_section()
