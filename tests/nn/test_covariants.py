@@ -6,6 +6,7 @@ import torch
 from e3nn import o3
 from scipy.spatial.transform import Rotation
 
+from irrepnet.errors import IrrepnetError
 from irrepnet.groups import harmonic_matrices
 from irrepnet.nn.covariants import BondCovariants
 from irrepnet.nn.moments import Harmonics
@@ -85,7 +86,9 @@ def test_the_order_of_bonds_does_not_matter_and_gradients_are_right(layer):
     assert torch.autograd.gradcheck(output, leaves)
 
 
-def test_what_cannot_be_reached_is_left_out():
-    assert set(BondCovariants(5, 1, 2, {"0o": 1, "2o": 1, "2e": 1, "1o": 1}).copies) == {"2e", "1o"}
-    assert set(BondCovariants(5, 2, 2, {"0o": 1, "2o": 1}).copies) == {"2o"}
+def test_what_cannot_be_reached_is_refused():
+    with pytest.raises(IrrepnetError, match="leads to 0o, 2o; take a larger l_max than 1"):
+        BondCovariants(5, 1, 2, {"0o": 1, "2o": 1, "2e": 1, "1o": 1})
+    with pytest.raises(IrrepnetError, match="leads to 0o; take"):
+        BondCovariants(5, 2, 2, {"0o": 1, "2o": 1})
     assert BondCovariants(5, 2, 2, {})(torch.zeros(1, 5), torch.zeros(0, 5), torch.zeros(0, 8), *2 * [None]) == {}

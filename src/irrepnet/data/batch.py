@@ -149,6 +149,11 @@ class VectorBatch:
     crystal: torch.Tensor
     size: int
 
+    @property
+    def symmetry(self) -> torch.Tensor:
+        """(size, 64) the rows of ``sets`` of the crystals' point groups."""
+        return self.sets[self.point_group]
+
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "VectorBatch":
         """The same batch elsewhere; ``dtype`` is for the real numbers (index tensors stay int64)."""
         return _moved(self, device, dtype)

@@ -1,6 +1,6 @@
 """The light O(3)-covariant network: an invariant body, and a covariant readout over bonds."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,11 +8,10 @@ from torch import nn
 
 from irrepnet.crystals import VectorGraphOptions
 from irrepnet.crystals.vector_graph import VectorForm
-from irrepnet.errors import IrrepnetError
 from irrepnet.nn.convolution import GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.moments import Harmonics
-from irrepnet.nn.pooling import MeanSpread, crystal_mean
+from irrepnet.nn.pooling import MeanSpread
 from irrepnet.nn.radial import GaussianBasis
 
 if TYPE_CHECKING:
@@ -43,13 +42,87 @@ class CovariantConfig(BaseModel):
         return {"form": self.form}
 
 
-class CovariantNet(nn.Module):
+class Bonds(NamedTuple):
+    """What a readout knows of the bonds of a batch, and of the atoms' surroundings.
+
+    Attributes:
+        hidden: (n_edges, channels) the embedded distance.
+        harmonics: (n_edges, (l_max + 1)² − 1) summed over the neighbours that an edge stands for.
+        inverse_count: (n_nodes, 1) one over the number of neighbours.
+    """
+
+    hidden: torch.Tensor
+    harmonics: torch.Tensor
+    inverse_count: torch.Tensor
+
+
+class CovariantReadout(nn.Module):
+    """Covariants of crystals from invariant features of their atoms, whatever network made these.
+
+    Irreps other than the trivial one occur here alone (:class:`irrepnet.nn.covariants.BondCovariants`). It runs on the
+    nodes of a batch and does not know whether they are the atoms or the orbits: the results are equal.
+
+    Args:
+        channels: invariant features of an atom.
+        l_max, size: largest l of the moments of bonds, and how many there are of each.
+        cutoff: the largest distance that it resolves, Å.
+        copies: wanted of each irrep, none of them 0e.
+
+    Raises:
+        IrrepnetError: an irrep that no product of two moments reaches.
+    """
+
+    def __init__(self, channels: int, l_max: int, size: int, cutoff: float, copies: dict[str, int]) -> None:
+        from irrepnet.nn.covariants import BondCovariants  # e3nn takes 1 s to import
+        from irrepnet.nn.o3 import FixedMean, GroupMean
+
+        super().__init__()
+        self.distance = GaussianBasis(0.5, cutoff, 32)
+        self.relative = GaussianBasis(0.5, 6.0, 16)  # distance over the nearest neighbour's, times 3
+        self.edge = nn.Sequential(mlp(32 + 16, channels, channels), nn.SiLU())
+        self.harmonics = Harmonics(l_max)
+        natural = [f"{l}{'oe'[l % 2 == 0]}" for l in range(1, l_max + 1)]
+        self.site_mean = nn.ModuleList(GroupMean([irrep]) for irrep in natural)
+        self.widths = [2 * l + 1 for l in range(1, l_max + 1)]
+        self.receiver = nn.Linear(channels, channels)
+        self.sender = nn.Linear(channels, channels, bias=False)
+        self.bond = nn.Linear(channels, channels, bias=False)
+        self.covariant = BondCovariants(channels, l_max, size, copies)
+        self.crystal_mean = FixedMean(copies)
+
+    def bonds(self, batch: "VectorBatch") -> Bonds:
+        length = batch.vector.norm(dim=-1)
+        relative = self.relative(3 * length / batch.nearest[batch.receiver])
+        hidden = self.edge(torch.cat([self.distance(length), relative], -1))
+        count = torch.zeros_like(batch.nearest).index_add(0, batch.receiver, batch.weight)
+        return Bonds(hidden, self._orbit_sums(batch, length), 1 / count[:, None])
+
+    def _orbit_sums(self, batch: "VectorBatch", length: torch.Tensor) -> torch.Tensor:
+        """(n_edges, n_harmonics) Y summed over the orbit of the edge under its receiver's site group."""
+        harmonics = self.harmonics(batch.vector / length[:, None]) * batch.weight[:, None]
+        site = batch.site_group[batch.receiver]
+        parts = [
+            (mean(batch.sets)[site] @ part[:, :, None])[:, :, 0]
+            for mean, part in zip(self.site_mean, harmonics.split(self.widths, 1))
+        ]
+        return torch.cat(parts, 1)
+
+    def covariant_features(self, x: torch.Tensor, bonds: Bonds, batch: "VectorBatch") -> "Features":
+        """Of the nodes' atoms, by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame, from x (n_nodes, C)."""
+        pair = self.receiver(x).index_select(0, batch.receiver) + self.sender(x).index_select(0, batch.sender)
+        pair = torch.nn.functional.silu(pair + self.bond(bonds.hidden))
+        return self.covariant(x, pair, bonds.harmonics, batch.receiver, bonds.inverse_count)
+
+    def covariants(self, x: "Features", batch: "VectorBatch") -> "Features":
+        """By irrep, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P, in the standard frame."""
+        return self.crystal_mean(x, batch)
+
+
+class CovariantNet(CovariantReadout):
     """Invariant message passing with lengths of moments, and covariants made of the bonds at the end.
 
     The body is the part of :class:`irrepnet.models.PointGroupNet` that all groups share, and costs about as much as a
-    network on distances. Irreps other than the trivial one occur in the readout alone (:class:`BondCovariants`).
-
-    It runs on the nodes of a batch and does not know whether they are the atoms or the orbits: the results are equal.
+    network on distances.
 
     Args:
         config: see :class:`CovariantConfig`.
@@ -64,41 +137,20 @@ class CovariantNet(nn.Module):
     def __init__(
         self, config: CovariantConfig, outputs: int, options: VectorGraphOptions, irreps_out: str | None = None
     ) -> None:
-        from irrepnet.nn.covariants import BondCovariants  # e3nn takes 1 s to import
-        from irrepnet.nn.o3 import GroupMean, copies_of
+        from irrepnet.nn.o3 import copies_of
 
-        super().__init__()
+        channels, size = config.channels, config.moment_channels
+        copies = copies_of(irreps_out) if irreps_out and not config.isotropic else {}
+        super().__init__(channels, config.l_max, size, options.cutoff, copies)
         self.config = config
-        channels, l_max = config.channels, config.l_max
-        self.copies_out = copies_of(irreps_out) if irreps_out else {}
         self.embedding = ElementEmbedding(channels)
         self.point_group = nn.Linear(64, channels, bias=False) if config.one_hot else None
-        self.distance = GaussianBasis(0.5, options.cutoff, 32)
-        self.relative = GaussianBasis(0.5, 6.0, 16)  # distance over the nearest neighbour's, times 3
-        self.edge = nn.Sequential(mlp(32 + 16, channels, channels), nn.SiLU())
-        self.harmonics = Harmonics(l_max)
-        natural = [f"{l}{'oe'[l % 2 == 0]}" for l in range(1, l_max + 1)]
-        self.site_mean = nn.ModuleList(GroupMean([irrep]) for irrep in natural)
-        self.widths = [2 * l + 1 for l in range(1, l_max + 1)]
         self.convolutions = nn.ModuleList(
-            GroupConvolution((), channels, channels, 0, None, (l_max, config.moment_channels))
-            for _ in range(config.layers)
+            GroupConvolution((), channels, channels, 0, None, (config.l_max, size)) for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(channels)
         self.pool = MeanSpread()
         self.readout = mlp(2 * channels, channels, outputs) if outputs else None
-        self.receiver = nn.Linear(channels, channels)
-        self.sender = nn.Linear(channels, channels, bias=False)
-        self.bond = nn.Linear(channels, channels, bias=False)
-        wanted = {} if config.isotropic else self.copies_out
-        self.covariant = BondCovariants(channels, l_max, config.moment_channels, wanted)
-        missing = ", ".join(set(wanted) - set(self.covariant.copies))
-        if missing:
-            raise IrrepnetError(
-                f"irreps_out: no product of two moments leads to {missing}; take a larger l_max than {l_max}, or the "
-                "network tensor-field with parity"
-            )
-        self.crystal_mean = nn.ModuleDict({ir: GroupMean([ir]) for ir in self.covariant.copies})
         if self.point_group is not None:
             nn.init.zeros_(self.point_group.weight)
 
@@ -109,32 +161,17 @@ class CovariantNet(nn.Module):
     def features(self, batch: "VectorBatch") -> "Features":
         """Of the nodes' atoms, by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame; 0e, the invariant
         features, and the irreps of ``irreps_out``."""
-        length = batch.vector.norm(dim=-1)
-        relative = self.relative(3 * length / batch.nearest[batch.receiver])
-        hidden = self.edge(torch.cat([self.distance(length), relative], -1))
-        harmonics = self._orbit_sums(batch, length)
+        bonds = self.bonds(batch)
         v = self.embedding(batch.numbers)
         if self.point_group is not None:
-            members = (batch.sets > 0).to(v.dtype)[batch.point_group]
+            members = (batch.symmetry > 0).to(v.dtype)
             v = v + self.point_group(members).index_select(0, batch.crystal)
-        inverse_count = 1 / torch.zeros_like(batch.nearest).index_add(0, batch.receiver, batch.weight)[:, None]
-        edges = (batch.receiver, batch.sender, torch.arange(len(length), device=length.device))
+        edges = (batch.receiver, batch.sender, torch.arange(len(batch.receiver), device=v.device))
+        seen = (bonds.hidden, bonds.hidden[:0], edges, bonds.inverse_count, (), batch.weight, bonds.harmonics)
         for convolution in self.convolutions:
-            v = convolution(v, hidden, hidden[:0], edges, inverse_count, (), batch.weight, harmonics)
+            v = convolution(v, *seen)
         x = self.norm(v)
-        pair = self.receiver(x).index_select(0, batch.receiver) + self.sender(x).index_select(0, batch.sender)
-        pair = torch.nn.functional.silu(pair + self.bond(hidden))
-        return {"0e": x[:, None], **self.covariant(x, pair, harmonics, batch.receiver, inverse_count)}
-
-    def _orbit_sums(self, batch: "VectorBatch", length: torch.Tensor) -> torch.Tensor:
-        """(n_edges, n_harmonics) Y summed over the orbit of the edge under its receiver's site group."""
-        harmonics = self.harmonics(batch.vector / length[:, None]) * batch.weight[:, None]
-        site = batch.site_group[batch.receiver]
-        parts = [
-            (mean(batch.sets)[site] @ part[:, :, None])[:, :, 0]
-            for mean, part in zip(self.site_mean, harmonics.split(self.widths, 1))
-        ]
-        return torch.cat(parts, 1)
+        return {"0e": x[:, None], **self.covariant_features(x, bonds, batch)}
 
     def invariants(self, x: "Features", batch: "VectorBatch") -> torch.Tensor:
         """(n_crystals, outputs) from the invariants of the atoms, their mean and spread."""
@@ -142,15 +179,3 @@ class CovariantNet(nn.Module):
         if self.readout is None:
             return scalars.new_zeros(batch.size, 0)
         return self.readout(self.pool(scalars, batch.crystal, batch.size, batch.multiplicity))
-
-    def covariants(self, x: "Features", batch: "VectorBatch") -> "Features":
-        """By irrep of ``irreps_out``, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P.
-
-        In the crystal's standard frame. The mean over an orbit is the Reynolds operator of P on one of its atoms.
-        """
-        pooled = {}
-        for irrep in self.covariant.copies:
-            mean = crystal_mean(x[irrep].flatten(1), batch.crystal, batch.size, batch.multiplicity)
-            reynolds = self.crystal_mean[irrep](batch.sets)[batch.point_group]
-            pooled[irrep] = reynolds @ mean.unflatten(1, (reynolds.shape[-1], -1))
-        return pooled

@@ -11,7 +11,7 @@ from irrepnet.crystals.vector_graph import VectorForm
 from irrepnet.errors import IrrepnetError
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import Atoms, atom_embedding
-from irrepnet.nn.pooling import MeanSpread, crystal_mean
+from irrepnet.nn.pooling import MeanSpread
 from irrepnet.nn.radial import BesselBasis, GaussianBasis, Radial
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class TensorFieldNet(nn.Module):
     def __init__(
         self, config: TensorFieldConfig, outputs: int, options: VectorGraphOptions, irreps_out: str | None = None
     ) -> None:
-        from irrepnet.nn.o3 import Filters, GroupMean, TensorFieldLayer, copies_of  # e3nn takes 1 s to import
+        from irrepnet.nn.o3 import Filters, FixedMean, TensorFieldLayer, copies_of  # e3nn takes 1 s to import
 
         super().__init__()
         self.config = config
@@ -101,7 +101,7 @@ class TensorFieldNet(nn.Module):
         self.pool = MeanSpread()
         self.readout = mlp(2 * channels, channels, outputs) if outputs else None
         self.covariant = nn.ModuleDict({ir: nn.Linear(copies[ir], m, bias=False) for ir, m in self.copies_out.items()})
-        self.crystal_mean = nn.ModuleDict({ir: GroupMean([ir]) for ir in self.copies_out})
+        self.crystal_mean = FixedMean(self.copies_out)
 
     def forward(self, batch: "VectorBatch") -> torch.Tensor:
         """(n_crystals, outputs), without units."""
@@ -134,11 +134,6 @@ class TensorFieldNet(nn.Module):
     def covariants(self, x: "Features", batch: "VectorBatch") -> "Features":
         """By irrep of ``irreps_out``, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P.
 
-        In the crystal's standard frame. The mean over an orbit is the Reynolds operator of P on one of its atoms.
+        In the crystal's standard frame.
         """
-        pooled = {}
-        for irrep, linear in self.covariant.items():
-            mean = crystal_mean(linear(x[irrep]).flatten(1), batch.crystal, batch.size, batch.multiplicity)
-            reynolds = self.crystal_mean[irrep](batch.sets)[batch.point_group]
-            pooled[irrep] = reynolds @ mean.unflatten(1, (reynolds.shape[-1], -1))
-        return pooled
+        return self.crystal_mean({irrep: linear(x[irrep]) for irrep, linear in self.covariant.items()}, batch)

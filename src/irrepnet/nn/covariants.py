@@ -6,6 +6,7 @@ import torch
 from e3nn import o3
 from torch import nn
 
+from irrepnet.errors import IrrepnetError
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.o3 import Features
 
@@ -24,10 +25,10 @@ class BondCovariants(nn.Module):
         channels: of the invariants of atoms and of pairs.
         l_max: largest l of the moments, 1 or more.
         size: k runs from 1 to it.
-        copies: wanted of each irrep, such as {"1o": 2, "2o": 1}; those that cannot be reached are left out.
+        copies: wanted of each irrep, such as {"1o": 2, "2o": 1}.
 
-    Attributes:
-        copies: of each irrep that is reached.
+    Raises:
+        IrrepnetError: an irrep that no product of two moments reaches.
     """
 
     def __init__(self, channels: int, l_max: int, size: int, copies: dict[str, int]) -> None:
@@ -39,24 +40,28 @@ class BondCovariants(nn.Module):
         number = torch.tensor([l - 1 for l in degrees for _ in range(2 * l + 1)])
         self.register_buffer("number", number, persistent=False)
         self.widths = [2 * l + 1 for l in degrees]
-        self.products: dict[str, list[tuple[int, int]]] = {}
-        for irrep in copies:
-            l, parity = int(irrep[:-1]), 1 if irrep.endswith("e") else -1
-            self.products[irrep] = [
-                (a, b)
-                for a, b in combinations_with_replacement(degrees, 2)
-                if (-1) ** (a + b) == parity and b - a <= l <= a + b
-            ]
-            for a, b in self.products[irrep]:
-                coupling = (2 * l + 1) ** 0.5 * o3.wigner_3j(a, b, l, dtype=torch.float64)
-                self.register_buffer(f"coupling_{a}_{b}_{irrep}", coupling, persistent=False)
+        self.products: dict[str, list[tuple[int, int]]] = {irrep: [] for irrep in copies}
+        for a, b in combinations_with_replacement(degrees, 2):
+            couplings = []  # of all irreps that the pair leads to, so that the product is made once
+            for irrep in copies:
+                l, parity = int(irrep[:-1]), 1 if irrep.endswith("e") else -1
+                if (-1) ** (a + b) == parity and b - a <= l <= a + b:
+                    self.products[irrep].append((a, b))
+                    couplings.append((2 * l + 1) ** 0.5 * o3.wigner_3j(l, a, b, dtype=torch.float64).flatten(1))
+            if couplings:
+                self.register_buffer(f"coupling_{a}_{b}", torch.cat(couplings), persistent=False)
         self.is_moment = {irrep: irrep in {f"{l}{'oe'[l % 2 == 0]}" for l in degrees} for irrep in copies}
         paths = {irrep: len(pairs) + self.is_moment[irrep] for irrep, pairs in self.products.items()}
-        self.copies = {irrep: number for irrep, number in copies.items() if paths[irrep]}
-        self.gates = [paths[irrep] * size for irrep in self.copies]
-        self.gate = mlp(channels, channels, sum(self.gates)) if self.copies else None
+        if missing := ", ".join(sorted(irrep for irrep in copies if not paths[irrep])):
+            raise IrrepnetError(
+                f"irreps_out: no product of two moments leads to {missing}; take a larger l_max than {l_max}, or the "
+                "network tensor-field with parity"
+            )
+        self.copies = copies
+        self.gates = [paths[irrep] * size for irrep in copies]
+        self.gate = mlp(channels, channels, sum(self.gates)) if copies else None
         self.readout = nn.ModuleDict(
-            {ir: nn.Linear(paths[ir] * size, number, bias=False) for ir, number in self.copies.items()}
+            {irrep: nn.Linear(paths[irrep] * size, number, bias=False) for irrep, number in copies.items()}
         )
 
     def forward(
@@ -83,11 +88,16 @@ class BondCovariants(nn.Module):
         sums = terms.new_zeros(len(x), terms.shape[1]).index_add(0, receiver, terms) * inverse_count
         moments = sums.unflatten(1, (-1, self.size)).split(self.widths, 1)
         mixed = [mix(moment) for mix, moment in zip(self.mix, moments)]
-        found = {}
-        for irrep, gate in zip(self.copies, self.gate(x).split(self.gates, -1)):
-            parts = [moments[int(irrep[:-1]) - 1]] if self.is_moment[irrep] else []
-            for a, b in self.products[irrep]:
-                coupling = self.get_buffer(f"coupling_{a}_{b}_{irrep}").to(x.dtype)
-                parts.append(torch.einsum("nak,nbk,abc->nck", moments[a - 1], mixed[b - 1], coupling))
-            found[irrep] = self.readout[irrep](torch.cat(parts, -1) * gate[:, None])
-        return found
+        parts = {irrep: [moments[int(irrep[:-1]) - 1]] if self.is_moment[irrep] else [] for irrep in self.copies}
+        for a, b in combinations_with_replacement(range(1, len(moments) + 1), 2):
+            reached = [irrep for irrep in self.copies if (a, b) in self.products[irrep]]
+            if reached:
+                coupling = self.get_buffer(f"coupling_{a}_{b}").to(x.dtype)
+                product = coupling @ (moments[a - 1][:, :, None] * mixed[b - 1][:, None]).flatten(1, 2)
+                for irrep, part in zip(reached, product.split([2 * int(irrep[:-1]) + 1 for irrep in reached], 1)):
+                    parts[irrep].append(part)
+        gates = self.gate(x).split(self.gates, -1)
+        return {
+            irrep: self.readout[irrep](torch.cat(parts[irrep], -1) * gate[:, None])
+            for irrep, gate in zip(self.copies, gates)
+        }

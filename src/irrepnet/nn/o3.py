@@ -9,6 +9,7 @@ filters, which are made once for a batch; the layers know nothing of them.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,6 +21,10 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.groups import crystallographic_operations, harmonic_matrices
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.hypergraph import segment_sum
+from irrepnet.nn.pooling import crystal_mean
+
+if TYPE_CHECKING:
+    from irrepnet.data.batch import Batch, VectorBatch
 
 Features = dict[str, torch.Tensor]
 Edges = tuple[torch.Tensor, torch.Tensor]
@@ -66,6 +71,28 @@ class GroupMean(nn.Module):
         """(n_groups, 64), the share 1/|H| of each operation → (n_groups, dim, dim), symmetric projectors."""
         matrices = self.get_buffer("matrices").to(sets.dtype)
         return (sets @ matrices.flatten(1)).unflatten(1, matrices.shape[1:])
+
+
+class FixedMean(nn.Module):
+    """Mean over the atoms of each crystal, exactly in the subspace that its point group fixes.
+
+    The mean over an orbit is the Reynolds operator of the point group on one of its atoms.
+
+    Args:
+        irreps: that are pooled.
+    """
+
+    def __init__(self, irreps: Iterable[str]) -> None:
+        super().__init__()
+        self.reynolds = nn.ModuleDict({irrep: GroupMean([irrep]) for irrep in irreps})
+
+    def forward(self, x: Features, batch: "VectorBatch | Batch") -> Features:
+        """By irrep (n_nodes, 2l+1, copies) → (n_crystals, 2l+1, copies), in the crystal's standard frame."""
+        pooled = {}
+        for irrep, reynolds in self.reynolds.items():
+            mean = crystal_mean(x[irrep].flatten(1), batch.crystal, batch.size, batch.multiplicity)
+            pooled[irrep] = reynolds(batch.symmetry) @ mean.unflatten(1, x[irrep].shape[1:])
+        return pooled
 
 
 def _stacked(irreps: Sequence[str]) -> list[tuple[str, slice]]:
