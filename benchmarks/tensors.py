@@ -38,6 +38,7 @@ SETS = {
     "piezoelectric_tensor": "piezoelectric_tensor",
     "elastic_tensor_original": "elastic_tensor_2015",
 }
+SMALL = {"model.channels": 36, "model.moment_channels": 8}
 CUT = {"model.form": "atoms", "data.neighbours": "n-max"}
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "o3-cut": ("tensor-field", CUT),
@@ -45,8 +46,10 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "o3-one-hot": ("tensor-field", {"model.one_hot": True}),
     "isotropic": ("covariant", {"model.isotropic": True}),
     "one-hot": ("covariant", {"model.one_hot": True}),
-    "small": ("covariant", {"model.channels": 36, "model.moment_channels": 8}),
+    "small": ("covariant", SMALL),
     "covariant": ("covariant", {}),
+    "hypergraph": ("chgcnn", {"model.hyperedges": ["bonds", "motifs"], **SMALL}),
+    "point-group": ("point-group", {"model.channels": 64}),
 }
 """Name of a row → preset and what is changed in it.
 

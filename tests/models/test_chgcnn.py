@@ -176,7 +176,7 @@ def permuted(graph, rng):
             incidence=np.argsort(rows)[t.incidence[others]],
             count=t.count[others],
         )
-    return Hypergraph(graph.numbers[nodes], graph.multiplicity[nodes], types)
+    return Hypergraph(graph.numbers[nodes], graph.multiplicity[nodes], types=types)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

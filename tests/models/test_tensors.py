@@ -1,14 +1,35 @@
 """Tensors as outputs: allowed by the crystal's group, in the axes of the input, the same for every description."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from pymatgen.core import Lattice, Structure
 
-from irrepnet.crystals import SymmetricCrystal, VectorGraphOptions, vector_graph
-from irrepnet.data.batch import collate
+from irrepnet.crystals import (
+    FrameOptions,
+    GraphOptions,
+    HypergraphOptions,
+    SymmetricCrystal,
+    VectorGraphOptions,
+    frame_graph,
+    model_group,
+    network_graph,
+    plain_supercell,
+)
+from irrepnet.data.batch import AnyGraph, collate, crystal_graph
 from irrepnet.errors import IrrepnetError
-from irrepnet.models import CGCNNConfig, CovariantConfig, TensorFieldConfig, TensorHead, build_model
+from irrepnet.models import (
+    READS,
+    CGCNNConfig,
+    CHGCNNConfig,
+    CovariantConfig,
+    PointGroupConfig,
+    TensorFieldConfig,
+    TensorHead,
+    build_model,
+)
 from irrepnet.tensors import STIFFNESS, CartesianTensor
 from irrepnet.training.verify import DESCRIPTIONS, random_network, verify
 
@@ -17,6 +38,8 @@ CONFIGS = [
     CovariantConfig(channels=8, layers=2, moment_channels=4),
     CovariantConfig(channels=8, layers=0, moment_channels=4),
     TensorFieldConfig(channels=8, layers=2, l_max=4),
+    CHGCNNConfig(hyperedges=("bonds", "triplets"), channels=8, layers=1, moment_channels=4),
+    PointGroupConfig(channels=8, layers=2, moment_channels=4),
 ]
 # every crystal system; polar, piezoelectric and centrosymmetric ones, with atoms on and off symmetry elements
 STRUCTURES = [
@@ -43,17 +66,37 @@ def structure(request) -> Structure:
     return Structure.from_spacegroup(symbol, lattice, ["Ti", "O"], coords)
 
 
-@pytest.fixture(scope="module", params=CONFIGS, ids=lambda c: f"{c.name}-{c.layers}")
+ALL_FRAMES = PointGroupConfig(channels=8, layers=1, moment_channels=4, max_frames=48)
+
+
+NETS = [*CONFIGS, pytest.param(ALL_FRAMES, marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=NETS, ids=lambda c: f"{c.name}-{c.layers}")
 def net(request) -> TensorHead:
-    found = random_network(request.param, tensors=TENSORS)
+    found = random_network(request.param, options_of(request.param), tensors=TENSORS)
     assert isinstance(found, TensorHead)
     return found.double()
 
 
-def predicted(net: TensorHead, crystal: SymmetricCrystal, form="asymmetric-unit") -> tuple[torch.Tensor, list]:
+def options_of(config) -> GraphOptions:
+    options = READS[config.name](**config.graph_fields)
+    return replace(options, directions=True) if isinstance(options, HypergraphOptions) else options
+
+
+def plain_graph(crystal: SymmetricCrystal, options) -> AnyGraph:
+    """No use made of the symmetry: all atoms, or all frames."""
+    if isinstance(options, VectorGraphOptions):
+        return crystal_graph(crystal, replace(options, form="atoms"))
+    if isinstance(options, HypergraphOptions) or not network_graph(crystal, options).group:
+        return crystal_graph(plain_supercell(crystal), options)
+    return frame_graph(crystal, model_group(crystal), options, "full")
+
+
+def predicted(net: TensorHead, crystal: SymmetricCrystal, make=crystal_graph) -> tuple[torch.Tensor, list]:
     """The whole output, and the tensors in the standard frame."""
     with torch.no_grad():
-        output = net(collate([vector_graph(crystal, VectorGraphOptions(form=form))], torch.float64))[0]
+        output = net(collate([make(crystal, options_of(net.net.config))], torch.float64))[0]
     parts = output[net.outputs :].split([tensor.dim for tensor in net.tensors])
     return output, [tensor.from_irreps(part.numpy()) for tensor, part in zip(net.tensors, parts)]
 
@@ -62,7 +105,7 @@ def test_the_point_group_and_the_forms(net, structure):
     """Exactly in Fix_P, and the same from all atoms without any projection: so zero where inversion forbids it."""
     crystal = SymmetricCrystal.from_structure(structure)
     output, tensors = predicted(net, crystal)
-    from_atoms, unprojected = predicted(net, crystal, "atoms")
+    from_atoms, unprojected = predicted(net, crystal, plain_graph)
     assert torch.allclose(output, from_atoms, atol=1e-10)
     for tensor, values, plain in zip(TENSORS, tensors, unprojected):
         form = tensor.allowed(crystal.point_group)
@@ -77,8 +120,8 @@ def test_the_point_group_and_the_forms(net, structure):
 
 
 def test_the_description_does_not_matter(net, structure):
-    report = verify(net, structure, VectorGraphOptions())
-    assert report["largest"] < 1e-9, {name: report[name] for name in (*DESCRIPTIONS, "orbits")}
+    report = verify(net, structure, options_of(net.net.config))
+    assert report["largest"] < 1e-9, {name: report.get(name) for name in (*DESCRIPTIONS, "orbits", "forms")}
 
 
 def test_covariance_in_the_axes_of_the_input(net):
@@ -101,15 +144,29 @@ def test_a_batch_is_its_crystals(net):
         for symbol, lattice, coords in STRUCTURES
     ]
     with torch.no_grad():
-        together = net(collate([vector_graph(crystal) for crystal in crystals], torch.float64))
+        graphs = [crystal_graph(crystal, options_of(net.net.config)) for crystal in crystals]
+        together = net(collate(graphs, torch.float64))
     alone = torch.stack([predicted(net, crystal)[0] for crystal in crystals])
     assert torch.allclose(together, alone, atol=1e-11)
 
 
-def test_gradients(structure):
+@pytest.mark.parametrize("config", CONFIGS[::3], ids=["covariant", "chgcnn"])
+def test_gradients(config, structure):
     """Of all weights, by finite differences along a random direction."""
-    net = random_network(CONFIGS[0], tensors=TENSORS).double()
-    batch = collate([vector_graph(SymmetricCrystal.from_structure(structure))], torch.float64)
+    check_gradients(config, structure)
+
+
+def test_gradients_in_frames():
+    """A crystal that needs three frames: 4/mmm in m-3m."""
+    structure = Structure.from_spacegroup(
+        "I4/mmm", Lattice.tetragonal(3.1, 7.0), ["Ti", "O"], [[0, 0, 0], [0, 0, 0.31]]
+    )
+    check_gradients(CONFIGS[4].model_copy(update={"group": "m-3m"}), structure)
+
+
+def check_gradients(config, structure):
+    net = random_network(config, options_of(config), tensors=TENSORS).double()
+    batch = collate([crystal_graph(SymmetricCrystal.from_structure(structure), options_of(config))], torch.float64)
     weights = list(net.parameters())
     generator = torch.Generator().manual_seed(0)
     directions = [torch.randn(w.shape, generator=generator, dtype=w.dtype) for w in weights]
@@ -139,8 +196,12 @@ def test_isotropic_only():
 
 def test_what_is_refused():
     options = VectorGraphOptions()
-    with pytest.raises(IrrepnetError, match="cgcnn predicts no tensors; take covariant or tensor-field"):
+    with pytest.raises(IrrepnetError, match="cgcnn predicts no tensors; take covariant, tensor-field, chgcnn or"):
         build_model(CGCNNConfig(), 0, options, TENSORS)
+    with pytest.raises(IrrepnetError, match="set directions in HypergraphOptions"):
+        build_model(CHGCNNConfig(), 0, HypergraphOptions(), TENSORS)
+    with pytest.raises(IrrepnetError, match=r"model\.continuous is for numbers"):
+        build_model(PointGroupConfig(continuous=True), 0, FrameOptions(), TENSORS)
     gyration = CartesianTensor("ij=ji", axial=True)  # 0o + 2o
     with pytest.raises(IrrepnetError, match="no product of two moments leads to 0o"):
         build_model(CONFIGS[0], 0, options, [gyration])

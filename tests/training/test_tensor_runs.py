@@ -149,8 +149,16 @@ def test_commands(run, quartz, tmp_path):
     assert json.loads(result.stdout)["largest"] < 1e-9
 
 
-def test_piezoelectricity(tmp_path):
-    """Tensors whose sign is open are left out; a centrosymmetric crystal gets exactly zero."""
+@pytest.mark.parametrize(
+    ("preset", "options"),
+    [
+        ("covariant", {}),
+        ("chgcnn", {"model.hyperedges": ["bonds", "cell"]}),
+        ("point-group", {}),
+    ],
+)
+def test_piezoelectricity(preset, options, tmp_path, quartz):
+    """Tensors whose sign is open are left out; a centrosymmetric crystal gets exactly zero, quartz what 32 allows."""
     records = embedded("piezoelectric_tensor")[:40]
     path = tmp_path / "piezo.jsonl"
     lines = [
@@ -164,14 +172,22 @@ def test_piezoelectricity(tmp_path):
         for r in records
     ]
     path.write_text("\n".join(map(json.dumps, lines)))
-    config = load_config(
-        "covariant", {"data.source": str(path), "data.targets": "piezoelectric_tensor", **SMALL, "training.epochs": 1}
-    )
+    settings = {"data.source": str(path), "data.targets": "piezoelectric_tensor", **SMALL, "training.epochs": 1}
+    config = load_config(preset, settings | options)
     run = train(config, tmp_path / "run", quiet=True)
     assert any("its sign, at least, is open" in reason for reason in run.card["data"]["reasons"])
     structure = Structure.from_spacegroup("Fm-3m", 5.6 * np.eye(3), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     structure.to(str(tmp_path / "NaCl.cif"))
-    assert np.abs(predict(run, [tmp_path / "NaCl.cif"])[0]["piezoelectric_tensor"]).max() < 1e-12
+    nothing, first, second = predict(run, [tmp_path / "NaCl.cif", *quartz[0]])
+    assert np.abs(nothing["piezoelectric_tensor"]).max() < 1e-15
+    tensor = CartesianTensor("ijk=ikj")
+    a, b = (tensor.from_voigt(np.array(row["piezoelectric_tensor"])) for row in (first, second))
+    assert np.linalg.norm(a) > 1e-4
+    crystal = SymmetricCrystal.from_structure(quartz[0][0])
+    assert tensor.allowed(crystal.point_group).residual(tensor.rotate(a, crystal.rotation.T)) < 1e-10
+    assert np.allclose(tensor.rotate(a, quartz[1]), b, atol=1e-3 * np.linalg.norm(a))
+    result = CliRunner().invoke(app, ["verify", str(run.folder), str(quartz[0][1]), "--json"])
+    assert json.loads(result.stdout)["largest"] < 1e-9
 
 
 @pytest.mark.parametrize("name", ["e_total", "elastic_tensor_original", "piezoelectric_tensor"])

@@ -34,7 +34,8 @@ from irrepnet.crystals.neighbours import Neighbours, neighbour_shells, smooth_ne
 from irrepnet.crystals.pseudosymmetry import parents
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import PointGroup
+from irrepnet.groups import PointGroup, crystallographic_operations
+from irrepnet.groups.operations import lookup
 
 SAME = 1e-6  # Å: vectors of an idealised crystal that differ by less are equal
 
@@ -96,6 +97,8 @@ class FrameGraph:
         group: name of the model group; empty for an orbit graph, which has none, nor pairs.
         frames: how many frames there are, |G|/|P|; 1 in an orbit graph, for all are equal.
         point_group: Schoenflies symbol of the crystal's point group.
+        axes: (n_nodes, 3, 3) orthogonal, x_standard = axes @ x_node: from the node's frame to the standard frame.
+        symmetry: uint64, the crystal's point group as an :func:`operation_set`; the identity alone in the full form.
     """
 
     numbers: np.ndarray
@@ -114,6 +117,8 @@ class FrameGraph:
     group: str
     frames: int
     point_group: str
+    axes: np.ndarray
+    symmetry: np.uint64
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -133,6 +138,17 @@ class Blend:
 
     def __len__(self) -> int:
         return sum(map(len, self.graphs))
+
+
+@lru_cache(maxsize=256)
+def crystallographic_indices(group: PointGroup) -> np.ndarray:
+    """(|P|,) where the operations of a point group are among the crystallographic ones."""
+    return lookup(group.operations, crystallographic_operations(), 1e-6)
+
+
+def operation_set(operations: np.ndarray) -> np.uint64:
+    """A set of crystallographic operations, given by their indices: bit k for operation k."""
+    return np.bitwise_or.reduce(np.uint64(1) << operations.astype(np.uint64))
 
 
 @lru_cache(maxsize=256)
@@ -167,12 +183,18 @@ def frame_graph(
     options = options or GraphOptions()
     members = operations_in(group, crystal.point_group)
     neighbours = _neighbours(crystal, options)
-    neighbours = neighbours._replace(vector=neighbours.vector @ frame_rotation(crystal).T)
-    if form == "asymmetric-unit":
-        return _asymmetric_unit(crystal, group, members, neighbours)
+    rotation = frame_rotation(crystal)
+    neighbours = neighbours._replace(vector=neighbours.vector @ rotation.T)
     if form == "full":
-        return _full(crystal, group, neighbours)
-    return _one_frame(crystal, group, members, neighbours)
+        graph = _full(crystal, group, neighbours)
+    else:
+        make = _asymmetric_unit if form == "asymmetric-unit" else _one_frame
+        graph = replace(make(crystal, group, members, neighbours), symmetry=_symmetry(crystal))
+    return replace(graph, axes=rotation.T @ graph.axes)
+
+
+def _symmetry(crystal: SymmetricCrystal) -> np.uint64:
+    return operation_set(crystallographic_indices(crystal.point_group))
 
 
 def network_graph(crystal: SymmetricCrystal, options: FrameOptions | None = None) -> FrameGraph:
@@ -266,6 +288,8 @@ def orbit_graph(crystal: SymmetricCrystal, options: GraphOptions | None = None) 
         group="",
         frames=1,
         point_group=crystal.point_group.schoenflies,
+        axes=np.tile(np.eye(3), (len(crystal.representatives), 1, 1)),
+        symmetry=_symmetry(crystal),
     )
 
 
@@ -340,6 +364,8 @@ def _frames(
         group=group.name,
         frames=len(frames),
         point_group=crystal.point_group.schoenflies,
+        axes=np.repeat(group.operations[frames], n, axis=0),
+        symmetry=np.uint64(1),
     )
 
 
@@ -452,4 +478,6 @@ def _asymmetric_unit(
         group=group.name,
         frames=group.order // len(members),
         point_group=crystal.point_group.schoenflies,
+        axes=np.concatenate([group.operations[frames] for frames, _, _ in cosets]),
+        symmetry=np.uint64(1),
     )

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from irrepnet.crystals.graph import GraphOptions
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
+
+if TYPE_CHECKING:
+    from irrepnet.crystals.vector_graph import VectorGraph
 
 # Features of an idealised crystal that differ by less than half of this are equal (Å, or dimensionless).
 _SAME = 1e-10
@@ -35,6 +38,7 @@ class HypergraphOptions(GraphOptions):
         motif_features: "lsop", "csm" or both.
         resemblance: give continuous symmetry measures as resemblance, 1 for the ideal polyhedron and 0 for the
             farthest from it, instead of as distances.
+        directions: the vectors of the bonds too, from which tensors are made.
     """
 
     hyperedges: tuple[str, ...] = ("bonds",)
@@ -43,6 +47,7 @@ class HypergraphOptions(GraphOptions):
     motif_shell: str = "crystalnn"
     motif_features: tuple[str, ...] = ("lsop", "csm")
     resemblance: bool = False
+    directions: bool = False
 
 
 class Column(NamedTuple):
@@ -162,12 +167,14 @@ class Hypergraph:
         numbers: (n_nodes,) atomic numbers.
         multiplicity: (n_nodes,) atoms of the orbit in the primitive cell.
         types: the incidences of each type, in the order of the options.
+        vectors: the vector graph on the same nodes, if the options ask for directions.
         failures: sites on which a descriptor failed, with the reason; their hyperedges are left out.
     """
 
     numbers: np.ndarray
     multiplicity: np.ndarray
     types: dict[str, Incidences]
+    vectors: VectorGraph | None = None
     failures: tuple[str, ...] = field(default=())
 
     def __len__(self) -> int:
@@ -178,8 +185,11 @@ def hypergraph(crystal: SymmetricCrystal, options: HypergraphOptions | None = No
     """The hypergraph of ``crystal``.
 
     Raises:
-        IrrepnetError: an unknown type, an option out of range, or features that are not finite.
+        IrrepnetError: an unknown type, an option out of range, or features that are not finite; with directions what
+            :func:`irrepnet.crystals.vector_graph` raises.
     """
+    from irrepnet.crystals.vector_graph import VectorGraphOptions, vector_graph
+
     options = options or HypergraphOptions()
     multiplicity = np.bincount(crystal.orbits)
     types, failures = {}, ()
@@ -193,7 +203,9 @@ def hypergraph(crystal: SymmetricCrystal, options: HypergraphOptions | None = No
             )
         types[name] = _reduce(built, crystal.orbits, multiplicity, kind.whole)
         failures += built.failures
-    return Hypergraph(crystal.numbers[crystal.representatives], multiplicity, types, failures)
+    shared = {f.name: getattr(options, f.name) for f in fields(VectorGraphOptions) if hasattr(options, f.name)}
+    vectors = vector_graph(crystal, VectorGraphOptions(**shared)) if options.directions else None
+    return Hypergraph(crystal.numbers[crystal.representatives], multiplicity, types, vectors, failures)
 
 
 def _reduce(built: Hyperedges, orbits: np.ndarray, multiplicity: np.ndarray, whole: bool) -> Incidences:

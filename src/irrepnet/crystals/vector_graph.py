@@ -13,18 +13,15 @@ What a network computes on one equals what it computes on the other.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
 
-from irrepnet.crystals.graph import SAME, GraphOptions
+from irrepnet.crystals.graph import SAME, GraphOptions, crystallographic_indices, operation_set
 from irrepnet.crystals.hypergraph import HypergraphOptions, plain_supercell
 from irrepnet.crystals.neighbours import find_neighbours
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import PointGroup, crystallographic_operations
-from irrepnet.groups.operations import lookup
 
 VectorForm = Literal["asymmetric-unit", "atoms"]
 VECTOR_FORMS: tuple[VectorForm, ...] = get_args(VectorForm)
@@ -78,16 +75,6 @@ class VectorGraph:
         return len(self.numbers)
 
 
-@lru_cache(maxsize=256)
-def _operation_indices(group: PointGroup) -> np.ndarray:
-    """(|P|,) where the operations of a point group are among the crystallographic ones."""
-    return lookup(group.operations, crystallographic_operations(), 1e-6)
-
-
-def _operation_set(operations: np.ndarray) -> np.uint64:
-    return np.bitwise_or.reduce(np.uint64(1) << operations.astype(np.uint64))
-
-
 def vector_graph(crystal: SymmetricCrystal, options: VectorGraphOptions | None = None) -> VectorGraph:
     """The graph of ``crystal`` for an O(3)-equivariant network.
 
@@ -111,7 +98,7 @@ def vector_graph(crystal: SymmetricCrystal, options: VectorGraphOptions | None =
     nearest = np.full(len(crystal), np.inf)
     np.minimum.at(nearest, found.receiver, found.distance)
 
-    members = _operation_indices(crystal.point_group)
+    members = crystallographic_indices(crystal.point_group)
     representative = crystal.representatives[crystal.orbits]
     carrier = (crystal.permutation[:, representative] == np.arange(len(crystal))).argmax(0)  # b = carrier[b]·b₀
     kept, receiver, weight = [], [], []
@@ -131,11 +118,11 @@ def vector_graph(crystal: SymmetricCrystal, options: VectorGraphOptions | None =
         numbers=crystal.numbers[crystal.representatives],
         multiplicity=np.bincount(crystal.orbits),
         nearest=nearest[crystal.representatives],
-        site_group=np.array([_operation_set(members[site]) for site in crystal.site_groups]),
+        site_group=np.array([operation_set(members[site]) for site in crystal.site_groups]),
         receiver=np.concatenate(receiver),
         sender=crystal.orbits[sender],
         operation=members[carrier[sender]],
         vector=found.vector[edges],
         weight=np.concatenate(weight),
-        point_group=_operation_set(members),
+        point_group=operation_set(members),
     )

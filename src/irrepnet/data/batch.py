@@ -31,12 +31,14 @@ class Segment(NamedTuple):
     """Where the crystals of one model group are in a batch, and their sets of right translations.
 
     Attributes:
-        edges: of these crystals, and so their vectors.
+        nodes: of these crystals.
+        edges: theirs, and so their vectors.
         classes: their classes of edges.
         sets: (n, |G|) 1 for the elements of the set, else 0.
         numbers: those of the sets in ``orbit_set``.
     """
 
+    nodes: slice
     edges: slice
     classes: slice
     sets: torch.Tensor
@@ -54,6 +56,7 @@ class Batch:
         segments: the model groups, by name.
         crystal: (n_nodes,) which crystal a node belongs to.
         point_group: (size,) which of ``irrepnet.groups.POINT_GROUPS`` a crystal has.
+        symmetry: (size, 64) 1/|P| for the crystallographic operations of a crystal's ``symmetry`` P, else 0.
         size: how many crystals there are.
         blend: (n_blends, size) weights of the graphs of each :class:`irrepnet.crystals.Blend`, which count as crystals
             above; None where each crystal has one graph.
@@ -73,8 +76,10 @@ class Batch:
     orbit_sender: torch.Tensor
     orbit_set: torch.Tensor
     segments: dict[str, Segment]
+    axes: torch.Tensor
     crystal: torch.Tensor
     point_group: torch.Tensor
+    symmetry: torch.Tensor
     size: int
     blend: torch.Tensor | None = None
 
@@ -107,6 +112,7 @@ class HypergraphBatch:
         types: the incidences of each type, numbered through.
         crystal: (n_nodes,) which crystal a node belongs to.
         size: how many crystals there are.
+        vectors: the vector graphs on the same nodes, if the hypergraphs have directions.
     """
 
     numbers: torch.Tensor
@@ -114,11 +120,13 @@ class HypergraphBatch:
     types: dict[str, IncidenceBatch]
     crystal: torch.Tensor
     size: int
+    vectors: "VectorBatch | None" = None
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "HypergraphBatch":
         """The same batch elsewhere; ``dtype`` is for the real numbers (index tensors stay int64)."""
         types = {name: _moved(value, device, dtype) for name, value in self.types.items()}
-        return replace(_moved(self, device, dtype), types=types)
+        vectors = self.vectors and self.vectors.to(device, dtype)
+        return replace(_moved(self, device, dtype), types=types, vectors=vectors)
 
 
 @dataclass(frozen=True)
@@ -212,8 +220,15 @@ def _reals(arrays: Iterable[np.ndarray], dtype: torch.dtype) -> torch.Tensor:
     return torch.from_numpy(np.concatenate(list(arrays), dtype=np.float64)).to(dtype)
 
 
+def _shares(sets: np.ndarray) -> torch.Tensor:
+    """(n,) sets of crystallographic operations → (n, 64) 1/|H| for the operations of a set H, else 0."""
+    members = (sets[:, None] >> np.arange(64, dtype=np.uint64) & np.uint64(1)).astype(float)
+    return torch.from_numpy(members / members.sum(1, keepdims=True))
+
+
 def _collate_hypergraphs(graphs: Sequence[Hypergraph], dtype: torch.dtype) -> HypergraphBatch:
     nodes = _starts(len(g) for g in graphs)
+    vectors = [g.vectors for g in graphs if g.vectors is not None]
     types = {}
     for name in graphs[0].types:
         parts = [g.types[name] for g in graphs]
@@ -234,6 +249,7 @@ def _collate_hypergraphs(graphs: Sequence[Hypergraph], dtype: torch.dtype) -> Hy
         types=types,
         crystal=torch.repeat_interleave(torch.arange(len(graphs)), torch.from_numpy(np.diff(nodes))),
         size=len(graphs),
+        vectors=_collate_vectors(vectors, dtype) if vectors else None,
     )
 
 
@@ -244,6 +260,7 @@ def _collate_frames(graphs: Sequence[FrameGraph], dtype: torch.dtype) -> Batch:
     # those of one group together; "", the orbit graphs, last, so that where there are frames edges number vectors
     order = sorted(range(len(graphs)), key=lambda k: (graphs[k].group == "", graphs[k].group))
     point_groups = [_NUMBER[g.point_group] for g in graphs]
+    symmetry = _shares(np.array([g.symmetry for g in graphs]))
     graphs = [graphs[k] for k in order]
     nodes = _starts(len(g.numbers) for g in graphs)
     edges = _starts(len(g.receiver) for g in graphs)
@@ -256,6 +273,7 @@ def _collate_frames(graphs: Sequence[FrameGraph], dtype: torch.dtype) -> Batch:
         sets, numbers = np.unique(np.concatenate([g.orbit_set for g in graphs[where]]), return_inverse=True)
         members = (sets[:, None] >> np.arange(PointGroup(name).order, dtype=np.uint64)) & np.uint64(1)
         segments[name] = Segment(
+            nodes=slice(int(nodes[where.start]), int(nodes[where.stop])),
             edges=slice(int(edges[where.start]), int(edges[where.stop])),
             classes=slice(int(classes[where.start]), int(classes[where.stop])),
             sets=torch.from_numpy(members.astype(np.float64)).to(dtype),
@@ -278,8 +296,10 @@ def _collate_frames(graphs: Sequence[FrameGraph], dtype: torch.dtype) -> Batch:
         orbit_sender=_indices(g.orbit_sender + n for g, n in zip(graphs, nodes)),
         orbit_set=_indices([np.zeros(0, np.int64), *orbit_sets]),
         segments=segments,
+        axes=_reals((g.axes for g in graphs), dtype),
         crystal=torch.tensor(order).repeat_interleave(torch.from_numpy(np.diff(nodes))),
         point_group=torch.tensor(point_groups),
+        symmetry=symmetry.to(dtype),
         size=len(graphs),
     )
 
@@ -294,7 +314,6 @@ def _collate_vectors(graphs: Sequence[VectorGraph], dtype: torch.dtype) -> Vecto
     nodes = _starts(len(g) for g in graphs)
     groups = np.concatenate([*(g.site_group for g in graphs), np.array([g.point_group for g in graphs])])
     sets, rows = np.unique(groups, return_inverse=True)
-    members = (sets[:, None] >> np.arange(64, dtype=np.uint64) & np.uint64(1)).astype(float)
     return VectorBatch(
         numbers=_indices(g.numbers for g in graphs),
         multiplicity=_reals((g.multiplicity for g in graphs), dtype),
@@ -306,7 +325,7 @@ def _collate_vectors(graphs: Sequence[VectorGraph], dtype: torch.dtype) -> Vecto
         vector=_reals((g.vector for g in graphs), dtype),
         weight=_reals((g.weight for g in graphs), dtype),
         point_group=torch.from_numpy(rows[nodes[-1] :]),
-        sets=torch.from_numpy(members / members.sum(1, keepdims=True)).to(dtype),
+        sets=_shares(sets).to(dtype),
         crystal=torch.repeat_interleave(torch.arange(len(graphs)), torch.from_numpy(np.diff(nodes))),
         size=len(graphs),
     )

@@ -9,7 +9,7 @@ from torch import nn
 from irrepnet.crystals import FrameOptions, GraphOptions, HypergraphOptions, VectorGraphOptions
 from irrepnet.errors import IrrepnetError
 from irrepnet.models.cgcnn import CGCNN, CGCNNConfig
-from irrepnet.models.covariant import CovariantConfig, CovariantNet
+from irrepnet.models.covariant import CovariantConfig, CovariantNet, CovariantReadout
 from irrepnet.models.energy import EnergyConfig, EnergyNet, Response
 from irrepnet.models.hypergraph import CHGCNNConfig, CrystalHypergraphNet
 from irrepnet.models.mpnn import MPNN, MPNNConfig
@@ -50,37 +50,35 @@ def build_model(
         IrrepnetError: tensors that the network cannot predict, an unknown type of hyperedges, or options of another
             kind of graph.
     """
-    if tensors:
-        return _with_tensors(config, outputs, options, tensors)
+    if not tensors:
+        return _network(config, outputs, options)
+    if isinstance(config, CGCNNConfig | MPNNConfig):
+        raise IrrepnetError(
+            f"the network {config.name} predicts no tensors; take covariant, tensor-field, chgcnn or point-group"
+        )
+    largest = max(part.l for tensor in tensors for part in tensor.parts)
+    if config.l_max < largest:  # such parts would be zero wherever the site symmetry forbids all smaller l
+        formulas = ", ".join(tensor.formula for tensor in tensors)
+        raise IrrepnetError(f"model.l_max is {config.l_max}; tensors {formulas} have parts up to l = {largest}: set it")
+    return TensorHead(lambda n, irreps: _network(config, n, options, irreps), outputs, tensors)
+
+
+def _network(config: ModelConfig, outputs: int, options: GraphOptions, irreps_out: str | None = None) -> nn.Module:
     match config, options:
         case PointGroupConfig(), FrameOptions():
-            return PointGroupNet(config, outputs)
+            return PointGroupNet(config, outputs, irreps_out)
         case CGCNNConfig(), HypergraphOptions():
             return CGCNN(config, outputs, options)
         case MPNNConfig(), HypergraphOptions():
             return MPNN(config, outputs, options)
         case CHGCNNConfig(), HypergraphOptions():
-            return CrystalHypergraphNet(config, outputs, options)
+            return CrystalHypergraphNet(config, outputs, options, irreps_out)
         case TensorFieldConfig(), VectorGraphOptions():
-            return TensorFieldNet(config, outputs, options)
+            return TensorFieldNet(config, outputs, options, irreps_out)
         case CovariantConfig(), VectorGraphOptions():
-            return CovariantNet(config, outputs, options)
+            return CovariantNet(config, outputs, options, irreps_out)
     wanted, given = READS[config.name].__name__, type(options).__name__
     raise IrrepnetError(f"the network {config.name} reads other graphs: give {wanted}, not {given}")
-
-
-def _with_tensors(
-    config: ModelConfig, outputs: int, options: GraphOptions, tensors: Sequence[CartesianTensor]
-) -> TensorHead:
-    if not isinstance(config, TensorFieldConfig | CovariantConfig) or not isinstance(options, VectorGraphOptions):
-        raise IrrepnetError(f"the network {config.name} predicts no tensors; take covariant or tensor-field")
-    largest = max(part.l for tensor in tensors for part in tensor.parts)
-    if config.l_max < largest:  # such parts would be zero wherever the site symmetry forbids all smaller l
-        formulas = ", ".join(tensor.formula for tensor in tensors)
-        raise IrrepnetError(f"model.l_max is {config.l_max}; tensors {formulas} have parts up to l = {largest}: set it")
-    if isinstance(config, TensorFieldConfig):
-        return TensorHead(lambda n, irreps: TensorFieldNet(config, n, options, irreps), outputs, tensors)
-    return TensorHead(lambda n, irreps: CovariantNet(config, n, options, irreps), outputs, tensors)
 
 
 __all__ = [
@@ -91,6 +89,7 @@ __all__ = [
     "CHGCNNConfig",
     "CovariantConfig",
     "CovariantNet",
+    "CovariantReadout",
     "CrystalHypergraphNet",
     "EnergyConfig",
     "EnergyNet",

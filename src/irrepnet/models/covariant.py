@@ -11,7 +11,7 @@ from irrepnet.crystals.vector_graph import VectorForm
 from irrepnet.nn.convolution import GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.moments import Harmonics
-from irrepnet.nn.pooling import MeanSpread
+from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import GaussianBasis
 
 if TYPE_CHECKING:
@@ -108,14 +108,14 @@ class CovariantReadout(nn.Module):
         return torch.cat(parts, 1)
 
     def covariant_features(self, x: torch.Tensor, bonds: Bonds, batch: "VectorBatch") -> "Features":
-        """Of the nodes' atoms, by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame, from x (n_nodes, C)."""
+        """From x (n_nodes, channels), by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame."""
         pair = self.receiver(x).index_select(0, batch.receiver) + self.sender(x).index_select(0, batch.sender)
         pair = torch.nn.functional.silu(pair + self.bond(bonds.hidden))
         return self.covariant(x, pair, bonds.harmonics, batch.receiver, bonds.inverse_count)
 
     def covariants(self, x: "Features", batch: "VectorBatch") -> "Features":
         """By irrep, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P, in the standard frame."""
-        return self.crystal_mean(x, batch)
+        return self.crystal_mean(x, batch.symmetry, batch.crystal, batch.size, batch.multiplicity)
 
 
 class CovariantNet(CovariantReadout):
@@ -176,6 +176,6 @@ class CovariantNet(CovariantReadout):
     def invariants(self, x: "Features", batch: "VectorBatch") -> torch.Tensor:
         """(n_crystals, outputs) from the invariants of the atoms, their mean and spread."""
         scalars = x["0e"][:, 0]
-        if self.readout is None:
-            return scalars.new_zeros(batch.size, 0)
-        return self.readout(self.pool(scalars, batch.crystal, batch.size, batch.multiplicity))
+        return pooled_numbers(
+            self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity
+        )

@@ -8,14 +8,17 @@ from torch import nn
 
 from irrepnet.crystals import HypergraphOptions
 from irrepnet.crystals.hypergraph import hyperedge_type
+from irrepnet.errors import IrrepnetError
+from irrepnet.models.covariant import CovariantReadout
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import Atoms, atom_embedding
 from irrepnet.nn.hypergraph import Aggregation, HyperedgeUpdate, HypergraphConvolution, Strategy
-from irrepnet.nn.pooling import MeanSpread
+from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import Expansion, Radial
 
 if TYPE_CHECKING:
     from irrepnet.data.batch import HypergraphBatch, IncidenceBatch
+    from irrepnet.nn.o3 import Features
 
 
 def _names(value: Any) -> Any:
@@ -51,6 +54,8 @@ class CHGCNNConfig(BaseModel):
     update_hyperedges: bool = Field(default=False, description="hyperedges hear of their nodes after every use")
     channels: int = Field(default=64, ge=1, description="channels of atoms and hyperedges")
     layers: int = Field(default=3, ge=0, description="layers, each with one convolution a type")
+    l_max: int = Field(default=4, ge=1, le=6, description="of tensors: largest l of the moments of bonds")
+    moment_channels: int = Field(default=16, ge=1, description="of tensors: moments of each l")
     atoms: Atoms = Field(default="properties", description="atoms as one-hot bins, learned embedding, or properties")
     radial: Radial = Field(default="gaussian", description="expansion of distances")
 
@@ -73,18 +78,23 @@ class CrystalHypergraphNet(nn.Module):
 
         v ← v + MLP(LN v, m_v)
 
-    with the messages m_v of :class:`irrepnet.nn.HypergraphConvolution`; then mean and spread over the atoms.
+    with the messages m_v of :class:`irrepnet.nn.HypergraphConvolution`; then mean and spread over the atoms, and for
+    tensors the :class:`irrepnet.models.CovariantReadout` over the vectors of the bonds.
 
     Args:
         config: see :class:`CHGCNNConfig`.
         outputs: numbers a crystal.
-        options: of the hypergraphs.
+        options: of the hypergraphs; with directions if there are ``irreps_out``.
+        irreps_out: of :meth:`covariants`, such as "2x2e+1x4e"; e3nn's notation, no irrep twice.
 
     Raises:
-        IrrepnetError: an unknown type of hyperedges.
+        IrrepnetError: an unknown type of hyperedges; hypergraphs without directions; ``irreps_out`` is not to be read,
+            or has an irrep that no product of two moments reaches.
     """
 
-    def __init__(self, config: CHGCNNConfig, outputs: int, options: HypergraphOptions) -> None:
+    def __init__(
+        self, config: CHGCNNConfig, outputs: int, options: HypergraphOptions, irreps_out: str | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         channels = config.channels
@@ -101,17 +111,47 @@ class CrystalHypergraphNet(nn.Module):
         )
         self.norm = nn.LayerNorm(channels)
         self.pool = MeanSpread()
-        self.readout = mlp(2 * channels, channels, outputs)
+        self.readout = mlp(2 * channels, channels, outputs) if outputs else None
+        self.covariant = None
+        if irreps_out:
+            from irrepnet.nn.o3 import copies_of  # e3nn takes 1 s to import
+
+            if not options.directions:
+                raise IrrepnetError("tensors need the vectors of the bonds: set directions in HypergraphOptions")
+            copies = copies_of(irreps_out)
+            self.covariant = CovariantReadout(channels, config.l_max, config.moment_channels, options.cutoff, copies)
 
     def forward(self, batch: "HypergraphBatch") -> torch.Tensor:
         """(n_crystals, outputs), without units."""
+        return self.invariants(self.features(batch), batch)
+
+    def features(self, batch: "HypergraphBatch") -> "Features":
+        """Of the nodes' atoms, by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame; 0e, the invariant
+        features, and the irreps of ``irreps_out``."""
         incidences = [batch.types[name] for name in self.config.hyperedges]
         v = self.embedding(batch.numbers)
         h = [embed(at.features) for embed, at in zip(self.hyperedges, incidences)]
         for layer in self.layers:
             for i, step in enumerate(layer):  # type: ignore[arg-type]
                 v, h[i] = step(v, h[i], incidences[i], batch.multiplicity)
-        return self.readout(self.pool(self.norm(v), batch.crystal, batch.size, batch.multiplicity))
+        x = self.norm(v)
+        if self.covariant is None or batch.vectors is None:
+            return {"0e": x[:, None]}
+        bonds = self.covariant.bonds(batch.vectors)
+        return {"0e": x[:, None], **self.covariant.covariant_features(x, bonds, batch.vectors)}
+
+    def invariants(self, x: "Features", batch: "HypergraphBatch") -> torch.Tensor:
+        """(n_crystals, outputs) from the invariants of the atoms, their mean and spread."""
+        scalars = x["0e"][:, 0]
+        return pooled_numbers(
+            self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity
+        )
+
+    def covariants(self, x: "Features", batch: "HypergraphBatch") -> "Features":
+        """By irrep of ``irreps_out``, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P."""
+        if self.covariant is None or batch.vectors is None:
+            return {}
+        return self.covariant.covariants(x, batch.vectors)
 
 
 class HypergraphLayer(nn.Module):

@@ -1,4 +1,4 @@
-"""The point-group-equivariant network for scalar properties of symmetric crystals."""
+"""The point-group-equivariant network for properties of symmetric crystals: numbers and tensors."""
 
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
@@ -13,13 +13,14 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.groups import POINT_GROUPS, PointGroup
 from irrepnet.nn.convolution import GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
-from irrepnet.nn.filters import DirectionBasis
+from irrepnet.nn.filters import DirectionBasis, Filter
 from irrepnet.nn.moments import Harmonics
-from irrepnet.nn.pooling import MeanSpread
+from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import GaussianBasis
 
 if TYPE_CHECKING:
     from irrepnet.data.batch import Batch
+    from irrepnet.nn.o3 import Features
 
 
 class PointGroupConfig(BaseModel):
@@ -46,6 +47,7 @@ class PointGroupConfig(BaseModel):
     mixing: Literal["none", "trivial", "all"] = Field(
         default="all", description="irreps of the orbit mixing: none, the trivial one (orbit mean), or all"
     )
+    l_max: int = Field(default=4, ge=1, le=6, description="of tensors: largest l of the moments of bonds")
     one_hot: bool = Field(default=False, description="which of the 32 point groups a crystal has, as an input")
     continuous: bool = Field(
         default=False, description="no jumps of the outputs where neighbours or the symmetry change"
@@ -78,15 +80,24 @@ class PointGroupNet(nn.Module):
     O(3) whatever its weights. What belongs to a model group starts from zero: angular invariants, covariants, orbit
     mixing. A crystal on an orbit graph does without the latter.
 
+    A tensor is made at every node by the vectors of its bonds (:class:`irrepnet.nn.covariants.BondCovariants`) and by
+    the axes of its frame (:class:`irrepnet.nn.covariants.FrameCovariants`, from zero), and is the mean over all (g, a).
+    On one frame the mean over P is its Reynolds operator.
+
     The network runs on the nodes of a batch and does not know which of the three forms made them: the full
     form (all |G| frames), one frame, or the asymmetric unit. Their results are equal.
 
     Args:
         config: see :class:`PointGroupConfig`.
         outputs: numbers a crystal.
+        irreps_out: of :meth:`covariants`, such as "2x2e+1x4e"; e3nn's notation, no irrep twice.
+
+    Raises:
+        IrrepnetError: ``irreps_out`` is not to be read, has an irrep that no product of two moments reaches, or the
+            network is to be continuous.
     """
 
-    def __init__(self, config: PointGroupConfig, outputs: int) -> None:
+    def __init__(self, config: PointGroupConfig, outputs: int, irreps_out: str | None = None) -> None:
         super().__init__()
         self.config = config
         names = MODEL_GROUPS if config.group == "auto" else (config.group,)
@@ -120,8 +131,17 @@ class PointGroupNet(nn.Module):
         self.convolutions = nn.ModuleList(convolutions)
         self.norm = nn.LayerNorm(channels)
         self.pool = MeanSpread()
-        self.readout = mlp(2 * channels, channels, outputs)
+        self.readout = mlp(2 * channels, channels, outputs) if outputs else None
+        self.tensors = None
+        if irreps_out:
+            from irrepnet.nn.o3 import copies_of  # e3nn takes 1 s to import
+
+            if config.continuous:
+                raise IrrepnetError("model.continuous is for numbers: leave it out, or predict no tensors")
+            self.tensors = FrameReadout(config, self.groups, sum(self.n_covariants.values()), copies_of(irreps_out))
         directed = [convolution.filter.direction for convolution in convolutions]
+        if self.tensors is not None:
+            directed.append(self.tensors.filter.direction)
         for layer in (self.point_group, self.angular, *directed):  # orbit mixing starts from zero by itself
             if layer is not None:
                 nn.init.zeros_(layer.weight)
@@ -132,6 +152,11 @@ class PointGroupNet(nn.Module):
         Raises:
             IrrepnetError: a crystal's frames are those of a group that is not the network's.
         """
+        return self.invariants(self.features(batch), batch)
+
+    def features(self, batch: "Batch") -> "Features":
+        """Of the nodes, by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame; 0e, which are the functions
+        on G, and the irreps of ``irreps_out``. Raises what :meth:`forward` raises."""
         if foreign := batch.segments.keys() - self.groups.keys():
             raise IrrepnetError(
                 f"the network's model group is {' or '.join(self.groups)}, and these graphs are for {foreign.pop()}"
@@ -151,8 +176,28 @@ class PointGroupNet(nn.Module):
         orbits = (batch.orbit_receiver, batch.orbit_sender, batch.orbit_set, self._sets(batch, v))
         for convolution in self.convolutions:
             v = convolution(v, hidden, covariants, edges, 1 / count[:, None], orbits, weight, harmonics)
-        outputs = self.readout(self.pool(self.norm(v), batch.crystal, batch.size, batch.multiplicity))
+        x = self.norm(v)
+        found = {"0e": x[:, None]}
+        if self.tensors is not None:
+            found |= self.tensors(x, hidden, covariants, 1 / count[:, None], unit, batch)
+        return found
+
+    def invariants(self, x: "Features", batch: "Batch") -> torch.Tensor:
+        """(n_crystals, outputs) from mean and spread over the nodes; for blends the weighted sums over their graphs."""
+        scalars = x["0e"][:, 0]
+        outputs = pooled_numbers(
+            self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity
+        )
         return outputs if batch.blend is None else batch.blend @ outputs
+
+    def covariants(self, x: "Features", batch: "Batch") -> "Features":
+        """By irrep of ``irreps_out``, (n_crystals, 2l+1, copies): mean over the nodes, exactly in Fix_P.
+
+        In the crystal's standard frame.
+        """
+        if self.tensors is None:
+            return {}
+        return self.tensors.crystal_mean(x, batch.symmetry, batch.crystal, batch.size, batch.multiplicity)
 
     def _seen(self, batch: "Batch", unit: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What filters see: embedded invariants (n_classes, channels), and covariants of the edges in frames."""
@@ -179,6 +224,64 @@ class PointGroupNet(nn.Module):
         return _side_by_side(
             blocks, {name: group.order for name, group in self.groups.items()}, like.new_empty(n_sets, 0)
         )
+
+
+class FrameReadout(nn.Module):
+    """Covariants of a point-group network: see :class:`PointGroupNet`.
+
+    Args:
+        config: of the network.
+        groups: its model groups.
+        covariants: number of covariant components that its filters see.
+        copies: wanted of each irrep.
+    """
+
+    def __init__(
+        self, config: PointGroupConfig, groups: Iterable[str], covariants: int, copies: dict[str, int]
+    ) -> None:
+        from irrepnet.nn.covariants import BondCovariants, FrameCovariants
+        from irrepnet.nn.o3 import FixedMean
+
+        super().__init__()
+        channels = config.channels
+        self.harmonics = Harmonics(config.l_max)
+        self.receiver = nn.Linear(channels, channels)
+        self.sender = nn.Linear(channels, channels, bias=False)
+        self.filter = Filter(channels, covariants, channels)
+        self.bonds = BondCovariants(channels, config.l_max, config.moment_channels, copies)
+        frames = groups if config.directions else ()
+        self.frames = nn.ModuleDict({name: FrameCovariants(channels, copies) for name in frames})
+        self.crystal_mean = FixedMean(copies)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        hidden: torch.Tensor,
+        covariants: torch.Tensor,
+        inverse_count: torch.Tensor,
+        unit: torch.Tensor,
+        batch: "Batch",
+    ) -> "Features":
+        """By irrep (n_nodes, 2l+1, copies), in the standard frame.
+
+        Args:
+            x: (n_nodes, channels).
+            hidden, covariants, inverse_count: as for :class:`irrepnet.nn.convolution.GroupConvolution`.
+            unit: (n_vectors, 3) directions in the nodes' frames.
+            batch: to which they belong.
+        """
+        standard = (batch.axes[batch.receiver[batch.edge]] @ unit[:, :, None])[:, :, 0]
+        harmonics = self.harmonics(standard) * batch.weight[:, None]
+        harmonics = harmonics.new_zeros(len(batch.receiver), harmonics.shape[1]).index_add(0, batch.edge, harmonics)
+        pair = self.receiver(x).index_select(0, batch.receiver) + self.sender(x).index_select(0, batch.sender)
+        pair = torch.nn.functional.silu(pair + self.filter(hidden, covariants, batch.edge_class))
+        found = self.bonds(x, pair, harmonics, batch.receiver, inverse_count)
+        for name, frames in self.frames.items():
+            if segment := batch.segments.get(name):
+                own = torch.arange(segment.nodes.start, segment.nodes.stop, device=x.device)
+                made = frames(x[segment.nodes], batch.axes[segment.nodes])
+                found = {irrep: part.index_add(0, own, made[irrep]) for irrep, part in found.items()}
+        return found
 
 
 def _side_by_side(

@@ -11,7 +11,7 @@ from irrepnet.crystals.vector_graph import VectorForm
 from irrepnet.errors import IrrepnetError
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import Atoms, atom_embedding
-from irrepnet.nn.pooling import MeanSpread
+from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import BesselBasis, GaussianBasis, Radial
 
 if TYPE_CHECKING:
@@ -127,13 +127,14 @@ class TensorFieldNet(nn.Module):
     def invariants(self, x: "Features", batch: "VectorBatch") -> torch.Tensor:
         """(n_crystals, outputs) from the scalars of the atoms, their mean and spread."""
         scalars = self.norm(x["0e"][:, 0])
-        if self.readout is None:
-            return scalars.new_zeros(batch.size, 0)
-        return self.readout(self.pool(scalars, batch.crystal, batch.size, batch.multiplicity))
+        return pooled_numbers(
+            self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity
+        )
 
     def covariants(self, x: "Features", batch: "VectorBatch") -> "Features":
         """By irrep of ``irreps_out``, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P.
 
         In the crystal's standard frame.
         """
-        return self.crystal_mean({irrep: linear(x[irrep]) for irrep, linear in self.covariant.items()}, batch)
+        wanted = {irrep: linear(x[irrep]) for irrep, linear in self.covariant.items()}
+        return self.crystal_mean(wanted, batch.symmetry, batch.crystal, batch.size, batch.multiplicity)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,9 +11,7 @@ from torch import nn
 from irrepnet.tensors import CartesianTensor
 
 if TYPE_CHECKING:
-    from irrepnet.data.batch import VectorBatch
-    from irrepnet.models.covariant import CovariantNet
-    from irrepnet.models.tensor_field import TensorFieldNet
+    from irrepnet.data.batch import AnyBatch
 
 
 def _name(tensor: CartesianTensor, l: int) -> str:
@@ -28,15 +26,16 @@ class TensorHead(nn.Module):
     covariants: so a tensor lies in the space that the crystal's point group allows, whatever the weights are.
 
     Args:
-        make: (outputs, irreps_out) → network with ``features``, ``invariants`` and ``covariants``, such as
-            :class:`irrepnet.models.TensorFieldNet` or :class:`irrepnet.models.CovariantNet`.
+        make: (outputs, irreps_out) → network with ``features``, ``invariants`` and ``covariants``:
+            :class:`irrepnet.models.TensorFieldNet`, :class:`irrepnet.models.CovariantNet`,
+            :class:`irrepnet.models.CrystalHypergraphNet` or :class:`irrepnet.models.PointGroupNet`.
         outputs: numbers a crystal.
         tensors: that are predicted besides.
     """
 
     def __init__(
         self,
-        make: "Callable[[int, str | None], CovariantNet | TensorFieldNet]",
+        make: Callable[[int, str | None], nn.Module],
         outputs: int,
         tensors: Sequence[CartesianTensor],
     ) -> None:
@@ -45,11 +44,11 @@ class TensorHead(nn.Module):
         copies = Counter(irreps)
         self.outputs, self.tensors, self.irreps = outputs, tuple(tensors), irreps
         self.scalars = copies.pop("0e", 0)
-        self.net: CovariantNet | TensorFieldNet = make(
+        self.net: Any = make(
             outputs + self.scalars, "+".join(f"{n}x{ir}" for ir, n in sorted(copies.items())) or None
         )
 
-    def forward(self, batch: "VectorBatch") -> torch.Tensor:
+    def forward(self, batch: "AnyBatch") -> torch.Tensor:
         """(n_crystals, outputs + dimensions of the tensors), without units: the numbers, then each tensor."""
         x = self.net.features(batch)
         numbers, *scalars = self.net.invariants(x, batch).split([self.outputs] + self.scalars * [1], 1)

@@ -1,7 +1,8 @@
-"""From invariant features of atoms to features in irreps of O(3): moments of the bonds and their products."""
+"""From features of atoms to features in irreps of O(3): moments of the bonds and their products; axes of frames."""
 
 from itertools import combinations_with_replacement
 
+import numpy as np
 import torch
 from e3nn import o3
 from torch import nn
@@ -101,3 +102,45 @@ class BondCovariants(nn.Module):
             irrep: self.readout[irrep](torch.cat(parts[irrep], -1) * gate[:, None])
             for irrep, gate in zip(self.copies, gates)
         }
+
+
+class FrameCovariants(nn.Module):
+    """Components along the axes of a node's frame, and by them covariants: x^λ = D^λ(axes) W^λ v.
+
+    v are the features in that frame, of which W^λ may make anything: what is made belongs to the group whose frames
+    these are. W^λ starts from zero.
+
+    Args:
+        channels: of v.
+        copies: wanted of each irrep.
+    """
+
+    def __init__(self, channels: int, copies: dict[str, int]) -> None:
+        super().__init__()
+        self.copies = copies
+        self.components = nn.ModuleDict()
+        for irrep, number in copies.items():
+            l = int(irrep[:-1])
+            self.components[irrep] = nn.Linear(channels, (2 * l + 1) * number, bias=False)
+            nn.init.zeros_(self.components[irrep].weight)  # type: ignore[arg-type]
+            # D(g) is known by what it does to Y at these points: Y(g r) = D(g) Y(r)
+            points = torch.from_numpy(np.random.default_rng(0).normal(size=(4 * l + 6, 3)))
+            self.register_buffer(f"points_{irrep}", points, persistent=False)
+            inverse = torch.linalg.pinv(_harmonics(l, points))
+            self.register_buffer(f"inverse_{irrep}", inverse, persistent=False)
+
+    def forward(self, v: torch.Tensor, axes: torch.Tensor) -> Features:
+        """v (n_nodes, channels) and axes (n_nodes, 3, 3) orthogonal, → by irrep (n_nodes, 2l+1, copies)."""
+        found = {}
+        for irrep, number in self.copies.items():
+            l = int(irrep[:-1])
+            points, inverse = (self.get_buffer(f"{name}_{irrep}").to(axes) for name in ("points", "inverse"))
+            d = (inverse @ _harmonics(l, points @ axes.mT)).mT
+            if irrep.endswith("oe"[l % 2]):  # not the parity of the harmonics
+                d = d * torch.linalg.det(axes)[:, None, None]
+            found[irrep] = d @ self.components[irrep](v).unflatten(1, (2 * l + 1, number))
+        return found
+
+
+def _harmonics(l: int, vectors: torch.Tensor) -> torch.Tensor:
+    return o3.spherical_harmonics(l, vectors, normalize=True)

@@ -9,7 +9,6 @@ filters, which are made once for a batch; the layers know nothing of them.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,9 +21,6 @@ from irrepnet.groups import crystallographic_operations, harmonic_matrices
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.hypergraph import segment_sum
 from irrepnet.nn.pooling import crystal_mean
-
-if TYPE_CHECKING:
-    from irrepnet.data.batch import Batch, VectorBatch
 
 Features = dict[str, torch.Tensor]
 Edges = tuple[torch.Tensor, torch.Tensor]
@@ -76,7 +72,8 @@ class GroupMean(nn.Module):
 class FixedMean(nn.Module):
     """Mean over the atoms of each crystal, exactly in the subspace that its point group fixes.
 
-    The mean over an orbit is the Reynolds operator of the point group on one of its atoms.
+    The mean over an orbit is the Reynolds operator of the point group on one of its atoms. It is taken in float64, so
+    that what the group forbids is zero to 1e-15 whatever the precision of the network.
 
     Args:
         irreps: that are pooled.
@@ -86,12 +83,17 @@ class FixedMean(nn.Module):
         super().__init__()
         self.reynolds = nn.ModuleDict({irrep: GroupMean([irrep]) for irrep in irreps})
 
-    def forward(self, x: Features, batch: "VectorBatch | Batch") -> Features:
-        """By irrep (n_nodes, 2l+1, copies) → (n_crystals, 2l+1, copies), in the crystal's standard frame."""
+    def forward(
+        self, x: Features, symmetry: torch.Tensor, crystal: torch.Tensor, size: int, multiplicity: torch.Tensor
+    ) -> Features:
+        """By irrep (n_nodes, 2l+1, copies) → (size, 2l+1, copies) float64, in the crystal's standard frame.
+
+        ``symmetry`` (size, 64) are the shares 1/|P| of the crystallographic operations; see :func:`crystal_mean`.
+        """
         pooled = {}
         for irrep, reynolds in self.reynolds.items():
-            mean = crystal_mean(x[irrep].flatten(1), batch.crystal, batch.size, batch.multiplicity)
-            pooled[irrep] = reynolds(batch.symmetry) @ mean.unflatten(1, x[irrep].shape[1:])
+            mean = crystal_mean(x[irrep].flatten(1), crystal, size, multiplicity).double()
+            pooled[irrep] = reynolds(symmetry.double()) @ mean.unflatten(1, x[irrep].shape[1:])
         return pooled
 
 

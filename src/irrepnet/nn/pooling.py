@@ -28,3 +28,15 @@ class MeanSpread(nn.Module):
         # deviations, not E[v²] − E[v]²: no cancellation
         variance = crystal_mean((v - mean[crystal]) ** 2, crystal, size, multiplicity)
         return torch.cat([mean, (variance + 1e-6).sqrt()], -1)
+
+
+def pooled_numbers(
+    readout: nn.Module | None,
+    pool: MeanSpread,
+    v: torch.Tensor,
+    crystal: torch.Tensor,
+    size: int,
+    multiplicity: torch.Tensor,
+) -> torch.Tensor:
+    """Invariants v (n_nodes, C) → (size, outputs); no outputs where there is no readout."""
+    return v.new_zeros(size, 0) if readout is None else readout(pool(v, crystal, size, multiplicity))

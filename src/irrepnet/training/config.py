@@ -174,6 +174,8 @@ class RunConfig(_Section):
         """How a structure becomes what the network reads: what the data say of it and what the network fixes."""
         kind = READS[self.model.name]
         data = {name: getattr(self.data, name) for name in _field_names(kind) if name in DataConfig.model_fields}
+        if any(self.data.tensor(name) for name in self.data.targets) and "directions" in _field_names(kind):
+            data["directions"] = True
         return kind(**{**data, **self.model.graph_fields})
 
     @model_validator(mode="after")

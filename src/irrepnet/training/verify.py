@@ -17,6 +17,7 @@ from irrepnet.crystals import (
     SymmetricCrystal,
     VectorGraphOptions,
     frame_graph,
+    frame_rotation,
     model_group,
     network_graph,
     plain_supercell,
@@ -84,10 +85,10 @@ def verify(
         return found
 
     graph = partial(crystal_graph, options=options)
-    special = _SPECIAL[type(options)](crystal, options, output)
+    turned = model.turned if isinstance(model, TensorHead) else lambda found, rotation: found
+    special = _SPECIAL[type(options)](crystal, options, output, turned)
     reference = output(graph(crystal))
     differences = {}
-    turned = model.turned if isinstance(model, TensorHead) else lambda found, rotation: found
     for name, (structure, rotation) in _descriptions(crystal, seed).items():
         made = SymmetricCrystal.from_structure(structure, symprec=options.symprec)
         differences[name] = _difference(turned(output(graph(made)), made.rotation), turned(reference, rotation))
@@ -129,6 +130,7 @@ def _orbits(
     crystal: SymmetricCrystal,
     options: GraphOptions,
     output: Callable[[AnyGraph], torch.Tensor],
+    turned: Callable[[torch.Tensor, np.ndarray], torch.Tensor],
 ) -> dict[str, Any]:
     """One node an orbit against one node an atom."""
     graphs = {
@@ -145,8 +147,12 @@ def _frames(
     crystal: SymmetricCrystal,
     options: FrameOptions,
     output: Callable[[AnyGraph], torch.Tensor],
+    turned: Callable[[torch.Tensor, np.ndarray], torch.Tensor],
 ) -> dict[str, Any]:
-    """The three forms, and the crystal turned by the elements of the group; of an orbit graph what `_orbits` does."""
+    """The three forms, and the crystal turned by the elements of the group; of an orbit graph what `_orbits` does.
+
+    ``turned`` moves an output in the standard frame by an orthogonal matrix.
+    """
     chosen = network_graph(crystal, options)
     group = model_group(crystal) if options.group == "auto" else PointGroup(options.group)
     if not chosen.group:
@@ -162,11 +168,12 @@ def _frames(
     reference = output(full)
     # Turned by q, what a node (g, a) saw at g⁻¹r it sees at g⁻¹q r.
     frame = group.operations[full.receiver // n]
+    axes = frame_rotation(crystal)
     equivariance = 0.0
     for q in group.operations:
-        turned = np.einsum("eki,kl,elj,ej->ei", frame, q, frame, full.vector)
-        image = output(replace(full, vector=turned, class_vector=turned))
-        equivariance = max(equivariance, _difference(image, reference))
+        vector = np.einsum("eki,kl,elj,ej->ei", frame, q, frame, full.vector)
+        image = output(replace(full, vector=vector, class_vector=vector))
+        equivariance = max(equivariance, _difference(image, turned(reference, axes.T @ q @ axes)))
     return {
         "group": group.name,
         "equivariance": equivariance,
