@@ -1,6 +1,8 @@
 """`irrepnet tensor`."""
 
 import json
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +57,27 @@ def test_decompose(tmp_path):
     assert "0e (2,2)" in call("decompose", ELASTIC, path)
 
 
+def test_surface(tmp_path):
+    copper = np.diag([47.0, 47, 47, 75.4, 75.4, 75.4])
+    copper[:3, :3] += 121.4
+    path = tmp_path / "copper.json"
+    path.write_text(json.dumps(copper.tolist()))
+    text = call("surface", path, "--picture", tmp_path / "copper.png")
+    assert (tmp_path / "copper.png").stat().st_size > 10_000
+    assert "K 137.07" in text
+    assert "greatest Poisson's ratio" in text
+    page = Path(__file__).parents[2] / "docs" / "tensors.md"
+    command = next(line for line in page.read_text().splitlines() if line.startswith("irrepnet tensor surface"))
+    _, _, *arguments, _ = shlex.split(command)
+    assert "K 37.64" in call(*arguments, tmp_path / "quartz.png")
+    document = json.loads(call("surface", path, "--unit", "Mbar", "--json"))
+    young, compressibility, *_ = document["surfaces"]
+    assert young["least"] == pytest.approx(66.7, abs=0.1)
+    assert young["least_along"] == pytest.approx([0, 0, 1])
+    assert (young["unit"], compressibility["unit"]) == ("Mbar", "1/Mbar")
+    assert document["averages"]["E"] == pytest.approx(127.4, abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -64,6 +87,8 @@ def test_decompose(tmp_path):
         (["decompose", "ij", "[[1,2"], "not a JSON array"),
         (["decompose", "ij", "missing.json"], "missing.json"),
         (["decompose", "ij", "[1,2,3]"], "shape"),
+        (["surface", "[[1,2],[2,1]]"], "shape"),
+        (["surface", json.dumps((-np.eye(6)).tolist())], "not positive definite"),
         (["check", "missing.jsonl"], "no such file"),
         (["check", "formation_energy_2015"], "--target"),
         (["check", "dielectric_constant", "--target", "nothing"], "no record has 'nothing'"),

@@ -10,19 +10,24 @@ from scipy.spatial.transform import Rotation
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import SETTINGS
 from irrepnet.tensors import (
+    COMPLIANCE,
     STIFFNESS,
     averages,
     born_conditions,
     compliance,
     is_positive_definite,
+    linear_compressibility,
     poisson_range,
     poisson_ratio,
     rotate,
     shear_modulus,
     shear_range,
+    sphere,
+    surfaces,
     youngs_modulus,
     zener_anisotropy,
 )
+from irrepnet.tensors.picture import _closed, draw_surfaces
 
 COPPER = np.zeros((6, 6))  # GPa: Overton and Gaffney, Phys. Rev. 98, 969 (1955), rounded
 COPPER[:3, :3] = 121.4
@@ -97,6 +102,49 @@ def test_ranges_are_those_of_a_fine_search():
         ):
             assert search.min() == pytest.approx(float(least), rel=1e-5, abs=1e-6)
             assert search.max() == pytest.approx(float(greatest), rel=1e-5, abs=1e-6)
+
+
+def test_compressibility_against_a_hydrostatic_pressure():
+    """The strain under unit pressure along n; its trace is 1/K_Reuss."""
+    stiffness = stable(3)
+    strain = np.einsum("ijkl,kl->ij", COMPLIANCE.from_voigt(compliance(stiffness)), np.eye(3))
+    n = np.random.default_rng(0).standard_normal((6, 3))
+    n /= np.linalg.norm(n, axis=1, keepdims=True)
+    assert np.allclose(linear_compressibility(stiffness, n), np.einsum("nj,ij,ni->n", n, strain, n))
+    assert linear_compressibility(stiffness, np.eye(3)).sum() == pytest.approx(1 / averages(stiffness).K_reuss)
+
+
+def test_surfaces(tmp_path):
+    found = {surface.name: surface for surface in surfaces(COPPER)}
+    assert len(found) == 6
+    (least, along), (greatest, where) = found["Young's modulus"].extremes()
+    assert (least, greatest) == pytest.approx((66.69, 191.1), rel=1e-3)
+    assert abs(along).max() == pytest.approx(1)
+    assert abs(where) == pytest.approx(np.full(3, 3**-0.5), abs=0.01)
+    assert found["linear compressibility"].values == pytest.approx(1 / 3 / 137.07, rel=1e-3)
+    (least, along), _ = found["least Poisson's ratio"].extremes()
+    assert least == pytest.approx(-0.14, abs=0.01)
+    assert sorted(abs(along)) == pytest.approx([0, 0.5**0.5, 0.5**0.5], abs=0.01)
+    stiffness = stable(1)
+    for surface, value in zip(surfaces(stiffness)[2:4], shear_range(stiffness, sphere()[40, 77])):
+        assert surface.values[40, 77] == pytest.approx(float(value))
+    draw_surfaces(COPPER, tmp_path / "copper.png")
+    draw_surfaces(np.diag([0.0, 0, 0, 30, 30, 30]) + np.pad(40 + 60 * np.eye(3), (0, 3)), tmp_path / "isotropic.png")
+    with pytest.raises(IrrepnetError, match="cannot write"):
+        draw_surfaces(COPPER, tmp_path / "missing" / "copper.png")
+    with pytest.raises(IrrepnetError, match="not positive definite"):
+        surfaces(-COPPER)
+
+
+def test_the_picture_closes_the_hemisphere():
+    """Its grid over the sphere is that of polar angles 0 to 180 degrees, with the values at each direction."""
+    directions = _closed(sphere()[::3, ::3], -sphere()[::3, ::3])
+    polar, azimuth = np.radians(np.arange(0, 181, 3))[:, None], np.radians(np.arange(0, 361, 3))
+    assert np.allclose(directions[..., 0], np.sin(polar) * np.cos(azimuth))
+    assert np.allclose(directions[..., 2], np.cos(polar) + 0 * azimuth)
+    stiffness = stable(2)
+    values = surfaces(stiffness)[0].values[::3, ::3]
+    assert np.allclose(_closed(values, values), youngs_modulus(stiffness, directions))
 
 
 def test_isotropic():

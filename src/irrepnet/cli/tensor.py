@@ -1,4 +1,4 @@
-"""`irrepnet tensor`: what symmetry allows, what a tensor consists of, whether it fits its crystal."""
+"""`irrepnet tensor`: what symmetry allows, what a tensor consists of, its surfaces, whether it fits its crystal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from irrepnet.errors import IrrepnetError
 if TYPE_CHECKING:
     from irrepnet.data.tensors import AlignedTensor
 
-app = typer.Typer(help="Tensors: allowed forms, irreps, checks against structures.", no_args_is_help=True)
+app = typer.Typer(help="Tensors: forms, irreps, elastic surfaces, checks against structures.", no_args_is_help=True)
 
 # Names such as "-42m" begin like an option.
 _NAMES_WITH_MINUS = {"ignore_unknown_options": True}
@@ -137,6 +137,51 @@ def decompose(
             for label, entry in document["group"].items()
         ]
         _print_table(f"irreps of {group}", ["irrep", "copies", *amounts[:1]], rows)
+
+
+@app.command()
+def surface(
+    values: Annotated[
+        str, typer.Argument(help="A stiffness: a JSON file with Voigt's 6×6 array, or the array itself; or 3×3×3×3.")
+    ],
+    picture: Annotated[Path | None, typer.Option(help="Draw the surfaces into this file.")] = None,
+    unit: Annotated[str, typer.Option(help="Of the stiffness.")] = "GPa",
+    json_: Json = False,
+) -> None:
+    """Moduli of a stiffness over all directions: least, greatest, and where; averages; a picture."""
+    from irrepnet.tensors import STIFFNESS, averages, surfaces
+    from irrepnet.tensors.picture import draw_surfaces
+
+    stiffness = STIFFNESS.to_voigt(STIFFNESS.read(_array(values)))
+    found, mean = surfaces(stiffness), averages(stiffness)
+    if picture is not None:
+        title = f"K {mean.K:.4g}, G {mean.G:.4g}, E {mean.E:.4g} {unit} (Hill), A^U {mean.universal_anisotropy:.3g}"
+        draw_surfaces(stiffness, picture, title, unit)
+    entries = []
+    for each in found:
+        (least, along), (greatest, where) = each.extremes()
+        entries.append(
+            {
+                "name": each.name,
+                "unit": {"u": unit, "1/u": f"1/{unit}", "": ""}[each.unit],
+                "least": least,
+                "least_along": along.tolist(),
+                "greatest": greatest,
+                "greatest_along": where.tolist(),
+            }
+        )
+    if json_:
+        hill = {name: getattr(mean, name) for name in ("K", "G", "E", "poisson", "universal_anisotropy")}
+        typer.echo(json.dumps({"unit": unit, "averages": hill, "surfaces": entries}))
+        return
+    rows = []
+    for entry in entries:
+        ends = [(entry[end], entry[f"{end}_along"]) for end in ("least", "greatest")]
+        cells = [x for value, n in ends for x in (f"{value:.5g}", " ".join(f"{c + 0.0:.3f}" for c in n))]
+        rows.append([entry["name"], entry["unit"], *cells])
+    _print_table("moduli over all directions", ["", "unit", "least", "along", "greatest", "along"], rows)
+    typer.echo(f"Hill's averages: K {mean.K:.5g}, G {mean.G:.5g}, E {mean.E:.5g} {unit}, Poisson {mean.poisson:.4g}")
+    typer.echo(f"universal anisotropy {mean.universal_anisotropy:.4g}")
 
 
 @app.command()

@@ -157,6 +157,12 @@ def youngs_modulus(stiffness: np.ndarray, direction: np.ndarray) -> np.ndarray:
     return 1 / np.einsum("ijkl,...i,...j,...k,...l->...", s, n, n, n, n)
 
 
+def linear_compressibility(stiffness: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """(…) β(n) = S_ijkk n_i n_j: by how much of its length the crystal shrinks along n (…, 3) per pressure."""
+    s, n = _compliance_tensor(stiffness), _unit(direction)
+    return np.einsum("ijkk,...i,...j->...", s, n, n)
+
+
 def shear_modulus(stiffness: np.ndarray, normal: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """(…) G(n, m) = 1 / (4 S_ijkl n_i m_j n_k m_l), shear along m on planes normal to n (…, 3), m ⊥ n."""
     s, n, m = _compliance_tensor(stiffness), _unit(normal), _unit(direction)
@@ -181,6 +187,59 @@ def poisson_range(stiffness: np.ndarray, direction: np.ndarray) -> tuple[np.ndar
     s, n = _compliance_tensor(stiffness), _unit(direction)
     form = -np.einsum("ijkl,...i,...j->...kl", s, n, n) * youngs_modulus(stiffness, n)[..., None, None]
     return _extremes(form, n)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A modulus over all directions.
+
+    Attributes:
+        name: what it is.
+        unit: of the values, in that of the stiffness u: "u", "1/u" or "".
+        values: (91, 360) at the directions of :func:`sphere`.
+    """
+
+    name: str
+    unit: str
+    values: np.ndarray
+
+    def extremes(self) -> tuple[tuple[float, np.ndarray], tuple[float, np.ndarray]]:
+        """The least and the greatest value, each with the first direction (3,) in which it occurs, to half a degree."""
+        directions, values = sphere().reshape(-1, 3), self.values.ravel()
+        least, greatest = float(values.min()), float(values.max())
+        rounding = 1e-9 * abs(values).max()
+        where = (values <= least + rounding).argmax(), (values >= greatest - rounding).argmax()
+        return (least, directions[where[0]]), (greatest, directions[where[1]])
+
+
+def sphere() -> np.ndarray:
+    """(91, 360, 3) unit vectors of a hemisphere, a degree apart in polar angle from z and in azimuth from x.
+
+    It is all that is needed: no modulus tells n from −n.
+    """
+    polar, azimuth = np.radians(np.arange(91))[:, None], np.radians(np.arange(360))
+    x, y, z = np.broadcast_arrays(np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar))
+    return np.stack([x, y, z], -1)
+
+
+def surfaces(stiffness: np.ndarray) -> list[Surface]:
+    """Young's modulus, linear compressibility, and the least and greatest shear modulus and Poisson's ratio over all
+    directions across.
+
+    Raises IrrepnetError if the stiffness is not positive definite.
+    """
+    if not is_positive_definite(stiffness):
+        raise IrrepnetError("the stiffness is not positive definite: the crystal is not stable, and has no such moduli")
+    directions = sphere()
+    shear, poisson = shear_range(stiffness, directions), poisson_range(stiffness, directions)
+    return [
+        Surface("Young's modulus", "u", youngs_modulus(stiffness, directions)),
+        Surface("linear compressibility", "1/u", linear_compressibility(stiffness, directions)),
+        Surface("least shear modulus", "u", shear[0]),
+        Surface("greatest shear modulus", "u", shear[1]),
+        Surface("least Poisson's ratio", "", poisson[0]),
+        Surface("greatest Poisson's ratio", "", poisson[1]),
+    ]
 
 
 def _extremes(form: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
