@@ -27,7 +27,7 @@ from every_crystal import markdown
 from hypergraphs import Job, _spread
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data import embedded
-from irrepnet.data.tensors import TENSOR_QUANTITIES
+from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity
 from irrepnet.tensors import CartesianTensor
 from irrepnet.tensors.positive import exponential, logarithm
 from irrepnet.training.tensor_targets import tensor_metrics
@@ -83,7 +83,8 @@ class Run(Job):
 
 
 class Result(NamedTuple):
-    """One row for one seed: coefficients (n, dim) in the standard frames, by id, and what the run cost."""
+    """One row for one seed: coefficients (n, dim) in the standard frames, by id, and what the run cost: processor
+    seconds of the training, and weights."""
 
     predicted: dict[str, np.ndarray]
     true: dict[str, np.ndarray]
@@ -98,7 +99,7 @@ def read(run: Run, crystals: dict[str, SymmetricCrystal]) -> Result | None:
     with (run.folder / "predictions_test.csv").open() as stream:
         rows = list(DictReader(stream))
     with (run.folder / "metrics.csv").open() as stream:
-        seconds = float(np.median([float(row["seconds"]) for row in DictReader(stream)]))
+        seconds = float(np.median([float(row["cpu_seconds"]) for row in DictReader(stream)]))
     tables: dict[str, dict[str, np.ndarray]] = {}
     for which in ("true", "predicted"):
         names = [name for name in rows[0] if name.startswith(f"{which} ")]
@@ -106,7 +107,7 @@ def read(run: Run, crystals: dict[str, SymmetricCrystal]) -> Result | None:
             row["id"]: _coefficients(tensor, [float(row[n]) for n in names], crystals[row["id"]]) for row in rows
         }
     found = json.loads((run.folder / "metrics.json").read_text())
-    cost = {"seconds": seconds, "parameters": found["parameters"], "epochs": found["epochs"]}
+    cost = {"seconds": seconds * found["epochs"], "parameters": found["parameters"]}
     return Result(tables["predicted"], tables["true"], cost)
 
 
@@ -128,6 +129,23 @@ def _project(tensor: CartesianTensor, coefficients: np.ndarray, crystal: Symmetr
     return tensor.to_irreps(tensor.allowed(crystal.point_group).project(tensor.from_irreps(coefficients)))
 
 
+def mean_of(quantity: TensorQuantity, results: list[Result]) -> Result:
+    """The mean of several runs' predictions (of the logarithms, if positive definite), at the cost of all."""
+    ids = list(results[0].true)
+    values = np.array([[result.predicted[k] for k in ids] for result in results])
+    predicted = dict(zip(ids, _mean(quantity, values)))
+    cost = {key: sum(result.cost[key] for result in results) for key in ("seconds", "parameters")}
+    return Result(predicted, results[0].true, cost)
+
+
+def _mean(quantity: TensorQuantity, values: np.ndarray) -> np.ndarray:
+    """(n, …, dim) → (…, dim), of the logarithms if the tensor is positive definite."""
+    tensor = quantity.tensor
+    if not quantity.positive:
+        return values.mean(0)
+    return tensor.to_irreps(exponential(tensor, logarithm(tensor, tensor.from_irreps(values)).mean(0)))
+
+
 def group_mean(run: Run, result: Result, crystals: dict[str, SymmetricCrystal]) -> Result:
     """The mean, in the standard frame, over the training crystals of the point group; over all where there are none."""
     from irrepnet.data.tensors import tensor_coefficients
@@ -138,21 +156,15 @@ def group_mean(run: Run, result: Result, crystals: dict[str, SymmetricCrystal]) 
     records = {record.id: record for record in embedded(SETS[run.target])}
     values = {k: tensor_coefficients(crystals[k], records[k].properties[run.target], quantity) for k in training}
 
-    def mean(found: list[np.ndarray]) -> np.ndarray:
-        tensors = tensor.from_irreps(np.array(found))
-        if not quantity.positive:
-            return tensor.to_irreps(tensors).mean(0)
-        return tensor.to_irreps(exponential(tensor, logarithm(tensor, tensors).mean(0)))
-
     groups: dict[Any, list[np.ndarray]] = defaultdict(list)
     for k, value in values.items():
         groups[crystals[k].point_group].append(value)
-    means = {group: mean(found) for group, found in groups.items()}
-    overall = mean(list(values.values()))
+    means = {group: _mean(quantity, np.array(found)) for group, found in groups.items()}
+    overall = _mean(quantity, np.array(list(values.values())))
     predicted = {
         k: means.get(crystals[k].point_group, _project(tensor, overall, crystals[k])) for k in result.predicted
     }
-    return Result(predicted, result.true, {"seconds": 0.0, "parameters": 0, "epochs": 0})
+    return Result(predicted, result.true, {"seconds": 0.0, "parameters": 0})
 
 
 def tables(target: str, runs: list[Run]) -> str:
@@ -170,6 +182,8 @@ def tables(target: str, runs: list[Run]) -> str:
                 results["o3-cut + Reynolds"].append(projected(tensor, result, crystals))
     if not results:
         return "no run is finished"
+    for row in [row for row, found in results.items() if len(found) > 1]:
+        results[f"{row}, {len(results[row])} together"] = [mean_of(quantity, results[row])]
     tests = {frozenset(result.true) for found in results.values() for result in found}
     warning = ["WARNING: the test parts differ"] if len(tests) > 1 else []
 
@@ -195,10 +209,10 @@ def tables(target: str, runs: list[Run]) -> str:
     for row, found in results.items():
         figures, cost = errors(found, ids), found[0].cost
         cells = [row, len(found), *(_spread(figures[key]) for key in keys)]
-        rows.append([*cells, f"{np.mean([r.cost['seconds'] for r in found]):.2f}", f"{cost['parameters']:,}"])
+        rows.append([*cells, f"{np.mean([r.cost['seconds'] for r in found]):.0f}", f"{cost['parameters']:,}"])
     unit = f", {quantity.unit}" if quantity.unit else ""
     title = f"{target}{unit}: {len(ids)} test crystals, mean norm {np.linalg.norm(true, axis=1).mean():.3g}"
-    parts = [title, markdown(["network", "seeds", *keys, "s/epoch", "weights"], rows), *warning]
+    parts = [title, markdown(["network", "seeds", *keys, "CPU s", "weights"], rows), *warning]
 
     is_isotropic = np.array([part.l == 0 for part in tensor.parts for _ in part.basis])
     divisions = {"crystal system": [crystals[k].point_group.system for k in ids]}

@@ -79,7 +79,7 @@ def fit(
     validation_wanted = validation.encoded(targets, device)
     validation_batches = batches(validation.graphs, device)
     for epoch in range(state.epoch, config.epochs):
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         rate, loss = _train_epoch(state, epoch, targets, train.graphs, wanted, config, advance)
         seconds = time.perf_counter() - start
         outputs = predict_batches(state.average, validation_batches)
@@ -98,7 +98,11 @@ def fit(
         for target, own in zip(targets, columns(targets)):
             figures = target.metrics(validation.values[:, own], target.decode(outputs[:, own]))
             row |= {f"validation_{target.name}_{key}": value for key, value in figures.items() if key in _FOLLOWED}
-        row |= {"seconds": time.perf_counter() - start, "crystals_per_second": len(train) / seconds}
+        row |= {
+            "seconds": time.perf_counter() - start,
+            "cpu_seconds": time.process_time() - cpu_start,  # comparable on a machine that is shared
+            "crystals_per_second": len(train) / seconds,
+        }
         state.history.append(row)
         row["best"] = state.keep_if_best(validation_loss)
         state.save(checkpoint)
