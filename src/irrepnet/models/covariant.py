@@ -176,6 +176,4 @@ class CovariantNet(CovariantReadout):
     def invariants(self, x: "Features", batch: "VectorBatch") -> torch.Tensor:
         """(n_crystals, outputs) from the invariants of the atoms, their mean and spread."""
         scalars = x["0e"][:, 0]
-        return pooled_numbers(
-            self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity
-        )
+        return pooled_numbers(self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity)

@@ -143,9 +143,7 @@ class CrystalHypergraphNet(nn.Module):
     def invariants(self, x: "Features", batch: "HypergraphBatch") -> torch.Tensor:
         """(n_crystals, outputs) from the invariants of the atoms, their mean and spread."""
         scalars = x["0e"][:, 0]
-        return pooled_numbers(
-            self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity
-        )
+        return pooled_numbers(self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity)
 
     def covariants(self, x: "Features", batch: "HypergraphBatch") -> "Features":
         """By irrep of ``irreps_out``, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P."""

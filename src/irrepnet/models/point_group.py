@@ -185,9 +185,7 @@ class PointGroupNet(nn.Module):
     def invariants(self, x: "Features", batch: "Batch") -> torch.Tensor:
         """(n_crystals, outputs) from mean and spread over the nodes; for blends the weighted sums over their graphs."""
         scalars = x["0e"][:, 0]
-        outputs = pooled_numbers(
-            self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity
-        )
+        outputs = pooled_numbers(self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity)
         return outputs if batch.blend is None else batch.blend @ outputs
 
     def covariants(self, x: "Features", batch: "Batch") -> "Features":

@@ -127,9 +127,7 @@ class TensorFieldNet(nn.Module):
     def invariants(self, x: "Features", batch: "VectorBatch") -> torch.Tensor:
         """(n_crystals, outputs) from the scalars of the atoms, their mean and spread."""
         scalars = self.norm(x["0e"][:, 0])
-        return pooled_numbers(
-            self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity
-        )
+        return pooled_numbers(self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity)
 
     def covariants(self, x: "Features", batch: "VectorBatch") -> "Features":
         """By irrep of ``irreps_out``, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P.
