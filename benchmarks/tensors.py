@@ -46,10 +46,10 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "o3-cut": ("tensor-field", O3 | CUT),
     "o3": ("tensor-field", O3),
     "o3-one-hot": ("tensor-field", O3 | {"model.one_hot": True}),
-    "isotropic": ("covariant", OURS | {"model.isotropic": True}),
-    "one-hot": ("covariant", OURS | {"model.one_hot": True}),
+    "isotropic": ("covariant", {"model.isotropic": True}),
+    "one-hot": ("covariant", {"model.one_hot": True}),
     "small": ("covariant", SMALL),
-    "covariant": ("covariant", OURS),
+    "covariant": ("covariant", {}),
     "hypergraph": ("chgcnn", SMALL | {"model.hyperedges": ["bonds", "motifs"]}),
     "point-group": ("point-group", SMALL),
 }

@@ -1,7 +1,18 @@
 import numpy as np
 import torch
+from pymatgen.core import Lattice, Structure
 
-from irrepnet.crystals import FrameOptions, SymmetricCrystal, frame_graph, network_graph
+from irrepnet.crystals import (
+    FrameOptions,
+    HypergraphOptions,
+    SymmetricCrystal,
+    VectorGraphOptions,
+    frame_graph,
+    frame_rotation,
+    hypergraph,
+    network_graph,
+    vector_graph,
+)
 from irrepnet.data import embedded
 from irrepnet.data.batch import collate, prepare
 from irrepnet.groups import POINT_GROUPS, PointGroup
@@ -85,3 +96,41 @@ def test_translations_are_those_of_the_group():
         for h, k in [(3, 7), (12, 40), (31, 5)]:
             # (g, a) -> (g h, a) -> (g h k, a)
             np.testing.assert_array_equal(table[k][table[h]], table[OH.multiplication[h, k]])
+
+
+def test_hypergraphs_with_directions_hold_vector_graphs():
+    crystals = [SymmetricCrystal.from_structure(r) for r in embedded("formation_energy_2015")[:5]]
+    options = HypergraphOptions(directions=True, neighbours="nearest", scale=1.3)
+    batch = collate([hypergraph(crystal, options) for crystal in crystals])
+    plain = collate([vector_graph(c, VectorGraphOptions(neighbours="nearest", scale=1.3)) for c in crystals])
+    assert batch.vectors is not None
+    assert torch.equal(batch.vectors.vector, plain.vector)
+    assert torch.equal(batch.vectors.numbers, batch.numbers)
+    assert torch.equal(batch.vectors.crystal, batch.crystal)
+    double = batch.to(dtype=torch.float64)
+    assert double.vectors is not None
+    assert double.vectors.vector.dtype == torch.float64
+    assert collate([hypergraph(crystal) for crystal in crystals]).vectors is None
+
+
+def test_axes_lead_to_the_standard_frame():
+    """Whatever the form, the vectors of a graph turned by its axes are bonds of the crystal in its standard frame."""
+    cells = {
+        "Fm-3m": Lattice.cubic(5.6),
+        "P6_3mc": Lattice.hexagonal(3.25, 5.2),
+        "Pmm2": Lattice.orthorhombic(5.4, 7.6, 5.3),
+        "Pm": Lattice.monoclinic(5.1, 5.2, 5.3, 99),
+        "P1": Lattice.from_parameters(4.1, 4.7, 5.3, 82, 95, 107),
+    }
+    made = [Structure.from_spacegroup(s, a, ["Ti"], [[0, 0, 0]]) for s, a in cells.items()]
+    crystals = [SymmetricCrystal.from_structure(structure) for structure in made]
+    assert [abs(frame_rotation(crystal) - np.eye(3)).max() > 0.01 for crystal in crystals] == [False] * 3 + [True] * 2
+    for crystal in crystals:
+        bonds = crystal.point_group.operations @ network_graph(crystal, FrameOptions(max_frames=0)).vector.T
+        bonds = np.concatenate(bonds, 1).T
+        for max_frames in (0, 48):
+            batch = collate([network_graph(crystal, FrameOptions(max_frames=max_frames))], torch.float64)
+            axes = batch.axes[batch.receiver[batch.edge]].numpy()
+            vectors = np.einsum("vij,vj->vi", axes, batch.vector.numpy())
+            assert np.abs(vectors[:, None] - bonds).max(-1).min(1).max() < 1e-6
+            assert int((batch.symmetry > 0).sum()) == crystal.point_group.order

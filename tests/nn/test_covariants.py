@@ -7,9 +7,10 @@ from e3nn import o3
 from scipy.spatial.transform import Rotation
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import harmonic_matrices
-from irrepnet.nn.covariants import BondCovariants
+from irrepnet.groups import crystallographic_operations, harmonic_matrices
+from irrepnet.nn.covariants import BondCovariants, FrameCovariants
 from irrepnet.nn.moments import Harmonics
+from irrepnet.nn.o3 import FixedMean
 
 COPIES = {"0e": 1, "1o": 2, "2e": 2, "2o": 1, "3o": 1, "4e": 1, "1e": 1}
 L_MAX = 3
@@ -92,3 +93,35 @@ def test_what_cannot_be_reached_is_refused():
     with pytest.raises(IrrepnetError, match="leads to 0o; take"):
         BondCovariants(5, 2, 2, {"0o": 1, "2o": 1})
     assert BondCovariants(5, 2, 2, {})(torch.zeros(1, 5), torch.zeros(0, 5), torch.zeros(0, 8), *2 * [None]) == {}
+
+
+def test_frames_turn_what_they_carry():
+    """Components along the axes (the identity) are turned by D(axes), whatever the parity and the determinant."""
+    copies = {"1o": 2, "2e": 1, "2o": 1, "4e": 2, "0o": 1}
+    layer = FrameCovariants(5, copies).double()
+    v = torch.randn(4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    axes = torch.eye(3, dtype=torch.float64).repeat(4, 1, 1)
+    assert not any(part.any() for part in layer(v, axes).values())
+    for weights in layer.parameters():
+        torch.nn.init.normal_(weights)
+    plain = layer(v, axes)
+    q = Rotation.random(4, rng=np.random.default_rng(0)).as_matrix() * np.array([1, -1, 1, -1])[:, None, None]
+    for irrep, part in layer(v, torch.from_numpy(q)).items():
+        d = torch.from_numpy(harmonic_matrices(q, int(irrep[0]), 1 if irrep[1] == "e" else -1))
+        assert part.shape == (4, 2 * int(irrep[0]) + 1, copies[irrep])
+        assert torch.allclose(part, d @ plain[irrep], atol=1e-12)
+
+
+def test_what_the_group_forbids_is_zero_in_float32():
+    """Two crystals: {1, −1} leaves no 1o and all of 2e, {1} leaves both as they are."""
+    inversion = int(np.flatnonzero((crystallographic_operations() == -np.eye(3)).all((1, 2)))[0])
+    symmetry = torch.zeros(2, 64)
+    symmetry[0, [0, inversion]] = 0.5
+    symmetry[1, 0] = 1
+    x = {"1o": torch.randn(3, 3, 2), "2e": torch.randn(3, 5, 1)}
+    mean = FixedMean(x)(x, symmetry, torch.tensor([0, 0, 1]), 2, torch.tensor([1.0, 3, 1]))
+    assert mean["1o"].shape == (2, 3, 2)
+    assert mean["1o"].dtype == torch.float64
+    assert mean["1o"][0].abs().max() < 1e-16
+    assert torch.allclose(mean["2e"][0], (x["2e"][0] + 3 * x["2e"][1]).double() / 4, atol=1e-6)
+    assert torch.allclose(mean["1o"][1], x["1o"][2].double(), atol=1e-6)
