@@ -3,11 +3,13 @@
     python benchmarks/tensors.py --out results/tensors
     python benchmarks/tensors.py --out results/tensors --targets e_electronic --rows covariant,isotropic --seeds 0
     python benchmarks/tensors.py --out results/tensors --table
+    python benchmarks/tensors.py --out results/tensors --cut
 
 Trains each row for each target and seed on one split by formula, 80/10/10; validation picks the epoch. Prints errors
 and costs and, of the test part, errors by crystal system and by quartile of anisotropy. Every row is judged by the same
 tables: predictions and published tensors, both from the run's predictions_test.csv. Runs in ``--jobs`` processes of one
-thread, goes on where it was killed, and trains nothing with ``--table``.
+thread, goes on where it was killed, and trains nothing with ``--table``. ``--cut`` reads the trained ``o3`` networks on
+all atoms, with whole shells and with twelve neighbours, and prints what the cut does to the symmetry.
 """
 
 import argparse
@@ -234,6 +236,36 @@ def tables(target: str, runs: list[Run]) -> str:
     return "\n\n".join(parts)
 
 
+def cut_table(runs: list[Run]) -> str:
+    """The same weights on all atoms with whole shells and with twelve neighbours: errors and violation, in Markdown."""
+    from irrepnet.crystals import VectorGraphOptions, vector_graph
+    from irrepnet.models import build_model
+    from irrepnet.training import load_run
+    from irrepnet.training.loop import batches, predict_batches
+
+    rows = []
+    for run in runs:
+        crystals = {record.id: SymmetricCrystal.from_structure(record) for record in embedded(SETS[run.target])}
+        result = read(run, crystals)
+        if result is None:
+            continue
+        trained = load_run(run.folder)
+        target, ids = trained.target(run.target), list(result.true)
+        tensor, true = TENSOR_QUANTITIES[run.target].tensor, np.array([result.true[k] for k in ids])
+        for neighbours in ("shells", "n-max"):
+            options = VectorGraphOptions(form="atoms", neighbours=neighbours)
+            network = build_model(trained.config.model, 0, options, [tensor])
+            network.load_state_dict(trained.model.state_dict())
+            graphs = [vector_graph(crystals[k], options) for k in ids]
+            predicted = target.decode(predict_batches(network, batches(graphs)))
+            allowed = np.array([_project(tensor, x, crystals[k]) for k, x in zip(ids, predicted)])
+            violation = np.linalg.norm(predicted - allowed, axis=1) / np.linalg.norm(predicted, axis=1)
+            errors = (np.linalg.norm(x - true, axis=1).mean() for x in (predicted, allowed))
+            cells = [*(f"{x:.4g}" for x in errors), f"{violation.mean():.2g}", f"{(violation > 0.01).mean():.0%}"]
+            rows.append([run.target, run.seed, neighbours, *cells])
+    return markdown(["target", "seed", "neighbours", "Frobenius", "projected", "violation", "above 1 %"], rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="folder for the runs")
@@ -244,6 +276,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of the configuration")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once")
     parser.add_argument("--table", action="store_true", help="train nothing, show what is finished")
+    parser.add_argument("--cut", action="store_true", help="train nothing, cut the neighbours of the rows o3")
     options = parser.parse_args()
     rows, targets = options.rows.split(","), options.targets.split(",")
     for given, known in ((rows, ROWS), (targets, SETS)):
@@ -251,6 +284,9 @@ def main() -> None:
             parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     seeds = [int(seed) for seed in options.seeds.split(",")]
     runs = [Run(row, target, seed, options) for seed in seeds for target in targets for row in rows]
+    if options.cut:
+        print(cut_table([run for run in runs if run.row == "o3"]))
+        return
     if not options.table:
         with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
             running = {pool.submit(run.train): run for run in runs}
