@@ -4,6 +4,8 @@
         --rows cgcnn,bonds,triplets,motifs,cell,all --seeds 0,1,2
     python benchmarks/hypergraphs.py --data elastic_tensor_2015 --targets log_K_VRH --out results/elastic \\
         --rows original --peer CHECKOUT --peer-python PYTHON --epochs 1000
+    python benchmarks/hypergraphs.py --data perovskite_castelli.jsonl.gz --targets heat_all --out results/perovskites \\
+        --set training.compile=true --epochs 30
 
 Trains each row for each target and seed on one split by formula, 80/10/10, and prints a table of errors and costs;
 validation picks the epoch, the test part is read once a run. Runs in ``--jobs`` processes of one thread. It can be
@@ -106,15 +108,17 @@ class Job:
         )
 
     def _parts(self) -> dict[str, list[Any]]:
-        """(record, value) of the crystals of each part, with the default split, as in every other row."""
+        """(record, value) of the crystals of each part, with the split of every other row."""
         from irrepnet.data import read_records, split_by_formula, target_values
         from irrepnet.data.batch import prepare
+        from irrepnet.training import parse_assignment
 
         records, _ = read_records(self.options.data)
         values = dict(zip((record.id for record in records), target_values(records, self.target).tolist()))
         known = [record for record in records if not np.isnan(values[record.id])]
         kept, _, _ = prepare(known, lambda crystal: crystal, point_groups=self.admitted)
-        split = split_by_formula([record.formula for record in kept])
+        seed = dict(map(parse_assignment, self.options.set)).get("data.split_seed", 0)
+        split = split_by_formula([record.formula for record in kept], seed=seed)
         return {name: [(kept[i], values[kept[i].id]) for i in part] for name, part in split.items()}
 
     def result(self) -> dict[str, Any] | None:

@@ -223,8 +223,10 @@ def test_file_both_ways(tmp_path, monkeypatch):
 
     copies = blocks._copies
     monkeypatch.setattr(blocks, "_copies", lambda irrep, representation: copies(irrep, representation)[::-1])
+    blocks._block_space.cache_clear()
     with pytest.raises(IrrepnetError, match="other bases of blocks"):
         read_reduced(path)
+    blocks._block_space.cache_clear()
     path.write_bytes(b"not that")
     with pytest.raises(IrrepnetError, match="cannot be read as a reduced"):
         read_reduced(path)

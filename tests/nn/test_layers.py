@@ -17,6 +17,7 @@ from irrepnet.nn import (
     Pointwise,
 )
 from irrepnet.nn.filters import _sphere
+from irrepnet.nn.group import Orbits
 from irrepnet.nn.testing import assert_equivariant
 
 torch.manual_seed(0)
@@ -159,15 +160,15 @@ def test_group_correlation_against_the_plain_sum(labels):
     torch.nn.init.normal_(layer.weight)
     n = group.order
     receiver, k = (x.ravel() for x in np.indices((n, n)))
-    orbits = [torch.from_numpy(x) for x in (receiver, group.multiplication[receiver, k], k)]
-    orbits = (*orbits, torch.eye(n, dtype=torch.float64))
+    pairs = [torch.from_numpy(x) for x in (receiver, group.multiplication[receiver, k], k)]
+    orbits = Orbits(*pairs, torch.eye(n, dtype=torch.float64), n)
     v = torch.randn(n, 4).double()
     kernel = layer.get_buffer("basis") @ layer.weight
     plain = torch.stack([sum(kernel[k] * v[group.multiplication[g, k]] for k in range(n)) for g in range(n)])
-    torch.testing.assert_close(layer(v, *orbits), plain, atol=1e-12, rtol=0)
+    torch.testing.assert_close(layer(v, orbits), plain, atol=1e-12, rtol=0)
     for h in (5, 31):
         left = group.multiplication[group.inverse[h]].copy()
-        torch.testing.assert_close(layer(v[left], *orbits), plain[left], atol=1e-12, rtol=0)
+        torch.testing.assert_close(layer(v[left], orbits), plain[left], atol=1e-12, rtol=0)
 
 
 def test_gradients():

@@ -1,11 +1,15 @@
 """Harmonics against e3nn, moments against loops, and layers of two groups against layers of one."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from irrepnet.groups import PointGroup, harmonic_matrices
 from irrepnet.nn import Filter, GroupCorrelation, Harmonics, Moments
+from irrepnet.nn.group import Orbits
+from irrepnet.nn.moments import moment_map
 
 
 def unit_vectors(n):
@@ -29,9 +33,13 @@ def moments(size=3, l_max=3):
     return layer, pair, directions, receiver, count
 
 
+def found(layer, pair, harmonics, receiver, count):
+    return layer(pair, moment_map(harmonics * count[receiver], receiver, len(count)))
+
+
 def test_moments_against_a_loop():
     layer, pair, directions, receiver, count = moments()
-    found = layer(pair, Harmonics(3)(directions), receiver, count)
+    lengths = found(layer, pair, Harmonics(3)(directions), receiver, count)
     weights = layer.weight(pair).reshape(7, 3, 3)
     for a in range(4):
         for l in (1, 2, 3):
@@ -42,7 +50,7 @@ def test_moments_against_a_loop():
                     if receiver[e] == a:
                         moment = moment + count[a] * weights[e, l - 1, k] * y[e]
                 length = (moment**2).sum() / (2 * l + 1)
-                assert abs(found[a, (l - 1) * 3 + k] - (length + 1e-3).sqrt()) < 1e-12
+                assert abs(lengths[a, (l - 1) * 3 + k] - (length + 1e-3).sqrt()) < 1e-12
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -50,7 +58,7 @@ def test_moments_are_invariant_under_rotations_and_reflections(seed):
     layer, pair, directions, receiver, count = moments(l_max=5)
     turn = torch.from_numpy(np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0])
     harmonics = Harmonics(5)
-    before, after = (layer(pair, harmonics(d), receiver, count) for d in (directions, directions @ turn.T))
+    before, after = (found(layer, pair, harmonics(d), receiver, count) for d in (directions, directions @ turn.T))
     torch.testing.assert_close(after, before, atol=1e-12, rtol=0)
     matrices = torch.block_diag(
         *(torch.from_numpy(harmonic_matrices(turn.numpy()[None], l, (-1) ** l)[0]) for l in range(1, 6))
@@ -62,7 +70,9 @@ def test_gradients():
     layer, pair, directions, receiver, count = moments()
     harmonics = Harmonics(3)(directions)
     inputs = (pair.requires_grad_(), harmonics.requires_grad_())
-    assert torch.autograd.gradcheck(lambda p, y: layer(p, y, receiver, count), inputs)
+    lengths = partial(found, layer, receiver=receiver, count=count)
+    assert torch.autograd.gradcheck(lengths, inputs)
+    assert torch.autograd.gradgradcheck(lengths, inputs)
 
 
 def test_group_correlation_of_two_groups():
@@ -75,12 +85,12 @@ def test_group_correlation_of_two_groups():
     v = torch.randn(10, 4, dtype=torch.float64)
     receiver, sender = torch.arange(10), torch.randint(5, (10,)) + torch.arange(10) // 5 * 5
     sets = [torch.randint(2, (5, order)).double() for order in orders]
-    found = both(v, receiver, sender, torch.arange(10), torch.block_diag(*sets))
+    found = both(v, Orbits(receiver, sender, torch.arange(10), torch.block_diag(*sets), 10))
     for k, (group, weight) in enumerate(zip(groups, both.weight.split(rows))):
         alone = GroupCorrelation(group, 4).double()
         alone.weight.data = weight.detach()
         own = slice(5 * k, 5 * k + 5)
-        expected = alone(v[own], torch.arange(5), sender[own] - 5 * k, torch.arange(5), sets[k])
+        expected = alone(v[own], Orbits(torch.arange(5), sender[own] - 5 * k, torch.arange(5), sets[k], 5))
         torch.testing.assert_close(found[own], expected, atol=1e-12, rtol=0)
 
 
@@ -89,8 +99,22 @@ def test_a_filter_of_which_some_edges_see_no_direction():
     layer = Filter(6, 4, 5).double()
     hidden, covariants = torch.randn(3, 6, dtype=torch.float64), torch.randn(7, 4, dtype=torch.float64)
     edge_class = torch.tensor([0, 2, 2, 0, 1, 1, 2])
-    full = layer(hidden, covariants, edge_class)
-    part = layer(hidden, covariants[:4], edge_class)
+    full = layer(hidden, [(slice(None), covariants)], edge_class)
+    plain = layer.scalar(hidden)[edge_class]
+    torch.testing.assert_close(full, plain + layer.scale(hidden)[edge_class] * layer.direction(covariants))
+    part = layer(hidden, [(slice(None), covariants[:4])], edge_class)
     torch.testing.assert_close(part[:4], full[:4], atol=1e-12, rtol=0)
-    torch.testing.assert_close(part[4:], layer.scalar(hidden)[edge_class[4:]], atol=1e-12, rtol=0)
-    torch.testing.assert_close(layer(hidden, covariants[:0], edge_class), layer.scalar(hidden)[edge_class])
+    torch.testing.assert_close(part[4:], plain[4:], atol=1e-12, rtol=0)
+    torch.testing.assert_close(layer(hidden, [], edge_class), plain)
+
+
+def test_a_filter_of_which_edges_see_components_of_two_groups():
+    """The components of one group are zero where those of the other are."""
+    torch.manual_seed(0)
+    layer = Filter(6, 4, 5).double()
+    hidden, covariants = torch.randn(2, 6, dtype=torch.float64), torch.randn(5, 4, dtype=torch.float64)
+    edge_class = torch.tensor([0, 0, 1, 1, 0])
+    blocks = [(slice(0, 3), covariants[:2, :3]), (slice(3, 4), covariants[2:, 3:])]
+    covariants[:2, 3:], covariants[2:, :3] = 0, 0
+    side_by_side = [(slice(None), covariants)]
+    torch.testing.assert_close(layer(hidden, blocks, edge_class), layer(hidden, side_by_side, edge_class))

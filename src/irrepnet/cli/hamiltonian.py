@@ -1,4 +1,4 @@
-"""`irrepnet hamiltonian`: check, count and draw tight-binding Hamiltonians."""
+"""`irrepnet hamiltonian`: make, check, count and draw tight-binding Hamiltonians."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from irrepnet.hamiltonians import Hamiltonian
+    from irrepnet.hamiltonians import Hamiltonian, Request
 
-app = typer.Typer(help="Tight-binding Hamiltonians: symmetry, independent parameters, bands.", no_args_is_help=True)
+app = typer.Typer(
+    help="Tight-binding Hamiltonians: from DFT or files, their symmetry, independent parameters, bands, and networks.",
+    no_args_is_help=True,
+)
 
 SHOWN = 10
-"""Pairs of sites that the table of `check` lists."""
+"""Pairs of sites that the table of `check` lists; empty bands that `predict` draws."""
+WINDOW = 20.0
+"""eV, the most that `predict` draws below and above the highest valence band."""
 
 File = Annotated[
     Path,
@@ -304,3 +309,248 @@ def _levels(
         except IrrepnetError as error:
             failures.append(str(error))
     return levels, failures
+
+
+@app.command("list")
+def list_(json_: Json = False) -> None:
+    """List the Hamiltonians that come with the package; `bands` and `check` take their files."""
+    import json
+
+    from irrepnet.hamiltonians import embedded_hamiltonians, load_hamiltonian
+    from irrepnet.hamiltonians.embedded import FOLDER
+
+    rows = []
+    for name in embedded_hamiltonians():
+        found = load_hamiltonian(name)
+        made = found.provenance
+        rows.append(
+            {
+                "name": name,
+                "formula": made["formula"],
+                "spacegroup": made["spacegroup"],
+                "orbitals": len(found.basis),
+                "numbers": len(found),
+                "cutoff": made["request"]["settings"]["cutoff"],
+                "radius": made["radius"],
+                "checks": made["checks"],
+                "facts": made["request"]["facts"],
+            }
+        )
+    if json_:
+        typer.echo(json.dumps({"folder": str(FOLDER), "hamiltonians": rows}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "space group", "orbitals", "numbers", "cutoff (Ry)", "radius (Å)", "bands (eV)")
+    table.caption = f"bands: the worst difference from direct ones; files in {FOLDER}"
+    for row in rows:
+        numbers = f"{row['cutoff']:g}", f"{row['radius']:.1f}", f"{row['checks']['worst']:.0e}"
+        table.add_row(row["name"], row["spacegroup"], str(row["orbitals"]), str(row["numbers"]), *numbers)
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def generate(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Structure files, lists (*.yaml), type:formula:lattice constant such as rocksalt:MgO:4.212, or "
+            '"released": the list of those that come with the package.'
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the results, one *.safetensors a crystal; it is gone on with.")],
+    basis: Annotated[str, typer.Option(help="SZV-MOLOPT-SR or DZVP-MOLOPT-SR.")] = "DZVP-MOLOPT-SR",
+    cutoff: Annotated[float, typer.Option(help="Plane waves that the grid holds, Ry.")] = 600.0,
+    radius: Annotated[
+        float | None, typer.Option(help="Of H(R), Å; by default 10, or more where orbitals overlap farther.")
+    ] = None,
+    scale: Annotated[list[float] | None, typer.Option(help="Of the lattice constant; may be given again.")] = None,
+    temperature: Annotated[float, typer.Option(help="k_B T of the occupations, eV.")] = 0.05,
+    workers: Annotated[int, typer.Option(min=1, help="Processes at a time.")] = 1,
+    dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to work there.")] = None,
+    json_: Json = False,
+) -> None:
+    """Make H(R), S(R) and H0(R) by density functional theory (PySCF: PBE, GTH, MOLOPT) as symmetry-reduced numbers.
+
+    What is finished is skipped, a killed run goes on; crystals that fail are listed at the end. The options of the
+    calculation are for structure files and types; a list has its own.
+    """
+    import json
+
+    from irrepnet.hamiltonians import Settings
+    from irrepnet.hamiltonians.generate import generate_all, is_finished
+
+    settings = Settings.checked(basis=basis, cutoff=cutoff, radius=radius, temperature=temperature)
+    requests = [request for source in sources for request in _requests(source, settings, tuple(scale or (1.0,)))]
+    skipped = [request.name for request in requests if is_finished(request, out)]
+    made, failures = [], {}
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=json_) as bar:
+        task = bar.add_task("Hamiltonians", total=len(requests) - len(skipped), rate="")
+        for done in generate_all(requests, out, workers, dask):
+            if done.error is None:
+                made.append(done.name)
+            else:
+                failures[done.name] = done.error
+            each = (bar.tasks[0].elapsed or 0.0) / (len(made) + len(failures))
+            bar.update(task, advance=1, description=done.name, rate=f"{each:.0f} s each")
+    if json_:
+        typer.echo(json.dumps({"out": str(out), "made": made, "skipped": skipped, "failures": failures}))
+    else:
+        typer.echo(f"{len(made)} made, {len(skipped)} were there, {len(failures)} failed; files in {out}")
+        for name, reason in failures.items():
+            typer.echo(f"failed: {name}: {reason}", err=True)
+    if failures:
+        raise typer.Exit(2)
+
+
+def _requests(source: str, settings: Any, scales: tuple[float, ...]) -> "tuple[Request, ...]":
+    """The crystals that one argument of `generate` names."""
+    from irrepnet.hamiltonians import CrystalList, Request, parse_crystal, read_list, released_list
+
+    path = Path(source)
+    if source == "released":
+        return released_list().requests()
+    if path.suffix in (".yaml", ".yml"):
+        return read_list(path).requests()
+    if path.is_file():
+        return (Request.from_structure(path, path.stem, settings, file=path.name),)
+    entry = parse_crystal(source).model_copy(update={"scales": scales})
+    return CrystalList(settings=settings, crystals=(entry,)).requests()
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
+    config: Annotated[str | None, typer.Argument(metavar="CONFIG", help="A YAML file; defaults without one.")] = None,
+    data: Annotated[str | None, typer.Option(help="Hamiltonians with H0, see `irrepnet hamiltonian generate`.")] = None,
+    test: Annotated[str | None, typer.Option(help="Formulas to hold out for the test, such as MgO,CaS.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any key, e.g. model.channels=32.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights and order.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+) -> None:
+    """Train a network that predicts H from H0 and S, and write a run folder with the model and its errors."""
+    from irrepnet.training import load_config, parse_assignment
+    from irrepnet.training.hamiltonians import HamiltonianRunConfig, train_hamiltonians
+
+    overrides: dict[str, Any] = dict(parse_assignment(text) for text in assignments or [])
+    flags = {"data.source": data, "data.test": test, "training.epochs": epochs, "training.seed": seed}
+    overrides |= {key: value for key, value in flags.items() if value is not None}
+    settings = load_config({} if config is None else config, overrides, HamiltonianRunConfig)
+    try:
+        train_hamiltonians(settings, out, resume=resume)
+    except KeyboardInterrupt:
+        again = f"irrepnet hamiltonian train {out / 'config.yaml'} --out {out} --resume"
+        typer.echo(f"stopped; nothing but the epoch under way is lost. Go on with:\n  {again}", err=True)
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder of `hamiltonian train`.")],
+    data: Annotated[str | None, typer.Option(help="Hamiltonians with H and H0; the run's own by default.")] = None,
+    split: Annotated[
+        str, typer.Option(help="auto (test split of the run's own data, else all), all, train, validation or test.")
+    ] = "auto",
+    json_: Json = False,
+) -> None:
+    """Errors of predicted Hamiltonians, of their elements and of their bands, in meV."""
+    import json
+
+    from irrepnet.training.hamiltonians import evaluate_hamiltonians
+
+    report = evaluate_hamiltonians(run, data, split)
+    if json_:
+        typer.echo(json.dumps(report))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    figures = list(report["errors"])
+    table = Table("crystal", *figures, title=f"errors in meV, {report['split']} split of {report['data']}")
+    for row in report["crystals"]:
+        table.add_row(row["id"], *(f"{row[key]:.3g}" for key in figures))
+    table.add_section()
+    table.add_row("mean", *(f"{report['errors'][key]:.3g}" for key in figures))
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder of `hamiltonian train`.")],
+    file: Annotated[
+        Path, typer.Argument(help="A structure file, or a *.safetensors with S and H0 of `hamiltonian generate`.")
+    ],
+    bands: Annotated[Path | None, typer.Option(help="Draw the bands: PNG, PDF or SVG.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the Hamiltonian: *.safetensors, *_hr.dat, *.deeph, *.deeptb.")
+    ] = None,
+    low: Annotated[float | None, typer.Option(help="Lowest energy drawn, eV from the highest valence band.")] = None,
+    high: Annotated[float | None, typer.Option(help="Highest energy drawn, eV.")] = None,
+    irreps: Annotated[bool, typer.Option(help="Write the irreps of the levels at the high-symmetry points.")] = True,
+    json_: Json = False,
+) -> None:
+    """Predict the Hamiltonian of a crystal, and draw its bands.
+
+    S and H0 are computed with PySCF for a structure file, in the basis that the network was trained on.
+    """
+    import json
+    from dataclasses import replace
+
+    from irrepnet.hamiltonians import band_gap, band_structure, write_hamiltonian
+    from irrepnet.hamiltonians.plots import plot_bands
+    from irrepnet.training.hamiltonians import load_hamiltonian_run, sample_for
+
+    loaded = load_hamiltonian_run(run)
+    sample = sample_for(file, loaded)
+    hamiltonian = loaded.predict(sample)
+    gap = None
+    if sample.is_insulator and sample.occupied < len(hamiltonian):
+        gap = band_gap(hamiltonian, sample.occupied)
+        hamiltonian = replace(hamiltonian, fermi=gap.top)
+    written = []
+    if out is not None:
+        write_hamiltonian(hamiltonian, out)
+        written.append(out)
+    if bands is not None:
+        found = band_structure(hamiltonian)
+        points = {label: found.k[index] for index, label in found.labelled}
+        levels = _levels(hamiltonian, points, 0.01, 1e-3)[0] if irreps else {}
+        energies = found.energies - (hamiltonian.fermi or 0.0)
+        shown = sample.occupied + SHOWN
+        window = (
+            max(float(energies.min()), -WINDOW) - 0.5 if low is None else low,
+            min(float(energies[:, :shown].max()), WINDOW) + 0.5 if high is None else high,
+        )
+        plot_bands(found, bands, levels, window, sample.formula)
+        written.append(bands)
+    report = {
+        "file": str(file),
+        "formula": sample.formula,
+        "orbitals": len(hamiltonian),
+        "gap": None if gap is None else {"fundamental": gap.fundamental, "direct": gap.direct},
+        "written": [str(path) for path in written],
+        "notes": loaded.notes(sample),
+    }
+    if json_:
+        typer.echo(json.dumps(report))
+        return
+    if gap is not None:
+        typer.echo(f"{sample.formula}: gap {gap.fundamental:.3f} eV, direct {gap.direct:.3f} eV")
+    for note in report["notes"]:
+        typer.echo(f"note: {note}")
+    for path in written:
+        typer.echo(f"{path} written")

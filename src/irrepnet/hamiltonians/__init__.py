@@ -12,7 +12,11 @@ from irrepnet.hamiltonians.bands import (
     k_path,
 )
 from irrepnet.hamiltonians.blocks import BlockCount, BlockSpace, BondOrbit, block_space, bond_orbits, count_blocks
+from irrepnet.hamiltonians.crystal_list import CrystalList, Request, Settings, parse_crystal, read_list, released_list
+from irrepnet.hamiltonians.dft import KohnSham
+from irrepnet.hamiltonians.embedded import embedded_hamiltonians, load_hamiltonian
 from irrepnet.hamiltonians.files import read_hamiltonian, write_hamiltonian
+from irrepnet.hamiltonians.generate import generate, generate_all
 from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
 from irrepnet.hamiltonians.orbitals import CONVENTIONS, OrbitalBasis, Shell, atomic_basis, crystal_basis
 from irrepnet.hamiltonians.peers import from_pythtb, from_sisl, to_pythtb, to_sisl
@@ -36,12 +40,16 @@ __all__ = [
     "BlockCount",
     "BlockSpace",
     "BondOrbit",
+    "CrystalList",
     "Gap",
     "Hamiltonian",
+    "KohnSham",
     "Level",
     "OrbitalBasis",
     "ReducedHamiltonian",
+    "Request",
     "Residual",
+    "Settings",
     "Shell",
     "SpaceGroup",
     "TwoCentre",
@@ -56,14 +64,21 @@ __all__ = [
     "crystal_basis",
     "density_of_states",
     "effective_masses",
+    "embedded_hamiltonians",
     "from_pythtb",
     "from_sisl",
+    "generate",
+    "generate_all",
     "hermiticity",
     "k_path",
+    "load_hamiltonian",
     "orthogonalised",
+    "parse_crystal",
     "read_hamiltonian",
+    "read_list",
     "read_reduced",
     "reduced",
+    "released_list",
     "slater_koster",
     "space_group",
     "symmetrised",

@@ -117,7 +117,7 @@ def band_irreps(hamiltonian: Hamiltonian, act: Action, k: ArrayLike, tolerance: 
             symmetry: then symmetrise the Hamiltonian, or raise the tolerance.
     """
     little = _little_group(act, k)
-    operators = _bloch_operators(act, little)
+    operators = act.on_bloch_sums(little.indices.tolist(), little.k)
     overlap = hamiltonian.S_at(little.k)
     energies, states = hamiltonian.eigenstates(little.k)
     levels = []
@@ -144,18 +144,6 @@ def _little_group(act: Action, k: ArrayLike) -> LittleGroup:
             f"{act.basis.cell.name}: irreps of bands need a primitive cell; bands of this one are folded"
         )
     return little_group(group.point_group, group.rotations, group.translations, k)
-
-
-def _bloch_operators(act: Action, little: LittleGroup) -> np.ndarray:
-    """(operations, n, n) on Bloch sums Σ_R exp(2πi k·R) |j, R⟩: site a goes to p(a) with D_a exp(−2πi k · L_a)."""
-    basis = act.basis
-    operators = np.zeros((len(little.indices), len(basis), len(basis)), complex)
-    phases = np.exp(-2j * np.pi * (act.cells[little.indices] @ little.k))
-    for number, g in enumerate(little.indices):
-        for site, columns in enumerate(basis.orbitals):
-            rows = basis.orbitals[act.permutation[g, site]]
-            operators[number, rows[:, None], columns] = phases[number, site] * act.matrices[site][g]
-    return operators
 
 
 def density_of_states(

@@ -12,6 +12,7 @@ D_a(s) H_ab D_b(s)ᵀ = H_abᵀ. Everything here is real: real orbitals, no magn
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -59,6 +60,14 @@ def block_space(
         reversing: D (k_b, k_a) on the orbitals of a, D' (k_a, k_b) on those of b, of one operation that exchanges the
             two sites: others follow from the group. Identities for Hermiticity on site.
     """
+    given = (operations, left, right, *(reversing or ()))
+    return _block_space(*((array.shape, np.ascontiguousarray(array, float).tobytes()) for array in given))
+
+
+@lru_cache(maxsize=4096)
+def _block_space(*given: tuple[tuple[int, ...], bytes]) -> BlockSpace:
+    """Many bonds of a crystal, and of others like it, have one group and the same orbitals."""
+    operations, left, right, *reversing = (np.frombuffer(content).reshape(shape) for shape, content in given)
     group, turn = setting_of(operations), np.eye(3)
     if group is None:
         group, turn = identify(operations)
@@ -73,7 +82,7 @@ def block_space(
                 for unit in irrep.commutant:
                     candidates.append(row.T @ unit @ column / np.sqrt(irrep.dim))
                     labels.append(irrep.label)
-    if reversing is not None:
+    if reversing:
         D, other = reversing
         candidates = [(block + (D @ block @ other.T).T) / 2 for block in candidates]
     shape = (left.shape[1], right.shape[1])

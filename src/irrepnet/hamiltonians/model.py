@@ -39,6 +39,8 @@ class Hamiltonian:
     """What error messages call it."""
     position: np.ndarray | None = None
     """(cells, 3, n, n) ⟨i, 0| r |j, R⟩ in Å, Cartesian, from files that have it."""
+    H0: np.ndarray | None = None
+    """(cells, n, n) eV, H of free atoms' densities without self-consistency, from files that have it."""
 
     def __post_init__(self) -> None:
         cells, n = len(self.R), self.H.shape[-1] if self.H.ndim else 0
@@ -49,6 +51,7 @@ class Hamiltonian:
         for what, array, shape in (
             ("H", self.H, (cells, n, n)),
             ("S", self.S, (cells, n, n)),
+            ("H0", self.H0, (cells, n, n)),
             ("the position matrix", self.position, (cells, 3, n, n)),
         ):
             if array is not None and array.shape != shape:
@@ -102,13 +105,15 @@ class Hamiltonian:
 
         Raises IrrepnetError if the orbitals are complex, or imaginary parts are more than noise (1e-5 eV).
         """
-        parts = [self.H] if self.S is None else [self.H, self.S]
+        parts = [part for part in (self.H, self.S, self.H0) if part is not None]
         largest = max(float(abs(np.imag(part)).max()) for part in parts)
         if any(shell.harmonics == "complex" for shell in self.known_basis.shells) or largest > _NOISE:
             raise IrrepnetError(
                 f"{self.name}: H(R) has imaginary parts up to {largest:.1e} eV; real ones in real orbitals are needed"
             )
-        return replace(self, H=np.real(self.H), S=None if self.S is None else np.real(self.S))
+        H, S, H0 = (None if part is None else np.real(part) for part in (self.H, self.S, self.H0))
+        assert H is not None
+        return replace(self, H=H, S=S, H0=H0)
 
     def in_convention(self, convention: str) -> Hamiltonian:
         """The same in another code's order of orbitals, see `orbitals.CONVENTIONS`."""
@@ -120,7 +125,7 @@ class Hamiltonian:
             return None if blocks is None else change @ blocks @ change.conj().T
 
         H = change @ self.H @ change.conj().T
-        return replace(self, H=H, S=moved(self.S), position=moved(self.position), basis=other)
+        return replace(self, H=H, S=moved(self.S), H0=moved(self.H0), position=moved(self.position), basis=other)
 
     @property
     def known_basis(self) -> OrbitalBasis:
@@ -190,7 +195,7 @@ def orthogonalised(hamiltonian: Hamiltonian, mesh: tuple[int, int, int]) -> Hami
     is_real = np.isrealobj(hamiltonian.H) and (S is None or np.isrealobj(S))
     if is_real and abs(np.imag(H)).max() < 1e-10 * abs(H).max():
         H = np.real(H)
-    return replace(hamiltonian, R=cells, H=H, S=None, position=None)
+    return replace(hamiltonian, R=cells, H=H, S=None, H0=None, position=None)
 
 
 def mesh_points(mesh: tuple[int, int, int]) -> np.ndarray:

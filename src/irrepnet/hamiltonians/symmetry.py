@@ -9,6 +9,7 @@ W R + L_b − L_a:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -102,6 +103,20 @@ class Action:
     def moved(self, g: int, a: int, b: int, blocks: np.ndarray) -> np.ndarray:
         """(…, k_a, k_b) D_a(g) H_ab D_b(g)ᴴ."""
         return self.matrices[a][g] @ blocks @ self.matrices[b][g].conj().T
+
+    def on_bloch_sums(self, operations: Sequence[int], k: np.ndarray) -> np.ndarray:
+        """(operations, n, n) unitary U from k to k' = k W⁻¹, both (3,) fractional: H(k') = U H(k) Uᴴ.
+
+        On Bloch sums Σ_R exp(2πi k·R) |j, R⟩, site a goes to p(a) with D_a exp(−2πi k'·L_a).
+        """
+        basis = self.basis
+        operators = np.zeros((len(operations), len(basis), len(basis)), complex)
+        for number, g in enumerate(operations):
+            phases = np.exp(-2j * np.pi * (self.cells[g] @ (k @ np.linalg.inv(self.group.rotations[g]))))
+            for site, columns in enumerate(basis.orbitals):
+                rows = basis.orbitals[self.permutation[g, site]]
+                operators[number, rows[:, None], columns] = phases[site] * self.matrices[site][g]
+        return operators
 
 
 def action(basis: OrbitalBasis, symprec: float = SYMPREC) -> Action:
@@ -216,7 +231,7 @@ def symmetrised(hamiltonian: Hamiltonian, act: Action) -> Hamiltonian:
 
     H = mean(hamiltonian.H)
     assert H is not None
-    return replace(hamiltonian, R=cells, H=H, S=mean(hamiltonian.S), position=None)
+    return replace(hamiltonian, R=cells, H=H, S=mean(hamiltonian.S), H0=mean(hamiltonian.H0), position=None)
 
 
 def _closed_cells(hamiltonian: Hamiltonian, act: Action) -> np.ndarray:

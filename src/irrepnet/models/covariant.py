@@ -8,7 +8,7 @@ from torch import nn
 
 from irrepnet.crystals import VectorGraphOptions
 from irrepnet.crystals.vector_graph import VectorForm
-from irrepnet.nn.convolution import GroupConvolution, mlp
+from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.moments import Harmonics
 from irrepnet.nn.pooling import MeanSpread, pooled_numbers
@@ -166,10 +166,11 @@ class CovariantNet(CovariantReadout):
         if self.point_group is not None:
             members = (batch.symmetry > 0).to(v.dtype)
             v = v + self.point_group(members).index_select(0, batch.crystal)
-        edges = (batch.receiver, batch.sender, torch.arange(len(batch.receiver), device=v.device))
-        seen = (bonds.hidden, bonds.hidden[:0], edges, bonds.inverse_count, (), batch.weight, bonds.harmonics)
+        hidden, edge = bonds.hidden, torch.arange(len(bonds.hidden), device=v.device)
+        numbers = (batch.receiver, batch.sender, edge, len(hidden))
+        edges = Edges(*numbers, bonds.inverse_count, batch.weight, bonds.harmonics)
         for convolution in self.convolutions:
-            v = convolution(v, *seen)
+            v = convolution(v, hidden, (), edges)
         x = self.norm(v)
         return {"0e": x[:, None], **self.covariant_features(x, bonds, batch)}
 

@@ -10,7 +10,7 @@ from torch import nn
 from irrepnet.data.broken import BrokenBatch
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
-from irrepnet.nn.convolution import GroupConvolution, mlp
+from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.moments import Harmonics
 from irrepnet.nn.radial import GaussianBasis
@@ -20,8 +20,6 @@ GPA = 160.21766208
 
 STEP = 0.1
 """Å, the size of displacement to which the network's inputs are scaled."""
-
-_NO_ORBITS = (torch.empty(0, dtype=torch.long),) * 4  # the layers have no correlation over G: see EnergyNet
 
 
 class EnergyConfig(BaseModel):
@@ -130,9 +128,10 @@ class EnergyNet(nn.Module):
         hidden = nn.functional.silu(self.edge(torch.cat([self.distance(length), stretch[:, None]], -1)))
         harmonics = self.harmonics(moved / length[:, None])
         v = self.embedding(batch.numbers)
-        edges = (batch.bond_receiver, batch.bond_sender, torch.arange(len(moved), device=moved.device))
+        bond, inverse_count = torch.arange(len(moved), device=moved.device), _inverse_count(batch.bond_receiver, v)
+        edges = Edges(batch.bond_receiver, batch.bond_sender, bond, len(bond), inverse_count, harmonics=harmonics)
         for layer in self.body:
-            v = layer(v, hidden, moved[:0], edges, _inverse_count(edges[0], v), _NO_ORBITS, harmonics=harmonics)
+            v = layer(v, hidden, (), edges)
         return v, hidden
 
     def _frames(
@@ -151,9 +150,10 @@ class EnergyNet(nn.Module):
         unit = batch.bond_vector / batch.bond_vector.norm(dim=-1, keepdim=True)
         bonds = torch.stack([unit, (moved - batch.bond_vector) / STEP], 1).index_select(0, batch.bond)
         covariants = (bonds @ batch.node_rotation.index_select(0, batch.receiver)).flatten(1)  # g⁻¹ of each
-        edges = (batch.receiver, batch.sender, batch.bond)
+        numbers = (batch.receiver, batch.sender, batch.bond, len(hidden))
+        edges = Edges(*numbers, _inverse_count(batch.receiver, v), directed=len(covariants))
         for layer in self.frames:
-            v = layer(v, hidden, covariants, edges, _inverse_count(batch.receiver, v), _NO_ORBITS)
+            v = layer(v, hidden, [(slice(None), covariants)], edges)
         return v
 
     def response(self, batch: BrokenBatch, training: bool = False) -> Response:

@@ -11,9 +11,10 @@ from torch import nn
 from irrepnet.crystals import MODEL_GROUPS, FrameOptions
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import POINT_GROUPS, PointGroup
-from irrepnet.nn.convolution import GroupConvolution, mlp
+from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
-from irrepnet.nn.filters import DirectionBasis, Filter
+from irrepnet.nn.filters import Covariants, DirectionBasis, Filter
+from irrepnet.nn.group import Orbits
 from irrepnet.nn.moments import Harmonics
 from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import GaussianBasis
@@ -172,10 +173,13 @@ class PointGroupNet(nn.Module):
         if self.point_group is not None:
             v = v + self.point_group(batch.point_group).index_select(0, batch.crystal)
         count = torch.zeros_like(v[:, 0]).index_add(0, batch.receiver, weight)
-        edges = (batch.receiver, batch.sender, batch.edge_class)
-        orbits = (batch.orbit_receiver, batch.orbit_sender, batch.orbit_set, self._sets(batch, v))
+        numbers = (batch.receiver, batch.sender, batch.edge_class, len(hidden))
+        directed = sum(len(values) for _, values in covariants)
+        edges = Edges(*numbers, 1 / count[:, None], weight, harmonics, directed)
+        sets = self._sets(batch, v)
+        orbits = Orbits(batch.orbit_receiver, batch.orbit_sender, batch.orbit_set, sets, len(v)) if len(sets) else None
         for convolution in self.convolutions:
-            v = convolution(v, hidden, covariants, edges, 1 / count[:, None], orbits, weight, harmonics)
+            v = convolution(v, hidden, covariants, edges, orbits)
         x = self.norm(v)
         found = {"0e": x[:, None]}
         if self.tensors is not None:
@@ -197,22 +201,22 @@ class PointGroupNet(nn.Module):
             return {}
         return self.tensors.crystal_mean(x, batch.symmetry, batch.crystal, batch.size, batch.multiplicity)
 
-    def _seen(self, batch: "Batch", unit: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _seen(self, batch: "Batch", unit: torch.Tensor) -> tuple[torch.Tensor, Covariants]:
         """What filters see: embedded invariants (n_classes, channels), and covariants of the edges in frames."""
         length = batch.class_vector.norm(dim=-1)
         distances = [self.distance(length), self.relative(3 * length / batch.class_nearest)]
         z = self.radial(torch.cat(distances, -1))
-        covariants = unit[:0]
+        covariants = []
         if self.angular is not None:
             class_unit = batch.class_vector / length[:, None]
-            invariants, found = [], []
+            invariants = []
+            start = dict(zip(self.n_covariants, accumulate(self.n_covariants.values(), initial=0)))
             for name, segment in batch.segments.items():
                 basis = self.directions[name]
                 invariants.append((name, segment.classes, basis(class_unit[segment.classes])[0]))
-                found.append((name, segment.edges, basis(unit[segment.edges])[1]))
+                columns = slice(start[name], start[name] + self.n_covariants[name])
+                covariants.append((columns, basis(unit[segment.edges])[1]))
             z = z + self.angular(_side_by_side(invariants, self.n_invariants, class_unit))
-            in_frames = max((segment.edges.stop for segment in batch.segments.values()), default=0)
-            covariants = _side_by_side(found, self.n_covariants, unit[:in_frames])
         return torch.nn.functional.silu(self.edge(torch.nn.functional.silu(z))), covariants
 
     def _sets(self, batch: "Batch", like: torch.Tensor) -> torch.Tensor:
@@ -255,7 +259,7 @@ class FrameReadout(nn.Module):
         self,
         x: torch.Tensor,
         hidden: torch.Tensor,
-        covariants: torch.Tensor,
+        covariants: Covariants,
         inverse_count: torch.Tensor,
         unit: torch.Tensor,
         batch: "Batch",
@@ -264,7 +268,8 @@ class FrameReadout(nn.Module):
 
         Args:
             x: (n_nodes, channels).
-            hidden, covariants, inverse_count: as for :class:`irrepnet.nn.convolution.GroupConvolution`.
+            hidden, covariants: as for :class:`irrepnet.nn.convolution.GroupConvolution`.
+            inverse_count: (n_nodes, 1), one over the number of neighbours.
             unit: (n_vectors, 3) directions in the nodes' frames.
             batch: to which they belong.
         """

@@ -7,14 +7,54 @@ import torch
 from torch import nn
 
 from irrepnet.groups import PointGroup
-from irrepnet.nn.filters import Filter
-from irrepnet.nn.group import GroupCorrelation
-from irrepnet.nn.moments import Moments
+from irrepnet.nn.filters import Covariants, Filter
+from irrepnet.nn.group import GroupCorrelation, Orbits
+from irrepnet.nn.moments import Moments, moment_map
+from irrepnet.nn.sparse import SparseMap, gather
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     """Two dense layers with SiLU between them."""
     return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
+
+
+class Edges:
+    """The edges of a graph as layers use them; made once a batch for all layers.
+
+    Args:
+        receiver, sender, edge_class: (n_edges,), sorted by receiver; edges of one class have equal invariants.
+        n_classes: how many classes there are.
+        inverse_count: (n_nodes, 1), one over the number of neighbours.
+        weight: (n_edges,) the neighbours that an edge stands for; one each by default.
+        harmonics: (n_edges, n_harmonics) summed over these neighbours, if there are moments.
+        directed: so many of the first edges see their direction.
+    """
+
+    def __init__(
+        self,
+        receiver: torch.Tensor,
+        sender: torch.Tensor,
+        edge_class: torch.Tensor,
+        n_classes: int,
+        inverse_count: torch.Tensor,
+        weight: torch.Tensor | None = None,
+        harmonics: torch.Tensor | None = None,
+        directed: int = 0,
+    ) -> None:
+        n, e = len(inverse_count), torch.arange(len(receiver), device=receiver.device)
+        sources = torch.stack([receiver, n + sender, 2 * n + edge_class], 1)
+        own = 2 * n + n_classes + e[:directed, None]
+        column = torch.cat([torch.cat([sources[:directed], own], 1).flatten(), sources[directed:].flatten()])
+        row = torch.cat([e[:directed].repeat_interleave(4), e[directed:].repeat_interleave(3)])
+        self.pairs = SparseMap(row, column, (len(e), 2 * n + n_classes + directed))
+        """From the rows of receivers, senders, classes and directed edges to the edges: their sum."""
+        share = inverse_count.index_select(0, receiver)[:, 0]
+        self.mean = SparseMap(receiver, e, (n, len(e)), share if weight is None else share * weight)
+        """From the edges to the mean over each node's neighbours."""
+        self.moments = None if harmonics is None else moment_map(harmonics * share[:, None], receiver, n)
+        of_class = edge_class[:directed]
+        self.directed_class = gather(of_class, int(of_class.max()) + 1 if directed else 0)
+        """From the classes, up to the last one in question, to the edges that see their direction."""
 
 
 class GroupConvolution(nn.Module):
@@ -61,39 +101,28 @@ class GroupConvolution(nn.Module):
         self,
         v: torch.Tensor,
         hidden: torch.Tensor,
-        covariants: torch.Tensor,
-        edges: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-        inverse_count: torch.Tensor,
-        orbits: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor],
-        weight: torch.Tensor | None = None,
-        harmonics: torch.Tensor | None = None,
+        covariants: Covariants,
+        edges: Edges,
+        orbits: Orbits | None = None,
     ) -> torch.Tensor:
         """One step.
 
         Args:
             v: (n_nodes, channels).
             hidden: (n_classes, hidden) embedded invariants.
-            covariants: (n_edges, n_covariants), or those of the first edges.
-            edges: receiver, sender, edge_class, each (n_edges,).
-            inverse_count: (n_nodes, 1), one over the number of neighbours.
-            orbits: orbit_receiver, orbit_sender, orbit_set, and the sets (n_sets, elements of the groups).
-            weight: (n_edges,) the neighbours that an edge stands for; one each by default.
-            harmonics: (n_edges, n_harmonics) summed over these neighbours, if there are moments.
+            covariants: of the edges that see their direction.
+            edges: of the graph.
+            orbits: its pairs of nodes joined by right translations, if there is orbit mixing.
         """
-        receiver, sender, edge_class = edges
         x = self.norm(v)
-        # index_select, whose backward is an index_add; that of indexing is a scatter of single elements
-        pair = self.receiver(x).index_select(0, receiver) + self.sender(x).index_select(0, sender)
-        pair = pair + self.filter(hidden, covariants, edge_class)
-        pair = torch.nn.functional.silu(pair)
-        gate, value = self.message(pair).chunk(2, -1)
-        messages = torch.sigmoid(gate) * value
-        if weight is not None:
-            messages = messages * weight[:, None]
-        m = torch.zeros_like(v).index_add(0, receiver, messages) * inverse_count
-        if self.correlation is not None and self.dense is not None:
-            m = m + self.dense(self.correlation(m, *orbits))
-        seen = [x, m]
-        if self.moments is not None and harmonics is not None:
-            seen.append(self.moments(pair, harmonics, receiver, inverse_count))
-        return v + self.update(torch.cat(seen, -1))
+        seen = self.filter.parts(hidden, covariants, edges.directed_class)
+        pair = torch.nn.functional.silu(edges.pairs(torch.cat([self.receiver(x), self.sender(x), *seen])))
+        # σ(gate) ⊙ value; torch's gated linear unit takes the gate last
+        weight, bias = (p.roll(len(p) // 2, 0) for p in (self.message.weight, self.message.bias))
+        m = edges.mean(torch.nn.functional.glu(torch.nn.functional.linear(pair, weight, bias)))
+        if self.correlation is not None and self.dense is not None and orbits is not None:
+            m = m + self.dense(self.correlation(m, orbits))
+        features = [x, m]
+        if self.moments is not None and edges.moments is not None:
+            features.append(self.moments(pair, edges.moments))
+        return v + self.update(torch.cat(features, -1))

@@ -1,10 +1,13 @@
 """Filters that see directions: invariants × covariants, with no cut in rotational order."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import nn
 
 from irrepnet.groups import PointGroup
+from irrepnet.nn.sparse import SparseMap, gather
 
 
 class SpherePolynomials(nn.Module):
@@ -18,10 +21,10 @@ class SpherePolynomials(nn.Module):
 
     def values(self, directions: torch.Tensor) -> torch.Tensor:
         """Unit vectors (m, 3) → (m, n)."""
-        powers = torch.stack([torch.ones_like(directions)] + [directions] * self.degree, 1).cumprod(1)
-        x, y, z = self.get_buffer("exponents").T
-        monomials = powers[:, x, 0] * powers[:, y, 1] * powers[:, z, 2]
-        return monomials @ self.get_buffer("coefficients").to(directions.dtype)
+        powers = torch.stack([torch.ones_like(directions)] + [directions] * self.degree).cumprod(0)
+        # one monomial a row: whole rows are gathered, not single numbers
+        x, y, z = (p.index_select(0, e) for p, e in zip(powers.permute(2, 0, 1), self.get_buffer("exponents").T))
+        return (x * y * z).T @ self.get_buffer("coefficients").to(directions.dtype)
 
 
 class DirectionBasis(SpherePolynomials):
@@ -96,6 +99,10 @@ def _orthonormal(rows: np.ndarray, monomials: np.ndarray, weights: np.ndarray) -
     return np.array(kept)
 
 
+Covariants = Sequence[tuple[slice, torch.Tensor]]
+"""Covariant components of directions, edges after edges: which of all components, and their values (n, components)."""
+
+
 class Filter(nn.Module):
     """F(r) = A h(I(r)) + B h(I(r)) ⊙ C e(r̂), in the group form: invariants × covariants, of rank ``channels``.
 
@@ -111,17 +118,24 @@ class Filter(nn.Module):
         self.scale = nn.Linear(hidden, channels) if covariants else None
         self.direction = nn.Linear(covariants, channels, bias=False) if covariants else None
 
-    def forward(self, hidden: torch.Tensor, covariants: torch.Tensor, edge_class: torch.Tensor) -> torch.Tensor:
-        """(n_classes, hidden), (n_directed, n_covariants), (n_edges,) → (n_edges, channels).
+    def forward(self, hidden: torch.Tensor, covariants: Covariants, edge_class: torch.Tensor) -> torch.Tensor:
+        """(n_classes, hidden), what the first edges, all as a rule, see, and (n_edges,) → (n_edges, channels)."""
+        directed = sum(len(values) for _, values in covariants)
+        scalar, *parts = self.parts(hidden, covariants, gather(edge_class[:directed], len(hidden)))
+        out = scalar.index_select(0, edge_class)
+        return torch.cat([out[:directed] + parts[0], out[directed:]]) if parts else out
 
-        Only the first n_directed edges, all as a rule, see their direction.
+    def parts(self, hidden: torch.Tensor, covariants: Covariants, directed_class: SparseMap) -> list[torch.Tensor]:
+        """What of it belongs to classes, (n_classes, channels), and to edges that see their direction, if any.
+
+        Args:
+            hidden: (n_classes, hidden).
+            covariants: of the edges that see their direction.
+            directed_class: from classes, or the first of them, to these edges.
         """
-        out = self.scalar(hidden).index_select(0, edge_class)
-        if self.scale is None or self.direction is None or not len(covariants):
-            return out
-        n = len(covariants)
-        if n == len(out):
-            return torch.addcmul(out, self.scale(hidden).index_select(0, edge_class), self.direction(covariants))
-        of_class, number = edge_class[:n].unique(return_inverse=True)
-        scale = self.scale(hidden.index_select(0, of_class)).index_select(0, number)
-        return torch.cat([torch.addcmul(out[:n], scale, self.direction(covariants)), out[n:]])
+        parts = [self.scalar(hidden)]
+        if self.scale is not None and self.direction is not None and covariants:
+            weight = self.direction.weight
+            seen = [torch.nn.functional.linear(values, weight[:, columns]) for columns, values in covariants]
+            parts.append(directed_class(self.scale(hidden[: directed_class.shape[1]])) * torch.cat(seen))
+        return parts

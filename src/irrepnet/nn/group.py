@@ -8,6 +8,7 @@ from torch import nn
 
 from irrepnet.groups import PointGroup
 from irrepnet.nn.irreps import Irreps
+from irrepnet.nn.sparse import SparseMap, gather
 
 
 class GroupFourier(nn.Module):
@@ -68,6 +69,25 @@ class Pointwise(nn.Module):
         return self.fourier.to_irreps(self.function(self.fourier.to_group(x)))
 
 
+class Orbits:
+    """The pairs of nodes that right translations join, as layers use them; made once a batch for all layers.
+
+    Args:
+        receiver, sender: (n_pairs,) nodes, sorted by receiver.
+        number: (n_pairs,) which set of translations belongs to the pair.
+        sets: (n_sets, |G|) 1 for the elements of the set, else 0.
+        n_nodes: how many nodes there are.
+    """
+
+    def __init__(
+        self, receiver: torch.Tensor, sender: torch.Tensor, number: torch.Tensor, sets: torch.Tensor, n_nodes: int
+    ) -> None:
+        self.sets = sets
+        self.kernels, self.senders = gather(number, len(sets)), gather(sender, n_nodes)
+        pairs = torch.arange(len(receiver), device=receiver.device)
+        self.sum = SparseMap(receiver, pairs, (n_nodes, len(receiver)))
+
+
 class GroupCorrelation(nn.Module):
     """(W v)(g) = Σ_h W(g⁻¹h) v(h) = Σ_k W(k) v(g k), on the nodes of a graph.
 
@@ -97,18 +117,10 @@ class GroupCorrelation(nn.Module):
         self.register_buffer("basis", basis, persistent=False)  # (|G|, rows)
         self.weight = nn.Parameter(torch.zeros(basis.shape[1], channels))
 
-    def forward(
-        self,
-        v: torch.Tensor,
-        orbit_receiver: torch.Tensor,
-        orbit_sender: torch.Tensor,
-        orbit_set: torch.Tensor,
-        sets: torch.Tensor,
-    ) -> torch.Tensor:
-        """(n_nodes, channels) → (n_nodes, channels); the other arguments are the fields of a batch.
+    def forward(self, v: torch.Tensor, orbits: Orbits) -> torch.Tensor:
+        """(n_nodes, channels) → (n_nodes, channels).
 
         Every pair's kernel Σ_k W(k) over its set is summed once a set, not once a pair.
         """
-        kernels = sets @ (self.get_buffer("basis").to(v.dtype) @ self.weight)  # (n_sets, channels)
-        terms = kernels.index_select(0, orbit_set) * v.index_select(0, orbit_sender)
-        return torch.zeros_like(v).index_add(0, orbit_receiver, terms)
+        kernels = orbits.sets @ (self.get_buffer("basis").to(v.dtype) @ self.weight)  # (n_sets, channels)
+        return orbits.sum(orbits.kernels(kernels) * orbits.senders(v))

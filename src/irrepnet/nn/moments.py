@@ -6,6 +6,7 @@ from torch import nn
 
 from irrepnet.groups.harmonics import harmonic_coefficients
 from irrepnet.nn.filters import SpherePolynomials
+from irrepnet.nn.sparse import SparseMap
 
 
 class Harmonics(SpherePolynomials):
@@ -29,6 +30,24 @@ class Harmonics(SpherePolynomials):
         return self.values(directions)
 
 
+def moment_map(harmonics: torch.Tensor, receiver: torch.Tensor, n_nodes: int) -> SparseMap:
+    """Σ_b Y_lm(r̂_ab) w_ab^l over the neighbours: from rows (edge, l) to rows ((l, m), node).
+
+    Args:
+        harmonics: (n_edges, (l_max + 1)² − 1) Y_lm times whatever an edge counts, l by l.
+        receiver: (n_edges,), sorted.
+        n_nodes: how many nodes there are.
+    """
+    n_edges, size = harmonics.shape
+    l_max = round((size + 1) ** 0.5) - 1
+    lm, edge = torch.arange(size, device=receiver.device), torch.arange(n_edges, device=receiver.device)
+    l = (lm + 1).sqrt().long()
+    row, column = lm[:, None] * n_nodes + receiver, l[:, None] - 1 + l_max * edge
+    order = torch.arange(size * n_edges, device=receiver.device).view(size, n_edges).T.flatten()
+    shape = (size * n_nodes, l_max * n_edges)
+    return SparseMap(row.flatten(), column.flatten(), shape, harmonics.T.flatten(), order)
+
+
 class Moments(nn.Module):
     """Invariants of O(3) from moments of the neighbours' directions.
 
@@ -49,28 +68,17 @@ class Moments(nn.Module):
         self.size = size
         self.width = l_max * size
         self.weight = nn.Linear(channels, self.width, bias=False)
-        l = torch.arange(1, l_max + 1)
-        self.register_buffer("number", (l - 1).repeat_interleave(2 * l + 1), persistent=False)  # l − 1 of each Y_lm
+        l = torch.arange(1, l_max + 1).repeat_interleave(2 * torch.arange(1, l_max + 1) + 1)
+        mean = torch.zeros(l_max, len(l), dtype=torch.float64)
+        mean[l - 1, torch.arange(len(l))] = 1 / (2 * l + 1).double()
+        self.register_buffer("mean", mean, persistent=False)  # over m
 
-    def forward(
-        self,
-        pair: torch.Tensor,
-        harmonics: torch.Tensor,
-        receiver: torch.Tensor,
-        inverse_count: torch.Tensor,
-    ) -> torch.Tensor:
-        """Features of pairs (n_edges, channels) → invariants (n_nodes, width).
+    def forward(self, pair: torch.Tensor, neighbours: SparseMap) -> torch.Tensor:
+        """Features of pairs (n_edges, channels) → invariants (n_nodes, width), l by l.
 
-        Args:
-            pair: features of the edges.
-            harmonics: (n_edges, n_harmonics), summed over the neighbours that an edge stands for.
-            receiver: (n_edges,).
-            inverse_count: (n_nodes, 1), one over the number of neighbours.
+        ``neighbours`` is a :func:`moment_map` of harmonics that are divided by the number of neighbours.
         """
-        number = self.get_buffer("number")
-        weights = self.weight(pair).unflatten(-1, (-1, self.size))
-        terms = (weights.index_select(1, number) * harmonics[:, :, None]).flatten(1)
-        moments = terms.new_zeros(len(inverse_count), terms.shape[1]).index_add(0, receiver, terms) * inverse_count
-        squares = moments.unflatten(1, (-1, self.size)) ** 2 / (2 * number + 3)[:, None]
-        lengths = squares.new_zeros(len(moments), self.width // self.size, self.size).index_add(1, number, squares)
-        return (lengths + 1e-3).sqrt().flatten(1)
+        mean = self.get_buffer("mean").to(pair.dtype)
+        moments = neighbours(self.weight(pair).view(-1, self.size)).view(mean.shape[1], -1)
+        lengths = (mean @ moments**2 + 1e-3).sqrt()
+        return lengths.view(len(mean), -1, self.size).transpose(0, 1).flatten(1)

@@ -16,7 +16,7 @@ from irrepnet import __version__
 from irrepnet.data import DATASETS
 from irrepnet.errors import IrrepnetError
 from irrepnet.training.checkpoint import write_json, write_text
-from irrepnet.training.config import RunConfig, load_config
+from irrepnet.training.config import BaseRunConfig, load_config
 from irrepnet.training.dataset import Prepared, Source, reason_counts
 from irrepnet.training.log import Log
 from irrepnet.training.targets import AnyTarget, columns
@@ -24,7 +24,7 @@ from irrepnet.training.targets import AnyTarget, columns
 LIBRARIES = ("numpy", "scipy", "torch", "safetensors", "pymatgen", "pymatgen-core", "moyopy", "vesin", "pydantic")
 
 
-def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> None:
+def open_folder(out: Path, config: BaseRunConfig, resume: bool, log: Log) -> None:
     """Make the run folder, or check that the run in it is this one.
 
     Raises:
@@ -35,7 +35,7 @@ def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> None:
         raise IrrepnetError(f"{out}: is a file; give a folder for the run")
     if path.exists() and not resume:
         raise IrrepnetError(f"{out}: holds a run already; go on with --resume, or choose another folder")
-    saved = load_config(path) if path.exists() else None
+    saved = load_config(path, kind=type(config)) if path.exists() else None
     if saved:
         old, new = _flat(saved), _flat(config)
         differences = [
@@ -66,7 +66,7 @@ def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> None:
         write_text(path, config.to_yaml())
 
 
-def _flat(config: RunConfig) -> dict[str, Any]:
+def _flat(config: BaseRunConfig) -> dict[str, Any]:
     """Values by dotted key, without those that change nothing: the data are compared by their hash."""
     sections = config.model_dump(mode="json")
     return {

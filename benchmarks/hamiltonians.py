@@ -1,0 +1,418 @@
+"""Which model predicts the Hamiltonian of a crystal that it has not seen, how well, and at what cost?
+
+    python benchmarks/hamiltonians.py --data DATA --split compounds --out results
+
+Splits: "compounds", elements A and X of the test compound are there in others, the compound is not, a quarter of the
+compounds at a time; "scale", the largest lattice of every compound; "displaced", the crystals whose atoms are displaced.
+Rows: H0 alone; interpolation of ΔH over the lattice of one compound; additive, ΔH(AX) + ΔH(BY) − ΔH(AY), mean over all A
+and Y; the best two-centre (Slater–Koster) form of the *true* H, which no two-centre model can beat; a network of O(3) on
+all atoms and all bonds; ours, and ours without its parts. All networks have one loss and one schedule. What is finished in --out is not run again.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from irrepnet.hamiltonians.blocks import bonds_within
+from irrepnet.hamiltonians.graph import KIND, L_MAX, Couples
+from irrepnet.hamiltonians.model import cell_index
+from irrepnet.hamiltonians.network import HamiltonianNet, Products, ShellCouplings
+from irrepnet.hamiltonians.slater_koster import bond_matrix
+from irrepnet.nn.convolution import mlp
+from irrepnet.nn.elements import ElementEmbedding
+from irrepnet.nn.moments import Harmonics
+from irrepnet.nn.o3 import Filters, TensorFieldLayer
+from irrepnet.nn.radial import BesselBasis, envelope
+from irrepnet.training.hamiltonians import (
+    HamiltonianRunConfig,
+    Sample,
+    fit_hamiltonians,
+    mean_errors,
+    predicted_numbers,
+    read_samples,
+)
+from irrepnet.training.log import Log
+
+CUTOFF = 7.0
+OURS = {
+    "ours": {},
+    "ours without S W S": {"separable": False},
+    "ours without bonds": {"bonds": False},
+}
+PLAIN = ("H0", "interpolation", "additive", "Slater–Koster")
+O3 = "O(3)"
+
+
+# -- rows without weights
+
+
+def own_part(sample: Sample) -> np.ndarray:
+    """ΔH(R) without the multiple of S that it holds."""
+    delta, S = sample.true.H - sample.start.H, sample.start.S
+    return delta - S * (np.vdot(S, delta) / np.vdot(S, S))
+
+
+def carried(source: Sample, target: Sample, blocks: np.ndarray) -> np.ndarray:
+    """Blocks (cells, n, n) of one compound in the places of another: sites in the order of groups of the periodic table,
+    shells of one l in their order; what has no counterpart is zero."""
+    places = []
+    for sample in (source, target):
+        basis, keys, seen = sample.start.known_basis, [], {}
+        role = np.argsort(np.argsort([_group(symbol) for symbol in basis.species], kind="stable"))
+        for shell in basis.shells:
+            number = seen.get((shell.site, shell.l), 0)
+            seen[shell.site, shell.l] = number + 1
+            keys += [(int(role[shell.site]), shell.l, number, m) for m in shell.m]
+        places.append(keys)
+    known = {key: i for i, key in enumerate(places[0])}
+    where = np.array([known.get(key, len(known)) for key in places[1]])
+    padded = np.pad(blocks, ((0, 1), (0, 1), (0, 1)))
+    cells = cell_index(source.start.R)(target.start.R)
+    return padded[cells][:, where[:, None], where]
+
+
+def _group(symbol: str) -> int:
+    from pymatgen.core.periodic_table import Element
+
+    return Element(symbol).group
+
+
+def size(sample: Sample) -> float:
+    return abs(np.linalg.det(sample.start.known_basis.cell.lattice)) ** (1 / 3)
+
+
+def interpolated(sample: Sample, train: Sequence[Sample]) -> np.ndarray | None:
+    """From the two lattices of the compound that are next in size."""
+    others = [other for other in train if other.formula == sample.formula and len(other.act.group) == len(sample.act.group)]
+    others = sorted(others, key=lambda other: abs(size(other) - size(sample)))[:2]
+    if len(others) < 2:
+        return None
+    first, second = (carried(other, sample, own_part(other)) for other in others)
+    x = (size(sample) - size(others[0])) / (size(others[1]) - size(others[0]))
+    return first + x * (second - first)
+
+
+def additive(sample: Sample, train: Sequence[Sample], ranks: dict[str, int]) -> np.ndarray | None:
+    def elements(other: Sample) -> tuple[str, ...]:
+        return tuple(sorted(other.start.known_basis.species, key=_group))
+
+    def nearest(cation: str, anion: str) -> Sample | None:
+        """Of that compound, the one with the same place in the order of its lattices."""
+        own = [o for o in train if elements(o) == (cation, anion) and len(o.act.group) == len(sample.act.group)]
+        return min(own, key=lambda o: abs(ranks[o.id] - ranks[sample.id])) if own else None
+
+    if len(elements(sample)) != 2:
+        return None
+    B, X = elements(sample)
+    terms = []
+    for A in {elements(other)[0] for other in train} - {B}:
+        for Y in {elements(other)[1] for other in train} - {X}:
+            parts = [nearest(A, X), nearest(B, Y), nearest(A, Y)]
+            if all(parts):
+                moved = [carried(part, sample, own_part(part)) for part in parts]
+                terms.append(moved[0] + moved[1] - moved[2])
+    return np.mean(terms, axis=0) if terms else None
+
+
+def two_centre(sample: Sample) -> np.ndarray:
+    """The numbers of the two-centre form nearest to the true H, block by block."""
+    basis, found, start = sample.start.known_basis, [], 0
+    numbers = sample.numbers(sample.true.H)
+    for orbit in sample.orbits:
+        a, b = orbit.sites
+        left, right = basis.shells_of(a), basis.shells_of(b)
+        vector = (basis.centres[b] + orbit.R - basis.centres[a]) @ basis.cell.lattice
+        models = []
+        row = 0
+        for shell in left:
+            column = 0
+            for other in right:
+                place = (slice(row, row + len(shell.m)), slice(column, column + len(other.m)))
+                column += len(other.m)
+                if orbit.is_onsite and shell.l != other.l:
+                    continue
+                for m in range(1 if orbit.is_onsite else min(shell.l, other.l) + 1):
+                    model = np.zeros(orbit.space.basis.shape[1:])
+                    model[place] = (
+                        shell.matrix @ other.matrix.T if orbit.is_onsite else bond_matrix(shell, other, vector, m)
+                    ).real
+                    models.append(orbit.space.coefficients(model))
+            row += len(shell.m)
+        own = numbers[start : start + len(orbit.space)]
+        start += len(orbit.space)
+        matrix = np.stack(models, 1)
+        found.append(matrix @ np.linalg.lstsq(matrix, own, rcond=1e-10)[0])
+    return np.concatenate(found) - sample.numbers(sample.start.H)
+
+
+# -- the network of O(3)
+
+
+class O3Net(nn.Module):
+    """Tensor field layers on all atoms, and blocks on all sites and all bonds from the tensors at their ends.
+
+    Their couplings to blocks are those of ours; ΔH is predicted as it is, not by operators on S.
+    """
+
+    def __init__(self, channels: int = 24, layers: int = 1, radial: int = 12) -> None:
+        super().__init__()
+        copies = {"0e": channels, "1o": 8, "2e": 8, "3o": 4, "4e": 4}
+        self.embedding = ElementEmbedding(channels)
+        self.shell = mlp(KIND + channels, channels, channels)
+        self.radial = BesselBasis(CUTOFF, radial)
+        self.edge = mlp(radial, channels, channels)
+        self.filters = Filters(list(copies), list(copies), L_MAX)
+        self.layers = nn.ModuleList()
+        now = {"0e": channels}
+        for _ in range(layers):
+            self.layers.append(TensorFieldLayer(now, copies, self.filters, channels, True))
+            now = self.layers[-1].copies
+        self.copies = {int(irrep[0]): n for irrep, n in now.items()}
+        self.norm = nn.LayerNorm(channels)
+        self.atom = nn.Linear(channels, channels)
+        self.onsite = ShellCouplings(channels, {**self.copies, 0: 1}, False)
+        self.harmonics = Harmonics(L_MAX)
+        self.products = Products()
+        self.ends = nn.Linear(2 * channels, channels)
+        self.bond = mlp(radial, channels, channels)
+        tensors = {L: 1 + self.copies[L] + self.products.natural[L] for L in range(1, L_MAX + 1)}
+        self.bonds = ShellCouplings(channels, {0: 1, **tensors}, True, self.products.pseudo)
+
+    def forward(self, everything: "Everything") -> torch.Tensor:
+        graph, sites, vectors, couples = everything
+        length = vectors.norm(dim=1)
+        fade = envelope(length / CUTOFF)
+        v = self.embedding(graph.numbers)
+        shells = self.shell(torch.cat([graph.shell_kind, v[graph.shell_node]], 1))
+        v = v.index_add(0, graph.shell_node, shells)[graph.site_node]
+        zeros = torch.zeros(len(length), dtype=torch.long)
+        sets = torch.zeros(1, 64, dtype=v.dtype)
+        sets[0, 0] = 1
+        a, b = sites.T
+        kernels = self.filters(vectors, fade, a, zeros, torch.zeros(len(v), dtype=torch.long), sets)
+        radial = self.radial(length)
+        hidden = torch.nn.functional.silu(self.edge(radial))
+        x = {"0e": v[:, None]}
+        for layer in self.layers:
+            x = layer(x, hidden, kernels, (a, b))
+        v = self.norm(x["0e"][:, 0])
+        at_site = {int(irrep[0]): tensor for irrep, tensor in x.items() if irrep != "0e"}
+        first = torch.stack([(graph.site_node == node).nonzero()[0, 0] for node in range(len(graph.numbers))])
+        ones = {0: v.new_ones(len(v), 1, 1)}
+        onsite = self.onsite(graph.onsite, self.atom(v)[first], shells, {L: t[first] for L, t in {**ones, **at_site}.items()})
+        harmonics = self.harmonics(vectors / length[:, None])
+        own = torch.cat([at_site[L][:, :, 0] for L in range(1, L_MAX + 1)], 1)
+        natural, pseudo = self.products(harmonics, own[a])
+        tensors = {0: v.new_ones(len(length), 1, 1)}
+        for L in range(1, L_MAX + 1):
+            rows = slice(L * L - 1, (L + 1) ** 2 - 1)
+            tensors[L] = torch.cat([harmonics[:, rows, None], at_site[L][a], natural[L]], 2)
+        place = self.ends(torch.cat([v[a], v[b]], 1)) + self.bond(radial)
+        elements = self.bonds(couples, place, shells, tensors, pseudo, fade)
+        kept, start = [], 0
+        for (l, l2), all_of in couples.items():
+            each = (2 * l + 1) * (2 * l2 + 1)
+            kept.append(elements[start : start + each * len(graph.bonds[l, l2].where)])
+            start += each * len(all_of.where)
+        return graph.local @ onsite + torch.mv(graph.free, torch.cat(kept))
+
+
+class Everything(tuple):
+    """What `O3Net` reads: graph, ends of all bonds, their vectors, couples of all bonds (those of the graph first)."""
+
+    def to(self, dtype: torch.dtype) -> "Everything":
+        graph, sites, vectors, couples = self
+        return Everything((graph.to(dtype), sites, vectors.to(dtype), couples))
+
+
+def everything(sample: Sample) -> Everything:
+    basis = sample.start.known_basis
+    origin = np.flatnonzero(~sample.start.R.any(1))
+    local = np.zeros_like(sample.start.S)
+    local[origin] = np.eye(len(basis))
+    graph = sample.graph(CUTOFF)
+    onsite = replace(sample, start=replace(sample.start, S=local)).graph(CUTOFF)
+    graph = replace(graph, local=onsite.local)
+    bonds = bonds_within(basis, CUTOFF)
+    vectors = (basis.centres[bonds[:, 1]] + bonds[:, 2:] - basis.centres[bonds[:, 0]]) @ basis.cell.lattice
+    length = np.linalg.norm(vectors, axis=1)
+    bonds, vectors = bonds[(length > 0) & (length < CUTOFF)], vectors[(length > 0) & (length < CUTOFF)]
+    # those of the graph first, in its order; the reversed ones among them are others' forward ones
+    mine = {(a, b, *np.round(v, 5).tolist()) for (a, b), v in zip(graph.bond_sites.tolist(), graph.bond_vector.numpy())}
+    rest = [i for i, ((a, b, *_), v) in enumerate(zip(bonds.tolist(), vectors)) if (a, b, *np.round(v, 5).tolist()) not in mine]
+    sites = torch.cat([graph.bond_sites, torch.from_numpy(bonds[rest, :2])])
+    shells_of = [(graph.shell_node == node).nonzero()[:, 0].tolist() for node in graph.site_node.tolist()]
+    l_of = graph.shell_kind[:, :4].argmax(1).tolist()
+    more: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
+    for bond in range(len(graph.bond_sites), len(sites)):
+        a, b = sites[bond].tolist()
+        for i in shells_of[a]:
+            for j in shells_of[b]:
+                more.setdefault((l_of[i], l_of[j]), []).append((bond, i, j))
+    couples = {}
+    for key, own in graph.bonds.items():
+        extra = torch.tensor(more.get(key, []), dtype=torch.long).reshape(-1, 3)
+        couples[key] = Couples(*(torch.cat([x, y]) for x, y in zip((own.where, own.left, own.right), extra.T)))
+    return Everything((graph, sites, torch.cat([graph.bond_vector, torch.from_numpy(vectors[rest])]), couples))
+
+
+# -- splits, and the table
+
+
+def splits(samples: Sequence[Sample], kind: str, folds: int) -> dict[str, dict[str, np.ndarray]]:
+    """{name: indices of "train", "validation" (none: the schedule ends the training) and "test"}."""
+    formulas = [sample.formula for sample in samples]
+    order = [len(sample.act.group) for sample in samples]
+    most = {formula: max(o for o, f in zip(order, formulas) if f == formula) for formula in formulas}
+    moved = np.array([o < most[formula] for o, formula in zip(order, formulas)])
+    if kind == "displaced":
+        tests = {"displaced": moved}
+    elif kind == "scale":
+        largest = {f: max(size(s) for s, d in zip(samples, moved) if s.formula == f and not d) for f in formulas}
+        tests = {"largest": np.array([size(s) > largest[s.formula] - 1e-6 for s in samples]) & ~moved}
+    else:
+        names = [sorted(set(sample.start.known_basis.species), key=_group) for sample in samples]
+        cations, anions = (sorted({own[i] for own in names}) for i in (0, -1))
+        place = np.array([cations.index(own[0]) + anions.index(own[-1]) for own in names])
+        count = max(len(cations), len(anions))
+        tests = {f"compounds {fold + 1}": (place % count == fold) & ~moved for fold in range(min(folds, count))}
+    return {
+        name: {
+            "train": np.flatnonzero(~test & ~(moved if kind != "displaced" else np.zeros_like(moved))),
+            "validation": np.zeros(0, int),
+            "test": np.flatnonzero(test),
+        }
+        for name, test in tests.items()
+    }
+
+
+def train_row(row: str, samples: Sequence[Sample], split: dict, config: HamiltonianRunConfig, out: Path) -> dict:
+    """Errors of each test crystal, with what the network cost."""
+    torch.manual_seed(config.training.seed)
+    if row == O3:
+        model: nn.Module = O3Net()
+        inputs = [everything(sample) for sample in samples]
+    else:
+        model = HamiltonianNet(config.model.model_copy(update={"cutoff": CUTOFF, **OURS[row]}))
+        inputs = [sample.graph(CUTOFF) for sample in samples]
+    targets = [sample.target() for sample in samples]
+    out.mkdir(parents=True, exist_ok=True)
+    before = time.process_time()
+    state = fit_hamiltonians(model, inputs, targets, split, config, out, Log())
+    seconds = time.process_time() - before
+    model.load_state_dict(state.best)
+    model = model.double().eval()
+    before = time.process_time()
+    found = [predicted_numbers(model, inputs[k]) for k in split["test"]]
+    per_crystal = (time.process_time() - before) / len(found)
+    errors = [samples[k].errors(samples[k].predicted(delta)).as_dict() for k, delta in zip(split["test"], found)]
+    return {
+        "errors": errors,
+        "parameters": sum(weights.numel() for weights in model.parameters()),
+        "training_cpu_s": seconds,
+        "prediction_cpu_s": per_crystal,
+    }
+
+
+def plain_row(row: str, samples: Sequence[Sample], split: dict) -> dict | None:
+    train = [samples[k] for k in split["train"]]
+    ranks = {}
+    for sample in samples:
+        own = [o for o in samples if o.formula == sample.formula and len(o.act.group) == len(sample.act.group)]
+        ranks[sample.id] = sum(size(o) < size(sample) - 1e-6 for o in own)
+    makers: dict[str, Callable[[Sample], np.ndarray | None]] = {
+        "H0": lambda sample: np.zeros_like(sample.start.H),
+        "interpolation": lambda sample: interpolated(sample, train),
+        "additive": lambda sample: additive(sample, train, ranks),
+    }
+    errors = []
+    for k in split["test"]:
+        sample = samples[k]
+        if row == "Slater–Koster":
+            found = sample.predicted(two_centre(sample))
+        else:
+            delta = makers[row](sample)
+            if delta is None:
+                return None
+            found = replace(sample.start, H=sample.start.H + delta)
+        errors.append(sample.errors(found).as_dict())
+    return {"errors": errors, "parameters": 0, "training_cpu_s": 0.0, "prediction_cpu_s": 0.0}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="Hamiltonians, see irrepnet hamiltonian generate")
+    parser.add_argument("--split", default="compounds", choices=("compounds", "scale", "displaced"))
+    parser.add_argument("--folds", type=int, default=4, help="of the compounds")
+    parser.add_argument("--epochs", type=int, default=150)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--rows", default=",".join((*PLAIN, O3, *OURS)), help="separated by commas")
+    parser.add_argument("--only", help="formulas to use, separated by commas; all by default")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    samples = read_samples(arguments.data)[0]
+    if arguments.only:
+        samples = [sample for sample in samples if sample.formula in arguments.only.split(",")]
+    results = arguments.out / f"{arguments.split}.jsonl"
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    done = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    for name, split in splits(samples, arguments.split, arguments.folds).items():
+        print(f"{name}: {len(split['train'])} crystals to learn from, {len(split['test'])} to test", flush=True)
+        for row in arguments.rows.split(","):
+            for seed in range(1 if row in PLAIN else arguments.seeds):
+                key = {"split": name, "row": row, "seed": seed, "epochs": 0 if row in PLAIN else arguments.epochs}
+                if any(key.items() <= old.items() for old in done):
+                    continue
+                if row in PLAIN:
+                    found = plain_row(row, samples, split)
+                else:
+                    config = HamiltonianRunConfig.model_validate(
+                        {
+                            "data": {"source": arguments.data},
+                            "training": {"epochs": arguments.epochs, "seed": seed},
+                        }
+                    )
+                    folder = arguments.out / f"{name} {row} {seed}".replace(" ", "-")
+                    found = train_row(row, samples, split, config, folder)
+                line = {**key, "train": len(split["train"]), "test": len(split["test"]), **(found or {"errors": None})}
+                done.append(line)
+                with results.open("a") as stream:
+                    stream.write(json.dumps(line) + "\n")
+                print(_line(line), flush=True)
+    print_table(done)
+
+
+def _line(line: dict) -> str:
+    if line["errors"] is None:
+        return f"{line['row']:28} not possible on this split"
+    mean = mean_errors(line["errors"])
+    return f"{line['row']:28} " + "  ".join(f"{key} {value:.3g}" for key, value in mean.items())
+
+
+def print_table(done: Sequence[dict]) -> None:
+    """Means over all test crystals of all splits and seeds; errors in meV."""
+    header = ("row", "crystals", "numbers", "largest", "valence", "conduction", "gap", "symmetry")
+    print("| " + " | ".join((*header, "parameters", "training, s", "prediction, s")) + " |")
+    print("|---" * (len(header) + 3) + "|")
+    for row in dict.fromkeys(line["row"] for line in done):
+        own = [line for line in done if line["row"] == row and line["errors"]]
+        if not own:
+            print(f"| {row} " + "| – " * (len(header) + 2) + "|")
+            continue
+        errors = [error for line in own for error in line["errors"]]
+        cells = [row, str(len(errors)), *(f"{value:.3g}" for value in mean_errors(errors).values())]
+        cells.append(f"{own[0]['parameters']:,}" if own[0]["parameters"] else "–")
+        cells += [f"{np.mean([line[key] for line in own]):.2g}" for key in ("training_cpu_s", "prediction_cpu_s")]
+        print("| " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Runs that learn Hamiltonians: the folder, the same bits, prediction and the commands."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from irrepnet.cli.main import app
+from irrepnet.crystals import Cell
+from irrepnet.errors import IrrepnetError
+from irrepnet.hamiltonians import action, atomic_basis, bond_orbits, hermiticity, symmetry_residual, write_reduced
+from irrepnet.hamiltonians.blocks import bonds_within
+from irrepnet.hamiltonians.reduced import ReducedHamiltonian
+from irrepnet.training import load_config, loop
+from irrepnet.training.hamiltonians import (
+    HamiltonianRunConfig,
+    evaluate_hamiltonians,
+    load_hamiltonian_run,
+    read_samples,
+    split_samples,
+    train_hamiltonians,
+)
+
+FCC = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+SHELLS = {"Mg": (0, 1), "Ca": (0, 1), "O": (0, 1), "S": (0, 1)}
+
+
+def small_hamiltonian(cation, anion, a):
+    """sp orbitals on rock salt: numbers that are smooth in a, H0 beside H by a shift of the anion's orbitals."""
+    from pymatgen.core.periodic_table import Element
+
+    numbers = np.array([Element(cation).Z, Element(anion).Z])
+    cell = Cell(a * FCC, np.array([[0.0, 0, 0], [0.5, 0.5, 0.5]]), numbers, cation + anion)
+    basis = atomic_basis(cell, SHELLS, "pyscf")
+    orbits = bond_orbits(action(basis), bonds_within(basis, 4.3))
+    random = np.random.default_rng(0)
+    H0, S, shift = [], [], []
+    for orbit in orbits:
+        own, fall = random.normal(size=len(orbit.space)), np.exp(-orbit.distance)
+        if orbit.is_onsite:
+            one = orbit.space.coefficients(np.eye(4))
+            H0.append((-10.0 if orbit.sites[0] else 2.0) * one + 0.5 * own)
+            S.append(one)
+            shift.append((1.5 if orbit.sites[0] else -1.0) * one)
+        else:
+            H0.append(own * fall)
+            S.append(0.1 * own * fall)
+            shift.append(0.02 * own * fall)
+    H0, S, shift = map(np.concatenate, (H0, S, shift))
+    first = np.array([(*orbit.sites, *orbit.R) for orbit in orbits])
+    return ReducedHamiltonian(basis, 0.01, first, H0 + shift, S, None, H0, {"electrons": 8})
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hamiltonians")
+    for cation, anion, a in (("Mg", "O", 4.2), ("Mg", "S", 5.2), ("Ca", "O", 4.8), ("Ca", "S", 5.7)):
+        write_reduced(small_hamiltonian(cation, anion, a), folder / f"{cation}{anion}.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(data):
+    def made(**overrides):
+        values = {"data.source": str(data), "data.test": "CaS", "data.split": [1.0, 0.0, 0.0], "training.epochs": 3}
+        small = {"model.channels": 8, "model.cutoff": 4.5, "training.batch_size": 2}
+        return load_config({}, {**values, **small, **overrides}, HamiltonianRunConfig)
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def run(config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    train_hamiltonians(config(), folder, quiet=True)
+    return folder
+
+
+def test_folder(run, data):
+    names = {path.name for path in run.iterdir()}
+    assert names == {
+        "config.yaml", "versions.json", "data.json", "rejected.csv", "split.json", "metrics.csv", "model.safetensors",
+        "model.json", "metrics.json", "log.txt", "test.csv",
+    }  # fmt: skip
+    split = json.loads((run / "split.json").read_text())
+    assert split["test"]["formula"] == ["CaS"]
+    assert sorted(split["train"]["formula"]) == ["CaO", "MgO", "MgS"]
+    rows = list(csv.DictReader((run / "test.csv").open()))
+    assert float(rows[0]["symmetry"]) < 1e-7  # meV
+    assert list(load_config(run / "config.yaml", kind=HamiltonianRunConfig).to_yaml().split("\n"))[0] == "model:"
+
+
+def test_resumed_run_has_the_same_bits(config, run, tmp_path, monkeypatch):
+    class PowerCut(Exception):
+        pass
+
+    def cut(state, *rest):
+        if state.epoch == 2:
+            raise PowerCut
+        return epoch(state, *rest)
+
+    epoch = loop._train_epoch
+    monkeypatch.setattr(loop, "_train_epoch", cut)
+    with pytest.raises(PowerCut):
+        train_hamiltonians(config(), tmp_path / "run", quiet=True)
+    monkeypatch.undo()
+    with pytest.raises(IrrepnetError, match="holds a run already"):
+        train_hamiltonians(config(), tmp_path / "run", quiet=True)
+    torch.manual_seed(99)
+    train_hamiltonians(config(), tmp_path / "run", resume=True, quiet=True)
+    for name in ("model.safetensors", "test.csv", "split.json", "config.yaml"):
+        assert (run / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
+    with pytest.raises(IrrepnetError, match="keeps its configuration"):
+        train_hamiltonians(config(**{"model.channels": 9}), tmp_path / "run", resume=True, quiet=True)
+
+
+def test_it_learns(config, tmp_path):
+    """ΔH of one kind of shift: found from few crystals, better than H0 on one that was held out."""
+    loaded = train_hamiltonians(config(**{"training.epochs": 40}), tmp_path / "run", quiet=True)
+    sample = next(s for s in read_samples(loaded.config.data.source)[0] if s.formula == "CaS")
+    before, after = sample.errors(sample.start), sample.errors(loaded.predict(sample))
+    assert after.conduction < before.conduction / 4
+    assert after.numbers < before.numbers / 4
+
+
+def test_prediction_is_symmetric(run, data):
+    loaded = load_hamiltonian_run(run)
+    for sample in read_samples(str(data))[0]:
+        found = loaded.predict(sample)
+        assert hermiticity(found) < 1e-10
+        assert symmetry_residual(found, sample.act).symmetry < 1e-10
+
+
+def test_evaluate(run, data):
+    report = evaluate_hamiltonians(run)
+    assert report["split"] == "test"
+    assert [row["formula"] for row in report["crystals"]] == ["CaS"]
+    assert len(evaluate_hamiltonians(run, split="all")["crystals"]) == 4
+    with pytest.raises(IrrepnetError, match="unknown split"):
+        evaluate_hamiltonians(run, split="most")
+
+
+def test_what_cannot_be_used(run, data, tmp_path):
+    with pytest.raises(IrrepnetError, match="no crystal with the formula"):
+        split_samples(["MgO", "CaO"], load_hamiltonian_run(run).config.data)
+    file = small_hamiltonian("Mg", "O", 4.2)
+    write_reduced(replace(file, H0=None), tmp_path / "no.safetensors")
+    with pytest.raises(IrrepnetError, match="has no H0"):
+        read_samples(str(tmp_path))
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    SHELLS["Sr"] = (0, 1)
+    write_reduced(small_hamiltonian("Sr", "O", 5.1), strange / "SrO.safetensors")
+    with pytest.raises(IrrepnetError, match="contains Sr"):
+        load_hamiltonian_run(run).predict(read_samples(str(strange))[0][0])
+    with pytest.raises(IrrepnetError, match="holds no finished run"):
+        load_hamiltonian_run(tmp_path)
+    with pytest.raises(IrrepnetError, match="do not say how"):
+        from irrepnet.training.hamiltonians import sample_for
+
+        sample_for("examples/NaCl.cif", load_hamiltonian_run(run))
+
+
+def test_commands(run, data, tmp_path):
+    call = CliRunner().invoke
+    arguments = ["hamiltonian", "train", "--data", str(data), "--test", "CaS", "--epochs", "1"]
+    small = ["--set", "model.channels=8", "--set", "model.cutoff=4.5", "--out", str(tmp_path / "run")]
+    assert call(app, arguments + small).exit_code == 0
+    result = call(app, ["hamiltonian", "evaluate", str(run), "--json"])
+    assert json.loads(result.stdout)["errors"]["valence"] > 0
+    picture, written = tmp_path / "bands.png", tmp_path / "CaS.safetensors"
+    arguments = ["hamiltonian", "predict", str(run), str(data / "CaS.safetensors"), "--bands", str(picture)]
+    result = call(app, [*arguments, "--out", str(written), "--json"])
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["formula"] == "CaS"
+    assert picture.stat().st_size > 1000
+    assert written.exists()
+    assert call(app, ["hamiltonian", "evaluate", str(run)]).exit_code == 0
