@@ -1,18 +1,21 @@
 """Where does the output of a network jump along a path that breaks the symmetry, and which part of it does?
 
     python benchmarks/continuity.py --data mp_2018.jsonl.gz [--run RUN …] [--symprec 1e-4] [--out FILE.json]
+    python benchmarks/continuity.py --data DATA_OF_THE_RUN --run RUN --sample
 
 Paths between crystals of the snapshot (BaTiO3 in its four phases), and of the examples: rock salt stretched along
 [111], an orthorhombic crystal sheared through 90°, noise on the atoms of a spinel. For each path and each way
 to make a graph of a crystal, the largest jump of the output, at which change of symmetry, and the largest slope,
 for scale. Without --run the weights are random everywhere, also where training starts from zero, and the outputs
-dimensionless.
+dimensionless. --sample follows no path: it predicts the run's test crystals with other tolerances of the symmetry
+search, and with noise on their atoms.
 """
 
 import argparse
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path as File
 
@@ -21,11 +24,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from pymatgen.core import Structure
 
+from every_crystal import markdown
 from irrepnet.crystals import FrameOptions, SymmetricCrystal, blend, network_graph
 from irrepnet.data import Record, read_records
 from irrepnet.data.batch import AnyGraph
 from irrepnet.models import PointGroupConfig
-from irrepnet.training.load import load_run
+from irrepnet.training.dataset import graph_of
+from irrepnet.training.load import Run, load_run
 from irrepnet.training.path import Path, follow, predictor
 from irrepnet.training.verify import random_network
 
@@ -71,6 +76,39 @@ def stretched(structure: Structure, deformation: np.ndarray) -> Structure:
     return Structure(structure.lattice.matrix @ deformation.T, structure.species, structure.frac_coords)
 
 
+def sample(run: Run, records: list[Record]) -> str:
+    """Predictions of the test crystals with other tolerances and with noise, against those without."""
+    predict = predictor(run.model, lambda outputs: run.targets[0].decode(outputs[:, 0]))
+    graph = graph_of(run.config)
+    chosen = [record for record in records if record.id in set(run.split["test"]["id"])]
+    random = np.random.default_rng(0)
+
+    def predicted(noise: float, symprec: float) -> tuple[np.ndarray, list[tuple[int, int]]]:
+        outputs, groups = [], []
+        for record in chosen:
+            step = random.normal(size=(len(record.species), 3))
+            step *= noise / np.linalg.norm(step, axis=1, keepdims=True)
+            frac_coords = record.frac_coords + step @ np.linalg.inv(record.lattice)
+            crystal = SymmetricCrystal.from_structure(replace(record, frac_coords=frac_coords), symprec)
+            outputs.append(predict(graph(crystal)))
+            groups.append((crystal.spacegroup_number, len(crystal)))
+        return np.array(outputs), groups
+
+    usual = run.config.data.symprec
+    reference, known = predicted(0.0, usual)
+    rows = []
+    cases = [(0.0, symprec) for symprec in (1e-4, 1e-3, 3e-2, 1e-1)]
+    cases += [(0.003, symprec) for symprec in (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)]
+    cases += [(noise, usual) for noise in (1e-3, 1e-2, 3e-2)]
+    for noise, symprec in cases:
+        outputs, groups = predicted(noise, symprec)
+        change, others = abs(outputs - reference), sum(a != b for a, b in zip(groups, known))
+        figures = (change.mean(), np.quantile(change, 0.95), change.max())
+        rows.append([f"{noise:g}", f"{symprec:g}", f"{others} of {len(chosen)}", *(f"{x:.1e}" for x in figures)])
+    header = ["noise, Å", "symprec, Å", "another space group or cell", "mean change", "95 % below", "largest"]
+    return markdown(header, rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True)
@@ -79,9 +117,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=21)
     parser.add_argument("--paths", default="", help="only those whose name contains this")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--sample", action="store_true", help="the run's test crystals instead of paths")
     parser.add_argument("--out")
     arguments = parser.parse_args()
 
+    if arguments.sample:
+        if not arguments.run:
+            parser.error("--sample needs --run")
+        print(sample(load_run(arguments.run), read_records(arguments.data)[0]))
+        return
     if arguments.run:
         run = load_run(arguments.run)
         predict = predictor(run.model, lambda outputs: run.targets[0].decode(outputs[:, 0]))

@@ -76,6 +76,14 @@ def test_continuous_networks_do_not_jump(network, name):
     assert report["largest_jump"] < 1e-6
 
 
+def test_what_is_left_of_a_jump_shrinks_with_symprec(network):
+    """Idealisation moves atoms by less than symprec, so the jump at 90° is about proportional to it."""
+    path = Path.between(orthorhombic(90.0), orthorhombic(91.0))
+    jumps = [follow(predictor(network), blended, path, s, 2)["largest_jump"] for s in (1e-2, 1e-3, 1e-4)]
+    for wide, narrow in pairwise(jumps):
+        assert 3 < wide / narrow < 30
+
+
 def test_the_group_specific_part_jumps_by_as_much_as_it_gives(network):
     """Polar tetragonal crystals need six frames, and m-3m ones one: the preset drops that part at the first step."""
     cubic, polar = BREAKING["cubic to tetragonal, polar"]
