@@ -35,6 +35,9 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "bonds": ("chgcnn", {"model.hyperedges": ["bonds"]}),
     "hyperedges": ("chgcnn", {"model.hyperedges": ["bonds", "triplets", "cell"]}),
     "tensor-field": ("tensor-field", {}),
+    "cgcnn-large": ("cgcnn", {"model.channels": 208}),
+    "bonds-large": ("chgcnn", {"model.hyperedges": ["bonds"], "model.channels": 126}),
+    "tensor-field-large": ("tensor-field", {"model.channels": 140}),
     "invariant": ("point-group", {**O3, "model.moments": 0}),
     "one-hot": ("point-group", {**O3, "model.moments": 0, "model.one_hot": True}),
     "shared": ("point-group", O3),
@@ -45,6 +48,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Name of a row → preset and what is changed in it.
 
+Other networks as their presets are, and with about as many weights as ``full`` has.
 Ours: distances alone, and with the point group as an input; ``shared``, the O(3)-invariant part, of which all weights
 are shared by all groups; one frame without orbit mixing; with the trivial irrep (A1g) alone; all but the moments; all.
 """

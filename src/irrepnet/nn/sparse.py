@@ -47,7 +47,7 @@ class SparseMap:
     def transposed(self) -> "SparseMap":
         value = None if self.value is None else self.value.index_select(0, self.order)
         row, column = self.column.index_select(0, self.order), self.row.index_select(0, self.order)
-        return SparseMap(row, column, self.shape[::-1], value)
+        return SparseMap(row, column, (self.shape[1], self.shape[0]), value)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """(n_columns, C) → (n_rows, C)."""
