@@ -70,8 +70,9 @@ def test_gather():
     torch.testing.assert_close(gather(index, 4)(x), x[index])
 
 
+@pytest.mark.parametrize("twice", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_convolution_in_both_types_against_a_plain_one(dtype):
+def test_a_convolution_in_both_types_against_a_plain_one(dtype, twice):
     """The layer with its weights, its gradients too, from gathering and adding up row by row."""
     torch.manual_seed(1)
     n, n_edges, n_classes, directed = 6, 30, 8, 20
@@ -97,7 +98,7 @@ def test_a_convolution_in_both_types_against_a_plain_one(dtype):
         s = [(part.square().mean(1) + 1e-3).sqrt() for part in a.split([3, 5], 1)]
         return v + layer.update(torch.cat([x, m, *s], -1))
 
-    edges = Edges(receiver, sender, edge_class, n_classes, inverse_count, weight, harmonics, directed)
+    edges = Edges(receiver, sender, edge_class, n_classes, inverse_count, weight, harmonics, directed, twice)
     found, expected = layer(v, hidden, [(slice(None), covariants)], edges), plain()
     tolerance = {"atol": 1e-5, "rtol": 1e-5} if dtype == torch.float32 else {"atol": 1e-12, "rtol": 1e-12}
     torch.testing.assert_close(found, expected, **tolerance)

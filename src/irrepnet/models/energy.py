@@ -129,7 +129,8 @@ class EnergyNet(nn.Module):
         harmonics = self.harmonics(moved / length[:, None])
         v = self.embedding(batch.numbers)
         bond, inverse_count = torch.arange(len(moved), device=moved.device), _inverse_count(batch.bond_receiver, v)
-        edges = Edges(batch.bond_receiver, batch.bond_sender, bond, len(bond), inverse_count, harmonics=harmonics)
+        numbers = (batch.bond_receiver, batch.bond_sender, bond, len(bond))
+        edges = Edges(*numbers, inverse_count, harmonics=harmonics, twice=True)
         for layer in self.body:
             v = layer(v, hidden, (), edges)
         return v, hidden
@@ -151,7 +152,7 @@ class EnergyNet(nn.Module):
         bonds = torch.stack([unit, (moved - batch.bond_vector) / STEP], 1).index_select(0, batch.bond)
         covariants = (bonds @ batch.node_rotation.index_select(0, batch.receiver)).flatten(1)  # g⁻¹ of each
         numbers = (batch.receiver, batch.sender, batch.bond, len(hidden))
-        edges = Edges(*numbers, _inverse_count(batch.receiver, v), directed=len(covariants))
+        edges = Edges(*numbers, _inverse_count(batch.receiver, v), directed=len(covariants), twice=True)
         for layer in self.frames:
             v = layer(v, hidden, [(slice(None), covariants)], edges)
         return v

@@ -8,9 +8,9 @@ import torch
 class SparseMap:
     """y_i = Σ_t a_t x_{c(t)} over the entries t of row i; gradients go the other way, through the transpose.
 
-    One call in place of gathering, weighting and adding up, which write and read a row of memory for each entry. In
-    float32 it is torch's embedding bag, several times faster than these; for other types they are what it does. It
-    can be differentiated any number of times, by x and by a.
+    In float32 it is torch's embedding bag, one call, several times faster than gathering, weighting and adding up,
+    which write and read a row of memory for each entry. For other types, and where gradients by a are wanted, it
+    does these.
 
     Args:
         row, column: (n_entries,) of each entry, sorted by row.
@@ -47,42 +47,30 @@ class SparseMap:
     def transposed(self) -> "SparseMap":
         value = None if self.value is None else self.value.index_select(0, self.order)
         row, column = self.column.index_select(0, self.order), self.row.index_select(0, self.order)
-        return SparseMap(row, column, (self.shape[1], self.shape[0]), value)
+        back = torch.empty_like(self.order).scatter_(0, self.order, torch.arange(len(row), device=row.device))
+        return SparseMap(row, column, (self.shape[1], self.shape[0]), value, back)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """(n_columns, C) → (n_rows, C)."""
-        return _RowSums.apply(x, self.value, self)  # type: ignore[return-value]
+        if x.dtype == torch.float32 and not (self.value is not None and self.value.requires_grad):
+            return _RowSums.apply(x, self)  # type: ignore[return-value]
+        terms = x.index_select(0, self.column)
+        if self.value is not None:
+            terms = terms * self.value[:, None]
+        return x.new_zeros(self.shape[0], x.shape[1]).index_add(0, self.row, terms)
 
 
 class _RowSums(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: torch.Tensor, value: torch.Tensor | None, rows: SparseMap) -> torch.Tensor:  # type: ignore[override]
+    def forward(ctx, x: torch.Tensor, rows: SparseMap) -> torch.Tensor:  # type: ignore[override]
         ctx.rows = rows
-        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None)
-        return row_sums(x, rows)
-
-    @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
-        (x,) = ctx.saved_tensors
-        rows, by_x, by_value = ctx.rows, None, None
-        if ctx.needs_input_grad[1]:  # the values have a history of their own, so that their order is not kept
-            by_value = (gradient.index_select(0, rows.row) * x.index_select(0, rows.column)).sum(-1)
-            rows = SparseMap(rows.row, rows.column, rows.shape, rows.value, rows.order)
-        if ctx.needs_input_grad[0]:
-            by_x = rows.transposed(gradient)
-        return by_x, by_value, None
-
-
-def row_sums(x: torch.Tensor, rows: SparseMap) -> torch.Tensor:
-    """What a :class:`SparseMap` is, without gradients."""
-    if x.dtype == torch.float32:
         return torch.nn.functional.embedding_bag(
             rows.column, x, rows.start, mode="sum", include_last_offset=True, per_sample_weights=rows.value
         )
-    terms = x.index_select(0, rows.column)
-    if rows.value is not None:
-        terms = terms * rows.value[:, None]
-    return x.new_zeros(rows.shape[0], x.shape[1]).index_add(0, rows.row, terms)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+        return ctx.rows.transposed(gradient), None
 
 
 def gather(index: torch.Tensor, size: int) -> SparseMap:
