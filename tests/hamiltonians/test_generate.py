@@ -33,6 +33,7 @@ from irrepnet.hamiltonians import (
     reduced,
     released_list,
     space_group,
+    start,
     symmetry_residual,
     write_reduced,
 )
@@ -82,6 +83,14 @@ def test_what_is_made_is_checked(helium):
         assert symmetry_residual(part, act).symmetry < 1e-6
         assert hermiticity(part) < 1e-6
     assert 0 < abs(hamiltonian.H - hamiltonian.H0).max() < 5
+
+
+def test_start_has_the_same_overlap_and_first_guess(helium):
+    first = start(requests("fcc:He:3.0")[0])
+    assert np.array_equal(first.bonds, helium.bonds)
+    assert np.allclose(first.S, helium.S, atol=1e-7)
+    assert np.allclose(first.H, helium.H0, atol=1e-5)
+    assert first.provenance["electrons"] == 2
 
 
 def test_numbers_of_the_format(helium):

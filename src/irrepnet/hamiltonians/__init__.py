@@ -16,7 +16,7 @@ from irrepnet.hamiltonians.crystal_list import CrystalList, Request, Settings, p
 from irrepnet.hamiltonians.dft import KohnSham
 from irrepnet.hamiltonians.embedded import embedded_hamiltonians, load_hamiltonian
 from irrepnet.hamiltonians.files import read_hamiltonian, write_hamiltonian
-from irrepnet.hamiltonians.generate import generate, generate_all
+from irrepnet.hamiltonians.generate import generate, generate_all, start
 from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
 from irrepnet.hamiltonians.orbitals import CONVENTIONS, OrbitalBasis, Shell, atomic_basis, crystal_basis
 from irrepnet.hamiltonians.peers import from_pythtb, from_sisl, to_pythtb, to_sisl
@@ -82,6 +82,7 @@ __all__ = [
     "released_list",
     "slater_koster",
     "space_group",
+    "start",
     "symmetrised",
     "symmetry_residual",
     "to_pythtb",

@@ -10,7 +10,7 @@ which obeys the space group because all in it does. The divisions of the grid ar
 exchanges, and hold its translations. V_loc(G) and V_Hartree(G) are cut off by the sphere inscribed in the plane waves
 of the grid (their box is not closed under the point group). The values of orbitals and gradients on the grid are those
 of their Fourier series, summed by FFT after each plane wave |k + G|, within a sphere that holds all of it to 1e-7, is
-put where the grid cannot tell it apart: some ten times faster than sums of Gaussians over the lattice. ρ and ∇ρ are
+put where the grid cannot tell it apart, which is faster than sums of Gaussians over the lattice. ρ and ∇ρ are
 those of one k in each star, averaged over the group.
 
 Zero of energy: as in plane-wave codes, the G = 0 component of the Hartree potential is left out.
