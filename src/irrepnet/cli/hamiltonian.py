@@ -480,7 +480,8 @@ def evaluate(
     from rich.table import Column, Table
 
     figures = list(report["errors"])
-    table = Table(Column("crystal", no_wrap=True), *figures, title=f"errors in meV, {report['split']} split of {report['data']}")
+    title = f"errors in meV, {report['split']} split of {report['data']}"
+    table = Table(Column("crystal", no_wrap=True), *figures, title=title)
     for row in report["crystals"]:
         table.add_row(row["id"], *(f"{row[key]:.3g}" for key in figures))
     table.add_section()
