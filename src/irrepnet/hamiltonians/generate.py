@@ -42,66 +42,79 @@ def generate(request: Request) -> ReducedHamiltonian:
     Raises IrrepnetError if PySCF is missing or has no data for an element, or self-consistency is not reached.
     """
     started = time.process_time()
-    dft = _kohn_sham(request)
-    coarse = request.settings.scf_kmesh or scf_mesh(dft.basis.cell.lattice)
-    found = dft.converged(coarse, request.settings.tolerance)
-    potentials = found.potential, dft.free_potential(coarse)
-    made = _numbers(request, dft, potentials, found.fermi)
-    provenance = {
-        **made.provenance,
+    dft, plan = _set_up(request)
+    found = dft.converged(plan.scf_kmesh, request.settings.tolerance)
+    free = dft.free_potential(plan.scf_kmesh)
+    made = _reduced(dft, plan, found.potential, free, fermi=found.fermi)
+    provenance = _provenance(request, dft, plan, made) | {
         "cycles": found.cycles,
         "last_change": found.change,
-        "checks": _checks(dft, made, *potentials),
-        "versions": {"irrepnet": __version__, "pyscf": version("pyscf")},
+        "checks": _checks(dft, made, found.potential, free),
         "seconds": round(time.process_time() - started, 1),
     }
     return replace(made, provenance=provenance)
 
 
 def start(request: Request) -> ReducedHamiltonian:
-    """What a prediction starts from: S and H0 of one crystal, without self-consistency; its H is H0.
+    """S and H0 of one crystal without self-consistency, H0 in place of H too: what a prediction of H − H0 begins with.
 
-    Raises IrrepnetError if PySCF is missing or has no data for an element.
+    Raises IrrepnetError as `generate` does.
     """
-    dft = _kohn_sham(request)
-    free = dft.free_potential(request.settings.scf_kmesh or scf_mesh(dft.basis.cell.lattice))
-    return _numbers(request, dft, (free, free), None)
+    dft, plan = _set_up(request)
+    free = dft.free_potential(plan.scf_kmesh)
+    made = _reduced(dft, plan, free, free)
+    return replace(made, provenance=_provenance(request, dft, plan, made))
 
 
-def _kohn_sham(request: Request) -> KohnSham:
+@dataclass(frozen=True)
+class _Plan:
+    """What follows from a request, crystal and orbitals."""
+
+    radius: float
+    kmesh: tuple[int, int, int]
+    scf_kmesh: tuple[int, int, int]
+    formula: str
+    spacegroup: str
+
+
+def _set_up(request: Request) -> tuple[KohnSham, _Plan]:
     settings, crystal = request.settings, request.crystal
     cell = Cell(crystal.lattice, crystal.frac_coords, crystal.numbers, request.name)
-    return KohnSham(cell, settings.basis, settings.cutoff, settings.grid, settings.temperature)
-
-
-def _numbers(
-    request: Request, dft: KohnSham, potentials: tuple[np.ndarray, np.ndarray], fermi: float | None
-) -> ReducedHamiltonian:
-    """S, and H and H0 of two local potentials."""
-    settings, crystal = request.settings, request.crystal
+    dft = KohnSham(cell, settings.basis, settings.cutoff, settings.grid, settings.temperature)
     diffuse = BOHR * float(np.sqrt(-2 * np.log(_OVERLAP) / dft.smallest_exponent))
     radius = settings.radius or max(_LEAST_RADIUS, diffuse)
-    mesh = settings.kmesh or kmesh(dft.basis.cell.lattice, 2 * radius)
-    k, weights = irreducible(dft.action, mesh)
-    (H, H0), S = dft.matrices(k, *potentials)
-    cells = _cells_within(dft, radius)
+    mesh = settings.kmesh or kmesh(cell.lattice, 2 * radius)
+    coarse = settings.scf_kmesh or scf_mesh(cell.lattice)
+    return dft, _Plan(radius, mesh, coarse, crystal.formula, crystal.spacegroup_symbol)
+
+
+def _reduced(
+    dft: KohnSham, plan: _Plan, potential: np.ndarray, free: np.ndarray, fermi: float | None = None
+) -> ReducedHamiltonian:
+    """H, S and H0 of two potentials, by the mesh of k for H(R)."""
+    k, weights = irreducible(dft.action, plan.kmesh)
+    (H, H0), S = dft.matrices(k, potential, free)
+    cells = _cells_within(dft, plan.radius)
     phases = np.exp(-2j * np.pi * (cells @ k.T)) * weights
     H, S, H0 = (np.real(np.tensordot(phases, blocks, 1)) for blocks in (H, S, H0))
-    whole = Hamiltonian(cells, H, S, dft.basis, fermi, request.name, H0=H0)
-    made = reduced(whole, cutoff=radius, negligible=_NEGLIGIBLE).in_single_precision()
-    provenance = {
+    whole = Hamiltonian(cells, H, S, dft.basis, fermi, dft.basis.cell.name, H0=H0)
+    return reduced(whole, cutoff=plan.radius, negligible=_NEGLIGIBLE).in_single_precision()
+
+
+def _provenance(request: Request, dft: KohnSham, plan: _Plan, made: ReducedHamiltonian) -> dict[str, Any]:
+    return {
         "request": request.model_dump(mode="json"),
-        "formula": crystal.formula,
-        "spacegroup": crystal.spacegroup_symbol,
+        "formula": plan.formula,
+        "spacegroup": plan.spacegroup,
         "electrons": dft.electrons,
         "orbitals": len(dft.basis),
         "numbers": len(made),
         "grid": list(dft.mesh),
         "grid_cutoff": dft.cutoff,
-        "kmesh": list(mesh),
-        "radius": radius,
+        "kmesh": list(plan.kmesh),
+        "radius": plan.radius,
+        "versions": {"irrepnet": __version__, "pyscf": version("pyscf")},
     }
-    return replace(made, provenance=provenance)
 
 
 def _cells_within(dft: KohnSham, radius: float) -> np.ndarray:
