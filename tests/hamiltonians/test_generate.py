@@ -292,3 +292,17 @@ def test_symmetric_to_rounding(text):
     dft = kohn_sham(requests(text, TINY | {"cutoff": cutoff})[0])
     potential = dft.free_potential((2, 2, 2))
     assert largest_asymmetry(dft, potential, np.array([0.13, 0.29, -0.41]), [*range(0, 48, 5)]) < 1e-9
+
+
+@pytest.mark.slow
+def test_on_a_dask_cluster(tmp_path):
+    pytest.importorskip("pyscf", reason="PySCF is not installed")
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    good, bad = requests("fcc:He:3.0")[0], requests("fcc:La:5.3")[0]
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        done = {each.name: each.error for each in generate_all([bad, good], tmp_path, dask=cluster.scheduler_address)}
+    assert done[good.name] is None
+    assert "La" in (done[bad.name] or "")
+    assert is_finished(good, tmp_path)
+    with pytest.raises(IrrepnetError, match="no Dask scheduler answers there"):
+        [*generate_all([bad], tmp_path, dask="tcp://127.0.0.1:1")]
