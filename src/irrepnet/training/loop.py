@@ -190,7 +190,7 @@ def _train_epoch(
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed, up to 4 GB: fetching the same pages again every step costs a fifth of the time."""
+    """Let glibc keep what is freed: fetching the same pages again every step costs a fifth of its time."""
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         trim, pad, largest = -1, -2, -3  # M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD (at most 32 MiB)
         # an int holds no more than 2 GiB, the amount to be trimmed is a size_t: -1 is never
