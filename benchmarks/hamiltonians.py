@@ -1,13 +1,16 @@
 """Which model predicts the Hamiltonian of a crystal that it has not seen, how well, and at what cost?
 
-    python benchmarks/hamiltonians.py --data DATA --split compounds --out results
+    python benchmarks/hamiltonians.py --only "*-rocksalt-*" --split compounds --seeds 3 --out results
+    irrepnet hamiltonian generate benchmarks/hamiltonians.yaml --out MORE
+    python benchmarks/hamiltonians.py --data embedded --data MORE --only "*-rocksalt-*" --split scale --out results
 
-Splits: "compounds", elements A and X of the test compound are there in others, the compound is not, a quarter of the
-compounds at a time; "scale", the largest lattice of every compound; "displaced", crystals whose atoms are displaced.
+Splits: "compounds", elements A and X of the test compound are there in others, the compound is not, a diagonal of the
+table of compounds at a time; "scale", the smallest and the largest lattice of every compound, the others teach;
+"displaced", crystals whose atoms are displaced or whose lattice is strained, the symmetric ones teach.
 Rows: H0 alone; interpolation of ΔH over the lattice of one compound; additive, ΔH(AX) + ΔH(BY) − ΔH(AY), mean over all
 A and Y; the best two-centre (Slater–Koster) form of the *true* H, which no two-centre model can beat; a network of O(3)
-on all atoms and all bonds; ours, and ours without its parts. All networks have one loss and one schedule. What is
-finished in --out is not run again.
+on all atoms and all bonds, and what it was tuned by; ours, and ours without its parts. All networks have one loss and
+one schedule. What is finished in --out is not run again.
 """
 
 import argparse
@@ -15,7 +18,9 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,13 +47,20 @@ from irrepnet.training.hamiltonians import (
 from irrepnet.training.log import Log
 
 CUTOFF = 7.0
-OURS = {
+PLAIN = ("H0", "interpolation", "additive", "Slater–Koster")
+OURS: dict[str, dict[str, Any]] = {
     "ours": {},
     "ours without S W S": {"separable": False},
     "ours without bonds": {"bonds": False},
 }
-PLAIN = ("H0", "interpolation", "additive", "Slater–Koster")
-O3 = "O(3)"
+"""Row → what is changed in the network."""
+PEERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "O(3)": ({}, {}),
+    "O(3), two layers": ({"layers": 2}, {}),
+    "O(3), slower": ({}, {"learning_rate": 3e-3}),
+    "O(3), single": ({}, {"batch_size": 1}),
+}
+"""Row → what is changed in the network, and in its training."""
 
 
 # -- rows without weights
@@ -286,7 +298,7 @@ def everything(sample: Sample) -> Everything:
 
 
 def splits(samples: Sequence[Sample], kind: str, folds: int) -> dict[str, dict[str, np.ndarray]]:
-    """{name: indices of "train", "validation" (none: the schedule ends the training) and "test"}."""
+    """{name: indices of "train" and "test"}."""
     formulas = [sample.formula for sample in samples]
     order = [len(sample.act.group) for sample in samples]
     most = {formula: max(o for o, f in zip(order, formulas) if f == formula) for formula in formulas}
@@ -294,8 +306,9 @@ def splits(samples: Sequence[Sample], kind: str, folds: int) -> dict[str, dict[s
     if kind == "displaced":
         tests = {"displaced": moved}
     elif kind == "scale":
-        largest = {f: max(size(s) for s, d in zip(samples, moved) if s.formula == f and not d) for f in formulas}
-        tests = {"largest": np.array([size(s) > largest[s.formula] - 1e-6 for s in samples]) & ~moved}
+        sizes = {f: [size(s) for s, d in zip(samples, moved) if s.formula == f and not d] for f in formulas}
+        ends = [min(abs(size(s) - end(sizes[s.formula])) for end in (min, max)) < 1e-6 for s in samples]
+        tests = {"outermost": np.array(ends) & ~moved}
     else:
         names = [sorted(set(sample.start.known_basis.species), key=_group) for sample in samples]
         cations, anions = (sorted({own[i] for own in names}) for i in (0, -1))
@@ -304,8 +317,7 @@ def splits(samples: Sequence[Sample], kind: str, folds: int) -> dict[str, dict[s
         tests = {f"compounds {fold + 1}": (place % count == fold) & ~moved for fold in range(min(folds, count))}
     return {
         name: {
-            "train": np.flatnonzero(~test & ~(moved if kind != "displaced" else np.zeros_like(moved))),
-            "validation": np.zeros(0, int),
+            "train": np.flatnonzero(~test & ~moved),
             "test": np.flatnonzero(test),
         }
         for name, test in tests.items()
@@ -315,23 +327,28 @@ def splits(samples: Sequence[Sample], kind: str, folds: int) -> dict[str, dict[s
 def train_row(row: str, samples: Sequence[Sample], split: dict, config: HamiltonianRunConfig, out: Path) -> dict:
     """Errors of each test crystal, with what the network cost."""
     torch.manual_seed(config.training.seed)
-    if row == O3:
-        model: nn.Module = O3Net()
+    if row in PEERS:
+        model: nn.Module = O3Net(**PEERS[row][0])
         inputs = [everything(sample) for sample in samples]
     else:
         model = HamiltonianNet(config.model.model_copy(update={"cutoff": CUTOFF, **OURS[row]}))
         inputs = [sample.graph(CUTOFF) for sample in samples]
-    targets = [sample.target() for sample in samples]
+    taught = [inputs[k] for k in split["train"]]
+    targets = [samples[k].target() for k in split["train"]]
+    parts = {"train": np.arange(len(taught)), "validation": np.zeros(0, int)}
     out.mkdir(parents=True, exist_ok=True)
     before = time.process_time()
-    state = fit_hamiltonians(model, inputs, targets, split, config, out, Log())
+    state = fit_hamiltonians(model, taught, targets, parts, config, out, Log())
     seconds = time.process_time() - before
     model.load_state_dict(state.best)
     model = model.double().eval()
     before = time.process_time()
     found = [predicted_numbers(model, inputs[k]) for k in split["test"]]
     per_crystal = (time.process_time() - before) / len(found)
-    errors = [samples[k].errors(samples[k].predicted(delta)).as_dict() for k, delta in zip(split["test"], found)]
+    errors = [
+        {"id": samples[k].id, **samples[k].errors(samples[k].predicted(delta)).as_dict()}
+        for k, delta in zip(split["test"], found)
+    ]
     return {
         "errors": errors,
         "parameters": sum(weights.numel() for weights in model.parameters()),
@@ -361,31 +378,33 @@ def plain_row(row: str, samples: Sequence[Sample], split: dict) -> dict | None:
             if delta is None:
                 return None
             found = replace(sample.start, H=sample.start.H + delta)
-        errors.append(sample.errors(found).as_dict())
+        errors.append({"id": sample.id, **sample.errors(found).as_dict()})
     return {"errors": errors, "parameters": 0, "training_cpu_s": 0.0, "prediction_cpu_s": 0.0}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="Hamiltonians, see irrepnet hamiltonian generate")
+    parser.add_argument(
+        "--data", action="append", help="Hamiltonians, see irrepnet hamiltonian generate; several are joined [embedded]"
+    )
     parser.add_argument("--split", default="compounds", choices=("compounds", "scale", "displaced"))
     parser.add_argument("--folds", type=int, default=4, help="of the compounds")
     parser.add_argument("--epochs", type=int, default=150)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--rows", default=",".join((*PLAIN, O3, *OURS)), help="separated by commas")
-    parser.add_argument("--only", help="formulas to use, separated by commas; all by default")
+    parser.add_argument("--rows", default=";".join((*PLAIN, *PEERS, *OURS)), help="separated by semicolons")
+    parser.add_argument("--only", default="*", help="crystals to use by their names, with wildcards")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    samples = read_samples(arguments.data)[0]
-    if arguments.only:
-        samples = [sample for sample in samples if sample.formula in arguments.only.split(",")]
+    sources = arguments.data or ["embedded"]
+    samples = [sample for source in sources for sample in read_samples(source)[0]]
+    samples = [sample for sample in samples if fnmatch(sample.id, arguments.only)]
     results = arguments.out / f"{arguments.split}.jsonl"
     arguments.out.mkdir(parents=True, exist_ok=True)
     done = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     for name, split in splits(samples, arguments.split, arguments.folds).items():
         print(f"{name}: {len(split['train'])} crystals to learn from, {len(split['test'])} to test", flush=True)
-        for row in arguments.rows.split(","):
+        for row in arguments.rows.split(";"):
             for seed in range(1 if row in PLAIN else arguments.seeds):
                 key = {"split": name, "row": row, "seed": seed, "epochs": 0 if row in PLAIN else arguments.epochs}
                 if any(key.items() <= old.items() for old in done):
@@ -395,8 +414,8 @@ def main() -> None:
                 else:
                     config = HamiltonianRunConfig.model_validate(
                         {
-                            "data": {"source": arguments.data},
-                            "training": {"epochs": arguments.epochs, "seed": seed},
+                            "data": {"source": ",".join(sources)},
+                            "training": {"epochs": arguments.epochs, "seed": seed, **PEERS.get(row, ({}, {}))[1]},
                         }
                     )
                     folder = arguments.out / f"{name} {row} {seed}".replace(" ", "-")
@@ -417,20 +436,37 @@ def _line(line: dict) -> str:
 
 
 def print_table(done: Sequence[dict]) -> None:
-    """Means over all test crystals of all splits and seeds; errors in meV."""
-    header = ("row", "crystals", "numbers", "largest", "valence", "conduction", "gap", "symmetry")
-    print("| " + " | ".join((*header, "parameters", "training, s", "prediction, s")) + " |")
+    """Means over all test crystals of all splits and seeds, valence also by crystal; errors in meV."""
+    header = ("row", "seeds", "numbers", "largest", "valence", "median", "conduction", "gap", "symmetry")
+    print("| " + " | ".join((*header, "weights", "training, s", "prediction, s")) + " |")
     print("|---" * (len(header) + 3) + "|")
+    by_crystal: dict[str, dict[str, list[float]]] = {}
     for row in dict.fromkeys(line["row"] for line in done):
         own = [line for line in done if line["row"] == row and line["errors"]]
         if not own:
             print(f"| {row} " + "| – " * (len(header) + 2) + "|")
             continue
         errors = [error for line in own for error in line["errors"]]
-        cells = [row, str(len(errors)), *(f"{value:.3g}" for value in mean_errors(errors).values())]
+        for error in errors:
+            by_crystal.setdefault(error["id"], {}).setdefault(row, []).append(error["valence"])
+        figures = {key: f"{value:.3g}" for key, value in mean_errors(errors).items()}
+        seeds = [
+            mean_errors([error for line in own if line["seed"] == seed for error in line["errors"]])["valence"]
+            for seed in sorted({line["seed"] for line in own})
+        ]
+        if len(seeds) > 1:
+            figures["valence"] += f" ± {np.std(seeds, ddof=1):.2g}"
+        places = ("numbers", "largest", "valence", "median", "conduction", "gap", "symmetry")
+        figures["median"] = f"{np.median([error['valence'] for error in errors]):.3g}"
+        cells = [row, str(len(seeds)), *(figures[key] for key in places)]
         cells.append(f"{own[0]['parameters']:,}" if own[0]["parameters"] else "–")
         cells += [f"{np.mean([line[key] for line in own]):.2g}" for key in ("training_cpu_s", "prediction_cpu_s")]
         print("| " + " | ".join(cells) + " |")
+    rows = list(dict.fromkeys(line["row"] for line in done if line["errors"]))
+    print("\nValence errors by crystal:\n\n| crystal | " + " | ".join(rows) + " |")
+    print("|---" * (len(rows) + 1) + "|")
+    for name, found in sorted(by_crystal.items()):
+        print(f"| {name} | " + " | ".join(f"{np.mean(found[row]):.3g}" if row in found else "–" for row in rows) + " |")
 
 
 if __name__ == "__main__":
