@@ -53,6 +53,21 @@ def test_wannier90_both_ways(tmp_path, name):
     assert symmetry_residual(again, action(again.basis)).symmetry < 1e-10
 
 
+def test_tb_file_without_positions(tmp_path):
+    """As WannierBerri writes it; one that ends among the positions is refused."""
+    hamiltonian = random_hamiltonian("TiO2", "Ti:d,O:p", 2.0).in_convention("wannier90")
+    write_hamiltonian(hamiltonian, tmp_path / "x_tb.dat")
+    lines = (tmp_path / "x_tb.dat").read_text().split("\n")
+    kept = 6 + -(-len(hamiltonian.R) // 15) + len(hamiltonian.R) * (2 + len(hamiltonian) ** 2)
+    (tmp_path / "y_tb.dat").write_text("\n".join(lines[:kept]))
+    again = read_hamiltonian(tmp_path / "y_tb.dat", poscar(hamiltonian, tmp_path / "POSCAR"), "Ti:d,O:p")
+    same(again, hamiltonian)
+    assert again.position is None
+    (tmp_path / "z_tb.dat").write_text("\n".join(lines[: kept + 3]))
+    with pytest.raises(IrrepnetError, match="announces"):
+        read_hamiltonian(tmp_path / "z_tb.dat")
+
+
 @pytest.mark.parametrize("name", ["x.HSX", "x.deeph", "x.deeptb"])
 @pytest.mark.parametrize("overlap", [False, True])
 def test_with_structure_both_ways(tmp_path, name, overlap):

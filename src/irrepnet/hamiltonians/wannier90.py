@@ -38,7 +38,7 @@ def read_text(path: Path) -> str:
 
 
 def read_wannier90(path: str | Path) -> Hamiltonian:
-    """H(R) from a _hr.dat or _tb.dat, degeneracies divided out; of a _tb.dat also the position matrix.
+    """H(R) from a _hr.dat or _tb.dat, degeneracies divided out; of a _tb.dat also the position matrix, if it is there.
 
     If seed_wsvec.dat is beside it, each element goes to the cells that it lists: the sums over k are then those of
     Wannier90 with `use_ws_distance`. The Hamiltonian has no basis yet, see `with_wannier90_input`.
@@ -84,17 +84,22 @@ def _hr_body(words: list[str], n: int, cells: int) -> tuple[np.ndarray, np.ndarr
     return R, H
 
 
-def _tb_body(words: list[str], n: int, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Blocks of a cell and rows m n re im, first for H and then, with three complex numbers, for r."""
+def _tb_body(words: list[str], n: int, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Blocks of a cell and rows m n re im, first for H and then, with three complex numbers, for r.
+
+    WannierBerri leaves r out where it was not asked for it.
+    """
     split = cells * (3 + 4 * n * n)
     hamiltonian = _table(words[:split], cells, 3 + 4 * n * n)
-    positions = _table(words[split:], cells, 3 + 8 * n * n)
     R = hamiltonian[:, :3].astype(int)
-    if not np.array_equal(R, positions[:, :3].astype(int)):
-        raise ValueError("the cells of H and of the positions differ")
     rows = hamiltonian[:, 3:].reshape(-1, 4)
     H = np.zeros((cells, n, n), complex)
     _place(H, rows[:, :2], rows[:, 2] + 1j * rows[:, 3])
+    if len(words) == split:
+        return R, H, None
+    positions = _table(words[split:], cells, 3 + 8 * n * n)
+    if not np.array_equal(R, positions[:, :3].astype(int)):
+        raise ValueError("the cells of H and of the positions differ")
     rows = positions[:, 3:].reshape(-1, 8)
     position = np.zeros((3, cells, n, n), complex)
     for axis in range(3):
