@@ -24,7 +24,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from pymatgen.core import Structure
 
-from every_crystal import markdown
 from irrepnet.crystals import FrameOptions, SymmetricCrystal, blend, network_graph
 from irrepnet.data import Record, read_records
 from irrepnet.data.batch import AnyGraph
@@ -33,6 +32,7 @@ from irrepnet.training.dataset import graph_of
 from irrepnet.training.load import Run, load_run
 from irrepnet.training.path import Path, follow, predictor
 from irrepnet.training.verify import random_network
+from jobs import markdown
 
 BATIO3 = {"Pm-3m": "mp-2998", "P4mm": "mp-5986", "Amm2": "mp-5777", "R3m": "mp-5020"}
 EXAMPLES = File(__file__).resolve().parents[1] / "examples"

@@ -13,24 +13,19 @@ the formulas. ``--cost`` trains nothing either: it times every form of the netwo
 import argparse
 import gzip
 import json
-import os
 import time
 from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from csv import DictReader
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import numpy as np
 
-from hypergraphs import Job, _spread
 from irrepnet.data import Record, read_records, target_unit
+from jobs import Job, Rows, add_arguments, chosen, markdown, run_jobs, spread
 
 O3 = {"model.directions": False, "model.mixing": "none"}
-ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+ROWS: Rows = {
     "cgcnn": ("cgcnn", {}),
     "bonds": ("chgcnn", {"model.hyperedges": ["bonds"]}),
     "hyperedges": ("chgcnn", {"model.hyperedges": ["bonds", "triplets", "cell"]}),
@@ -46,9 +41,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "no-moments": ("point-group", {"model.moments": 0}),
     "full": ("point-group", {}),
 }
-"""Name of a row → preset and what is changed in it.
-
-Other networks as their presets are, and with about as many weights as ``full`` has.
+"""Other networks as their presets are, and with about as many weights as ``full`` has.
 Ours: distances alone, and with the point group as an input; ``shared``, the O(3)-invariant part, of which all weights
 are shared by all groups; one frame without orbit mixing; with the trivial irrep (A1g) alone; all but the moments; all.
 """
@@ -57,21 +50,10 @@ are shared by all groups; one frame without orbit mixing; with the trivial irrep
 class Run(Job):
     """One run: a row, a target, a seed."""
 
-    def config(self) -> Any:
-        from irrepnet.training import load_config, parse_assignment
+    rows = ROWS
 
-        preset, changes = ROWS[self.row]
-        settings = {
-            "data.source": self.options.source,
-            "data.targets": [self.target],
-            "training.seed": self.seed,
-            "training.threads": 1,
-            "training.device": "cpu",
-            **changes,
-        }
-        if self.options.epochs:
-            settings["training.epochs"] = self.options.epochs
-        return load_config(preset, settings | dict(map(parse_assignment, self.options.set)))
+    def settings(self) -> dict[str, Any]:
+        return {"data.source": self.options.source}
 
     def result(self) -> dict[str, Any] | None:
         """Errors and costs of the finished run; None when it is not finished."""
@@ -113,7 +95,7 @@ def tables(runs: list[Run], unit: str, records: dict[str, Record]) -> str:
     rows = []
     for row, found in results.items():
         test, validation, seconds = ([result[key] for result in found] for key in ("test", "validation", "seconds"))
-        cells = [row, len(found), found[0]["epochs"], _spread(test), _spread(validation), f"{np.mean(seconds):.2f}"]
+        cells = [row, len(found), found[0]["epochs"], spread(test), spread(validation), f"{np.mean(seconds):.2f}"]
         rows.append([*cells, f"{found[0]['memory']:.0f}", f"{found[0]['parameters']:,}"])
     header = ["network", "seeds", "epochs", f"test {name}", "validation", "s/epoch", "memory, MB", "parameters"]
     parts = [markdown(header, rows)]
@@ -132,11 +114,6 @@ def tables(runs: list[Run], unit: str, records: dict[str, Record]) -> str:
             rows.append([group, len(own), *(f"{mean:.4f}" for mean in means)])
         parts += [f"Test {error} by {title}, mean over the seeds:", markdown([title, "crystals", *results], rows)]
     return "\n\n".join(parts)
-
-
-def markdown(header: list[str], rows: list[list[Any]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, cells)) + " |" for cells in lines)
 
 
 def _group(record: Record) -> tuple[str, str]:
@@ -217,19 +194,12 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="a file of records, or an embedded set")
     parser.add_argument("--targets", default="formation_energy_per_atom,band_gap,metal", help="each is learned alone")
     parser.add_argument("--out", help="folder for the runs and results")
-    parser.add_argument("--rows", default=",".join(ROWS), help=f"of {', '.join(ROWS)}")
     parser.add_argument("--crystals", type=int, help="random formulas with about so many crystals; all by default")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of crystals")
-    parser.add_argument("--seeds", default="0,1,2", help="of the weights")
-    parser.add_argument("--epochs", type=int, help="each preset's by default")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of the configuration")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at once")
-    parser.add_argument("--table", action="store_true", help="train nothing, show what is finished")
+    add_arguments(parser, list(ROWS))
     parser.add_argument("--cost", action="store_true", help="train nothing, time the forms on --crystals (32)")
     options = parser.parse_args()
-    rows = options.rows.split(",")
-    if unknown := set(rows) - set(ROWS):
-        parser.error(f"unknown rows {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    which = chosen(parser, options, {"rows": list(ROWS)})
     if options.cost:
         print(cost(read_records(options.data)[0], options.crystals or 32, options.seed))
         return
@@ -240,16 +210,10 @@ def main() -> None:
         options.source = str(Path(options.out, f"crystals-{options.crystals}-{options.seed}.jsonl.gz"))
         if not Path(options.source).exists():
             subset(read_records(options.data)[0], options.crystals, options.seed, Path(options.source))
-    targets = options.targets.split(",")
-    seeds = [int(seed) for seed in options.seeds.split(",")]
-    runs = [Run(row, target, seed, options) for seed in seeds for target in targets for row in rows]
-    if not options.table:
-        with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-            running = {pool.submit(run.train): run for run in runs}
-            for done in as_completed(running):
-                print(f"{running[done].folder}: {done.result() or 'finished'}", flush=True)
+    runs = [Run(*one, options) for one in which]
+    run_jobs(runs)
     records = {record.id: record for record in read_records(options.source)[0]}
-    for target in targets:
+    for target in options.targets.split(","):
         of_target = [run for run in runs if run.target == target]
         print(f"\n{target}\n\n{tables(of_target, target_unit(target), records)}")
 

@@ -14,22 +14,17 @@ killed: started again it goes on, and reads what is finished. ``--table`` trains
 
 import argparse
 import json
-import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from csv import DictReader
-from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
+from jobs import Job, Rows, add_arguments, chosen, markdown, run_jobs, spread
 
 ALL = ["bonds", "triplets", "motifs", "cell"]
-ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+ROWS: Rows = {
     "cgcnn": ("cgcnn", {}),
     "mpnn": ("mpnn", {}),
     "bonds": ("chgcnn", {"model.hyperedges": ["bonds"]}),
@@ -43,52 +38,26 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "aggregation": ("chgcnn", {"model.hyperedges": ALL, "model.strategy": "aggregation"}),
     "point-group": ("point-group", {}),
 }
-"""Name of a row → preset and what is changed in it; and "original", the original CGCNN code."""
+"""And "original", the original CGCNN code."""
 
 
-@dataclass(frozen=True)
-class Job:
+class Run(Job):
     """One run: a row, a target, a seed."""
 
-    row: str
-    target: str
-    seed: int
-    options: argparse.Namespace
-
-    @property
-    def folder(self) -> Path:
-        return Path(self.options.out) / self.target / f"{self.row}-seed{self.seed}"
+    rows = ROWS
 
     @property
     def admitted(self) -> list[str] | None:
         return self.options.point_groups and self.options.point_groups.split(",")
 
-    def config(self) -> Any:
-        from irrepnet.training import load_config, parse_assignment
-
-        preset, changes = ROWS[self.row]
-        settings = {
-            "data.source": self.options.data,
-            "data.targets": [self.target],
-            "data.point_groups": self.admitted,
-            "training.seed": self.seed,
-            "training.threads": 1,
-            "training.device": "cpu",
-            **changes,
-        }
-        if self.options.epochs:
-            settings["training.epochs"] = self.options.epochs
-        return load_config(preset, settings | dict(map(parse_assignment, self.options.set)))
+    def settings(self) -> dict[str, Any]:
+        return {"data.source": self.options.data, "data.point_groups": self.admitted}
 
     def train(self) -> str:
-        """Run it, or go on with it; returns what went wrong, or nothing."""
+        if self.row != "original":
+            return super().train()
         try:
-            if self.row == "original":
-                self._original()
-            else:
-                from irrepnet.training import train
-
-                train(self.config(), self.folder, resume=True, quiet=True)
+            self._original()
         except IrrepnetError as error:
             return str(error)
         return ""
@@ -142,39 +111,22 @@ class Job:
         }
 
 
-def table(jobs: list[Job], unit: str) -> str:
+def table(runs: list[Run], unit: str) -> str:
     """The finished runs of one target as a table in Markdown; mean ± standard deviation over the seeds."""
-    lines = [
-        f"| network | seeds | epochs | test MAE ({unit}) | validation MAE | s/epoch | parameters | to the first |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    first, splits = None, {}
-    for row in dict.fromkeys(job.row for job in jobs):
-        found = [result for job in jobs if job.row == row and (result := job.result())]
+    first, splits, rows = None, {}, []
+    for row in dict.fromkeys(run.row for run in runs):
+        found = [result for run in runs if run.row == row and (result := run.result())]
         if not found:
             continue
         splits[row] = frozenset(frozenset(result["split"]) for result in found)
         test, validation = ([result[key] for result in found] for key in ("test", "validation"))
         first = first or np.mean(test)
-        cells = [
-            row,
-            str(len(found)),
-            str(found[0]["epochs"]),
-            _spread(test),
-            _spread(validation),
-            f"{np.mean([result['seconds'] for result in found]):.2f}",
-            f"{found[0]['parameters']:,}",
-            f"{np.mean(test) / first:.3f}",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    if len(set(splits.values())) > 1:
-        lines.append(f"\nWARNING: the test parts differ: {', '.join(splits)}")
-    return "\n".join(lines)
-
-
-def _spread(values: list[float]) -> str:
-    spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.4f}{spread}"
+        seconds = f"{np.mean([result['seconds'] for result in found]):.2f}"
+        cells = [row, len(found), found[0]["epochs"], spread(test), spread(validation), seconds]
+        rows.append([*cells, f"{found[0]['parameters']:,}", f"{np.mean(test) / first:.3f}"])
+    header = ["network", "seeds", "epochs", f"test MAE ({unit})", "validation MAE", "s/epoch", "parameters"]
+    warning = f"\n\nWARNING: the test parts differ: {', '.join(splits)}" if len(set(splits.values())) > 1 else ""
+    return markdown([*header, "to the first"], rows) + warning
 
 
 def main() -> None:
@@ -182,31 +134,18 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="an embedded set, or a file of records")
     parser.add_argument("--targets", required=True, help="comma-separated; each is learned alone")
     parser.add_argument("--out", required=True, help="folder for the runs and results")
-    parser.add_argument("--rows", default=",".join(ROWS), help=f"of {', '.join([*ROWS, 'original'])}")
     parser.add_argument("--point-groups", help="the crystals' point groups to admit; all by default")
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--epochs", type=int, help="the preset's by default; 1000 for the original code")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of the configuration")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at once")
-    parser.add_argument("--table", action="store_true", help="train nothing, show what is finished")
+    add_arguments(parser, [*ROWS, "original"])
+    parser.set_defaults(rows=",".join(ROWS))
     parser.add_argument("--peer", help="checkout of github.com/txie-93/cgcnn, for the row original")
     parser.add_argument("--peer-python", help="interpreter with torch, pymatgen and scikit-learn")
     options = parser.parse_args()
-    rows = options.rows.split(",")
-    if unknown := set(rows) - {*ROWS, "original"}:
-        parser.error(f"unknown rows {', '.join(sorted(unknown))}; there are {', '.join([*ROWS, 'original'])}")
-    targets = options.targets.split(",")
-    seeds = [int(seed) for seed in options.seeds.split(",")]
-    jobs = [Job(row, target, seed, options) for seed in seeds for target in targets for row in rows]
-    if not options.table:
-        with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-            running = {pool.submit(job.train): job for job in jobs}
-            for done in as_completed(running):
-                print(f"{running[done].folder}: {done.result() or 'finished'}", flush=True)
+    runs = [Run(*which, options) for which in chosen(parser, options, {"rows": [*ROWS, "original"]})]
+    run_jobs(runs)
     from irrepnet.data import target_unit
 
-    for target in targets:
-        print(f"\n{target}\n\n{table([job for job in jobs if job.target == target], target_unit(target))}")
+    for target in options.targets.split(","):
+        print(f"\n{target}\n\n{table([run for run in runs if run.target == target], target_unit(target))}")
 
 
 if __name__ == "__main__":

@@ -14,25 +14,19 @@ all atoms, with whole shells and with twelve neighbours, and prints what the cut
 
 import argparse
 import json
-import os
 from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from csv import DictReader
-from multiprocessing import get_context
 from typing import Any, NamedTuple
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from every_crystal import markdown
-from hypergraphs import Job, _spread
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data import embedded
 from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity
 from irrepnet.tensors import CartesianTensor
 from irrepnet.tensors.positive import exponential, logarithm
 from irrepnet.training.tensor_targets import tensor_metrics
+from jobs import Job, Rows, add_arguments, chosen, markdown, run_jobs, spread
 
 SETS = {
     "e_electronic": "dielectric_constant",
@@ -44,7 +38,7 @@ O3 = {"training.learning_rate": 0.004, "training.weight_decay": 0.3, "training.e
 OURS = {"training.learning_rate": 0.004, "training.epochs": 30}
 SMALL = OURS | {"model.channels": 36, "model.moment_channels": 8}
 CUT = {"model.form": "atoms", "data.neighbours": "n-max"}
-ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+ROWS: Rows = {
     "o3-cut": ("tensor-field", O3 | CUT),
     "o3": ("tensor-field", O3),
     "o3-one-hot": ("tensor-field", O3 | {"model.one_hot": True}),
@@ -55,11 +49,9 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "hypergraph": ("chgcnn", SMALL | {"model.hyperedges": ["bonds", "motifs"]}),
     "point-group": ("point-group", SMALL),
 }
-"""Name of a row → preset and what is changed in it.
-
-An e3nn network on all atoms with twelve neighbours, cut through shells; on whole shells, where it keeps the symmetry by
-itself; with the operations of the point group as an input. Ours: the invariant part alone (A1); with the operations as
-an input; with fewer weights than the e3nn network; the preset; the readout on hypergraphs with motifs, and on the
+"""An e3nn network on all atoms with twelve neighbours, cut through shells; on whole shells, where it keeps the symmetry
+by itself; with the operations of the point group as an input. Ours: the invariant part alone (A1); with the operations
+as an input; with fewer weights than the e3nn network; the preset; the readout on hypergraphs with motifs, and on the
 point-group network, each with about as many weights as the e3nn network. ``o3-cut + Reynolds``, the first row projected
 on what the group allows, ``mean of the group``, and the mean of the predictions of all seeds need no training.
 """
@@ -68,23 +60,15 @@ on what the group allows, ``mean of the group``, and the mean of the predictions
 class Run(Job):
     """One run: a row, a target, a seed."""
 
-    def config(self) -> Any:
-        from irrepnet.training import load_config, parse_assignment
+    rows = ROWS
 
-        preset, changes = ROWS[self.row]
+    def settings(self) -> dict[str, Any]:
         tensor = TENSOR_QUANTITIES[self.target].tensor
-        settings = {
+        is_o3 = ROWS[self.row][0] == "tensor-field"
+        return {
             "data.source": SETS[self.target],
-            "data.targets": [self.target],
-            "training.seed": self.seed,
-            "training.threads": 1,
-            "training.device": "cpu",
-            **({"model.l_max": max(part.l for part in tensor.parts)} if preset == "tensor-field" else {}),
-            **changes,
+            **({"model.l_max": max(part.l for part in tensor.parts)} if is_o3 else {}),
         }
-        if self.options.epochs:
-            settings["training.epochs"] = self.options.epochs
-        return load_config(preset, settings | dict(map(parse_assignment, self.options.set)))
 
 
 class Result(NamedTuple):
@@ -213,7 +197,7 @@ def tables(target: str, runs: list[Run]) -> str:
     rows = []
     for row, found in results.items():
         figures, cost = errors(found, ids), found[0].cost
-        cells = [row, len(found), *(_spread(figures[key]) for key in keys)]
+        cells = [row, len(found), *(spread(figures[key]) for key in keys)]
         rows.append([*cells, f"{np.mean([r.cost['seconds'] for r in found]):.0f}", f"{cost['parameters']:,}"])
     unit = f", {quantity.unit}" if quantity.unit else ""
     title = f"{target}{unit}: {len(ids)} test crystals, mean norm {np.linalg.norm(true, axis=1).mean():.3g}"
@@ -270,29 +254,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="folder for the runs")
     parser.add_argument("--targets", default=",".join(SETS), help=f"of {', '.join(SETS)}")
-    parser.add_argument("--rows", default=",".join(ROWS), help=f"of {', '.join(ROWS)}")
-    parser.add_argument("--seeds", default="0,1,2", help="of the weights")
-    parser.add_argument("--epochs", type=int, help="each preset's by default")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of the configuration")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at once")
-    parser.add_argument("--table", action="store_true", help="train nothing, show what is finished")
+    add_arguments(parser, list(ROWS))
     parser.add_argument("--cut", action="store_true", help="train nothing, cut the neighbours of the rows o3")
     options = parser.parse_args()
-    rows, targets = options.rows.split(","), options.targets.split(",")
-    for given, known in ((rows, ROWS), (targets, SETS)):
-        if unknown := set(given) - set(known):
-            parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    seeds = [int(seed) for seed in options.seeds.split(",")]
-    runs = [Run(row, target, seed, options) for seed in seeds for target in targets for row in rows]
+    which = chosen(parser, options, {"rows": list(ROWS), "targets": list(SETS)})
+    runs = [Run(*one, options) for one in which]
     if options.cut:
         print(cut_table([run for run in runs if run.row == "o3"]))
         return
-    if not options.table:
-        with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-            running = {pool.submit(run.train): run for run in runs}
-            for done in as_completed(running):
-                print(f"{running[done].folder}: {done.result() or 'finished'}", flush=True)
-    for target in targets:
+    run_jobs(runs)
+    for target in options.targets.split(","):
         print(f"\n{tables(target, [run for run in runs if run.target == target])}")
 
 
