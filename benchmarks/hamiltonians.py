@@ -5,8 +5,9 @@
     python benchmarks/hamiltonians.py --data embedded --data MORE --only "*-rocksalt-*" --split scale --out results
 
 Splits: "compounds", elements A and X of the test compound are there in others, the compound is not, a diagonal of the
-table of compounds at a time; "scale", the smallest and the largest lattice of every compound, the others teach;
-"displaced", crystals whose atoms are displaced or whose lattice is strained, the symmetric ones teach.
+table of compounds at a time; "tuning", of what teaches in each of these two compounds without a common element;
+"scale", the smallest and the largest lattice of every compound, the others teach; "displaced", crystals whose atoms are
+displaced or whose lattice is strained, the symmetric ones teach.
 Rows: H0 alone; interpolation of ΔH over the lattice of one compound; additive, ΔH(AX) + ΔH(BY) − ΔH(AY), mean over all
 A and Y; the best two-centre (Slater–Koster) form of the *true* H, which no two-centre model can beat; a network of O(3)
 on all atoms and all bonds, and what it was tuned by; ours, and ours without its parts. All networks have one loss and
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +50,20 @@ from irrepnet.training.log import Log
 
 CUTOFF = 7.0
 PLAIN = ("H0", "interpolation", "additive", "Slater–Koster")
-OURS: dict[str, dict[str, Any]] = {
-    "ours": {},
-    "ours without S W S": {"separable": False},
-    "ours without bonds": {"bonds": False},
-}
-"""Row → what is changed in the network."""
-PEERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+NETWORKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "O(3)": ({}, {}),
     "O(3), two layers": ({"layers": 2}, {}),
     "O(3), slower": ({}, {"learning_rate": 3e-3}),
     "O(3), single": ({}, {"batch_size": 1}),
+    "O(3), weight decay 0.01": ({}, {"weight_decay": 0.01}),
+    "ours": ({}, {}),
+    "ours without S W S": ({"separable": False}, {}),
+    "ours without bonds": ({"bonds": False}, {}),
+    "ours, weight decay 0.01": ({}, {"weight_decay": 0.01}),
+    "ours, weight decay 3": ({}, {"weight_decay": 3.0}),
+    "ours, narrow": ({"channels": 12}, {}),
 }
-"""Row → what is changed in the network, and in its training."""
+"""Row → what is changed in the network, and in its training. All that begin with O(3) are the network of O(3)."""
 
 
 # -- rows without weights
@@ -315,11 +318,20 @@ def splits(samples: Sequence[Sample], kind: str, folds: int) -> dict[str, dict[s
         place = np.array([cations.index(own[0]) + anions.index(own[-1]) for own in names])
         count = max(len(cations), len(anions))
         tests = {f"compounds {fold + 1}": (place % count == fold) & ~moved for fold in range(min(folds, count))}
+    unused = {name: moved for name in tests}
+    if kind == "tuning":
+        for name, test in tests.items():
+            unused[name] = moved | test
+            elements = {
+                f: set(s.start.known_basis.species) for f, s, u in zip(formulas, samples, unused[name]) if not u
+            }
+            pairs = combinations(sorted(elements), 2)
+            pair = next((pair for pair in pairs if not elements[pair[0]] & elements[pair[1]]), ())
+            tests[name] = np.array([formula in pair for formula in formulas]) & ~unused[name]
+        tests = {name.replace("compounds", "tuning"): test for name, test in tests.items()}
+        unused = {name.replace("compounds", "tuning"): mask for name, mask in unused.items()}
     return {
-        name: {
-            "train": np.flatnonzero(~test & ~moved),
-            "test": np.flatnonzero(test),
-        }
+        name: {"train": np.flatnonzero(~test & ~unused[name]), "test": np.flatnonzero(test)}
         for name, test in tests.items()
     }
 
@@ -327,11 +339,11 @@ def splits(samples: Sequence[Sample], kind: str, folds: int) -> dict[str, dict[s
 def train_row(row: str, samples: Sequence[Sample], split: dict, config: HamiltonianRunConfig, out: Path) -> dict:
     """Errors of each test crystal, with what the network cost."""
     torch.manual_seed(config.training.seed)
-    if row in PEERS:
-        model: nn.Module = O3Net(**PEERS[row][0])
+    if row.startswith("O(3)"):
+        model: nn.Module = O3Net(**NETWORKS[row][0])
         inputs = [everything(sample) for sample in samples]
     else:
-        model = HamiltonianNet(config.model.model_copy(update={"cutoff": CUTOFF, **OURS[row]}))
+        model = HamiltonianNet(config.model.model_copy(update={"cutoff": CUTOFF, **NETWORKS[row][0]}))
         inputs = [sample.graph(CUTOFF) for sample in samples]
     taught = [inputs[k] for k in split["train"]]
     targets = [samples[k].target() for k in split["train"]]
@@ -387,11 +399,11 @@ def main() -> None:
     parser.add_argument(
         "--data", action="append", help="Hamiltonians, see irrepnet hamiltonian generate; several are joined [embedded]"
     )
-    parser.add_argument("--split", default="compounds", choices=("compounds", "scale", "displaced"))
+    parser.add_argument("--split", default="compounds", choices=("compounds", "tuning", "scale", "displaced"))
     parser.add_argument("--folds", type=int, default=4, help="of the compounds")
     parser.add_argument("--epochs", type=int, default=150)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--rows", default=";".join((*PLAIN, *PEERS, *OURS)), help="separated by semicolons")
+    parser.add_argument("--rows", default=";".join((*PLAIN, *NETWORKS)), help="separated by semicolons")
     parser.add_argument("--only", default="*", help="crystals to use by their names, with wildcards")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
@@ -415,7 +427,7 @@ def main() -> None:
                     config = HamiltonianRunConfig.model_validate(
                         {
                             "data": {"source": ",".join(sources)},
-                            "training": {"epochs": arguments.epochs, "seed": seed, **PEERS.get(row, ({}, {}))[1]},
+                            "training": {"epochs": arguments.epochs, "seed": seed, **NETWORKS[row][1]},
                         }
                     )
                     folder = arguments.out / f"{name} {row} {seed}".replace(" ", "-")

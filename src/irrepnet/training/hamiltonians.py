@@ -70,7 +70,7 @@ class HamiltonianTrainingConfig(TrainingConfig):
     epochs: int = Field(150, ge=1)
     batch_size: int = Field(2, ge=1)
     learning_rate: float = Field(1e-2, gt=0)
-    weight_decay: float = Field(1e-2, ge=0)
+    weight_decay: float = Field(1.0, ge=0)
     ema: float = Field(0.98, ge=0, lt=1)
     elements: float = Field(1.0, ge=0)
 
