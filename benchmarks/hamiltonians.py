@@ -51,11 +51,11 @@ from irrepnet.training.log import Log
 CUTOFF = 7.0
 PLAIN = ("H0", "interpolation", "additive", "Slater–Koster")
 NETWORKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "O(3)": ({}, {}),
-    "O(3), two layers": ({"layers": 2}, {}),
-    "O(3), slower": ({}, {"learning_rate": 3e-3}),
-    "O(3), single": ({}, {"batch_size": 1}),
-    "O(3), weight decay 0.01": ({}, {"weight_decay": 0.01}),
+    "O(3)": ({}, {"weight_decay": 0.01}),
+    "O(3), two layers": ({"layers": 2}, {"weight_decay": 0.01}),
+    "O(3), slower": ({}, {"learning_rate": 3e-3, "weight_decay": 0.01}),
+    "O(3), single": ({}, {"batch_size": 1, "weight_decay": 0.01}),
+    "O(3), weight decay 1": ({}, {}),
     "ours": ({}, {}),
     "ours without S W S": ({"separable": False}, {}),
     "ours without bonds": ({"bonds": False}, {}),
