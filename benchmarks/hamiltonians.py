@@ -61,7 +61,7 @@ NETWORKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "ours without bonds": ({"bonds": False}, {}),
     "ours, weight decay 0.01": ({}, {"weight_decay": 0.01}),
     "ours, weight decay 3": ({}, {"weight_decay": 3.0}),
-    "ours, narrow": ({"channels": 12}, {}),
+    "ours, 24 channels": ({"channels": 24}, {}),
 }
 """Row → what is changed in the network, and in its training. All that begin with O(3) are the network of O(3)."""
 

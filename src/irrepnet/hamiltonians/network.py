@@ -40,7 +40,7 @@ class HamiltonianNetConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    channels: int = Field(default=24, ge=1, description="channels of atoms, bonds and pairs of shells")
+    channels: int = Field(default=12, ge=1, description="channels of atoms, bonds and pairs of shells")
     layers: int = Field(default=1, ge=0, description="convolutions of the body, which is invariant under O(3)")
     moments: int = Field(default=4, ge=1, description="moments of each l")
     cutoff: float = Field(default=7.0, gt=0, description="longest bond with a block of its own, and neighbours, Å")
