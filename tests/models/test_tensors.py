@@ -200,6 +200,8 @@ def test_what_is_refused():
         build_model(CGCNNConfig(), 0, options, TENSORS)
     with pytest.raises(IrrepnetError, match="set directions in HypergraphOptions"):
         build_model(CHGCNNConfig(), 0, HypergraphOptions(), TENSORS)
+    with pytest.raises(IrrepnetError, match=r"model\.isotropic: the tensors have no isotropic part"):
+        build_model(CovariantConfig(isotropic=True), 0, options, [CartesianTensor("ijk=ikj")])
     with pytest.raises(IrrepnetError, match=r"model\.continuous is for numbers"):
         build_model(PointGroupConfig(continuous=True), 0, FrameOptions(), TENSORS)
     gyration = CartesianTensor("ij=ji", axial=True)  # 0o + 2o

@@ -8,6 +8,7 @@ from torch import nn
 
 from irrepnet.crystals import VectorGraphOptions
 from irrepnet.crystals.vector_graph import VectorForm
+from irrepnet.errors import IrrepnetError
 from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.moments import Harmonics
@@ -131,7 +132,8 @@ class CovariantNet(CovariantReadout):
         irreps_out: of :meth:`covariants`, such as "2x2e+1x4e"; e3nn's notation, no irrep twice.
 
     Raises:
-        IrrepnetError: ``irreps_out`` is not to be read, or has an irrep that no product of two moments reaches.
+        IrrepnetError: ``irreps_out`` is not to be read, or has an irrep that no product of two moments reaches; or
+            invariant outputs alone are asked for and there are none.
     """
 
     def __init__(
@@ -139,6 +141,8 @@ class CovariantNet(CovariantReadout):
     ) -> None:
         from irrepnet.nn.o3 import copies_of
 
+        if config.isotropic and not outputs:
+            raise IrrepnetError("model.isotropic: the tensors have no isotropic part, all would be zero; leave it out")
         channels, size = config.channels, config.moment_channels
         copies = copies_of(irreps_out) if irreps_out and not config.isotropic else {}
         super().__init__(channels, config.l_max, size, options.cutoff, copies)
