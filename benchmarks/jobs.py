@@ -9,8 +9,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, ClassVar
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
@@ -69,6 +67,7 @@ def run_jobs(jobs: Sequence[Job]) -> None:
     if not jobs or jobs[0].options.table:
         return
     processes = jobs[0].options.jobs
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes begin with it
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         running = {pool.submit(job.train): job for job in jobs}
         for done in as_completed(running):

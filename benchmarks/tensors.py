@@ -222,11 +222,14 @@ def tables(target: str, runs: list[Run]) -> str:
 
 def cut_table(runs: list[Run]) -> str:
     """The same weights on all atoms with whole shells and with twelve neighbours: errors and violation, in Markdown."""
+    import torch
+
     from irrepnet.crystals import VectorGraphOptions, vector_graph
     from irrepnet.models import build_model
     from irrepnet.training import load_run
     from irrepnet.training.loop import batches, predict_batches
 
+    torch.set_num_threads(1)
     rows = []
     for run in runs:
         crystals = {record.id: SymmetricCrystal.from_structure(record) for record in embedded(SETS[run.target])}

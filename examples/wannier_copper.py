@@ -78,8 +78,14 @@ PW2WAN = """\
 
 def run(folder: Path, *command: str) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with (folder / f"{Path(command[0]).stem}.log").open("a") as log:
-        subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, check=True, env=environment)
+    path = folder / f"{Path(command[0]).stem}.log"
+    with path.open("a") as log:
+        try:
+            done = subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        except FileNotFoundError:
+            raise SystemExit(f"{command[0]} is not installed: see the first lines of this script") from None
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed: see {path}")
 
 
 def write_inputs(folder: Path, pseudo: Path) -> None:
