@@ -18,14 +18,15 @@ from irrepnet.hamiltonians import (
     band_structure,
     density_of_states,
     effective_masses,
+    fermi_energy,
     k_path,
     orthogonalised,
     read_hamiltonian,
     slater_koster,
 )
-from irrepnet.hamiltonians.bands import HBAR2_OVER_ME
+from irrepnet.hamiltonians.bands import HBAR2_OVER_ME, BandStructure
 from irrepnet.hamiltonians.model import mesh_points
-from irrepnet.hamiltonians.plots import plot_bands
+from irrepnet.hamiltonians.plots import energy_window, plot_bands
 from irrepnet.hamiltonians.slater_koster import bond_matrix
 
 A = 4.0
@@ -171,10 +172,31 @@ def test_band_structure_and_picture(tmp_path):
         if label == "R":
             assert bands.energies[index] == pytest.approx([3, 6])
     levels = {"Γ": band_irreps(hamiltonian, action(hamiltonian.basis), [0, 0, 0])}
-    plot_bands(bands, tmp_path / "bands.png", levels, (-4, 7), "Po")
+    plot_bands(bands, tmp_path / "bands.png", levels, -4, 7, "Po")
     assert (tmp_path / "bands.png").stat().st_size > 5000
     with pytest.raises(IrrepnetError, match="cannot be written"):
         plot_bands(bands, tmp_path / "bands.nothing")
+
+
+def test_fermi_energy():
+    """By hand: a full band ends at its top; two halves of a symmetric band meet in its middle."""
+    model = cubic_model(gap=20.0)
+    assert fermi_energy(model, 2) == pytest.approx(3.0)
+    assert fermi_energy(model, 1) == pytest.approx(0.0, abs=0.1)
+    assert fermi_energy(model, 4) == pytest.approx(23.0)
+    with pytest.raises(IrrepnetError, match="2 bands do not hold 5 electrons"):
+        fermi_energy(model, 5)
+
+
+def test_energies_drawn():
+    """All bands, or those near the Fermi energy if it is known: the highest ones of atomic orbitals mean nothing."""
+    k, energies = np.zeros((2, 3)), np.array([[-40.0, -5.0, 1.0, 900.0], [-39.0, -4.0, 2.0, 300.0]])
+    bands = BandStructure(k, np.arange(2.0), energies, (), None)
+    assert energy_window(bands) == (-40.5, 900.5)
+    bands = replace(bands, fermi=-2.0)
+    assert energy_window(bands) == (-20.5, 20.5)
+    assert energy_window(bands, -45) == (-45, 20.5)
+    assert energy_window(replace(bands, energies=energies[:, 1:3])) == (-3.5, 4.5)
 
 
 def test_lowdin():

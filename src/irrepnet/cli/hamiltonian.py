@@ -13,10 +13,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+WITHIN = "by default within 20 eV of the Fermi energy"
 SHOWN = 10
-"""Pairs of sites that the table of `check` lists; empty bands that `predict` draws."""
-WINDOW = 20.0
-"""eV, the most that `predict` draws below and above the highest valence band."""
+"""Pairs of sites that the table of `check` lists."""
 
 File = Annotated[
     Path,
@@ -244,8 +243,8 @@ def bands(
     irreps: Annotated[bool, typer.Option(help="Write the irreps of the levels at the high-symmetry points.")] = True,
     tolerance: Annotated[float, typer.Option(help="Bands nearer than this are one level, eV.")] = 1e-3,
     fermi: Annotated[float | None, typer.Option(help="Fermi energy, eV, if the file does not tell it.")] = None,
-    low: Annotated[float | None, typer.Option(help="Lowest energy drawn, eV.")] = None,
-    high: Annotated[float | None, typer.Option(help="Highest energy drawn, eV.")] = None,
+    low: Annotated[float | None, typer.Option(help=f"Lowest energy drawn, eV; {WITHIN}.")] = None,
+    high: Annotated[float | None, typer.Option(help=f"Highest energy drawn, eV; {WITHIN}.")] = None,
     json_: Json = False,
 ) -> None:
     """Draw the bands along the standard path, with the irreps of the levels."""
@@ -263,14 +262,7 @@ def bands(
     levels, failures = {}, []
     if irreps:
         levels, failures = _levels(hamiltonian, points, symprec, tolerance)
-    energies = found.energies - (hamiltonian.fermi or 0.0)
-    window = None
-    if low is not None or high is not None:
-        window = (
-            float(energies.min()) - 0.5 if low is None else low,
-            float(energies.max()) + 0.5 if high is None else high,
-        )
-    plot_bands(found, out, levels, window, Path(hamiltonian.name).name)
+    plot_bands(found, out, levels, low, high, Path(hamiltonian.name).name)
     report = {
         "file": str(file),
         "out": str(out),
@@ -340,12 +332,13 @@ def list_(json_: Json = False) -> None:
         typer.echo(json.dumps({"folder": str(FOLDER), "hamiltonians": rows}))
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("name", "space group", "orbitals", "numbers", "cutoff (Ry)", "radius (Å)", "bands (eV)")
+    others = ("space group", "orbitals", "numbers", "cutoff (Ry)", "bands (eV)")
+    table = Table(Column("name", no_wrap=True), *others)
     table.caption = f"bands: the worst difference from direct ones; files in {FOLDER}"
     for row in rows:
-        numbers = f"{row['cutoff']:g}", f"{row['radius']:.1f}", f"{row['checks']['worst']:.0e}"
+        numbers = f"{row['cutoff']:g}", f"{row['checks']['worst']:.0e}"
         table.add_row(row["name"], row["spacegroup"], str(row["orbitals"]), str(row["numbers"]), *numbers)
     Console(highlight=False).print(table)
 
@@ -499,8 +492,8 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(help="Write the Hamiltonian: *.safetensors, *_hr.dat, *.deeph, *.deeptb.")
     ] = None,
-    low: Annotated[float | None, typer.Option(help="Lowest energy drawn, eV from the highest valence band.")] = None,
-    high: Annotated[float | None, typer.Option(help="Highest energy drawn, eV.")] = None,
+    low: Annotated[float | None, typer.Option(help=f"Lowest energy drawn, eV; {WITHIN}.")] = None,
+    high: Annotated[float | None, typer.Option(help=f"Highest energy drawn, eV; {WITHIN}.")] = None,
     irreps: Annotated[bool, typer.Option(help="Write the irreps of the levels at the high-symmetry points.")] = True,
     json_: Json = False,
 ) -> None:
@@ -511,7 +504,7 @@ def predict(
     import json
     from dataclasses import replace
 
-    from irrepnet.hamiltonians import band_gap, band_structure, write_hamiltonian
+    from irrepnet.hamiltonians import band_gap, band_structure, fermi_energy, write_hamiltonian
     from irrepnet.hamiltonians.plots import plot_bands
     from irrepnet.training.hamiltonians import load_hamiltonian_run, sample_for
 
@@ -521,7 +514,8 @@ def predict(
     gap = None
     if sample.is_insulator and sample.occupied < len(hamiltonian):
         gap = band_gap(hamiltonian, sample.occupied)
-        hamiltonian = replace(hamiltonian, fermi=gap.top)
+    fermi = fermi_energy(hamiltonian, sample.electrons) if gap is None else gap.top
+    hamiltonian = replace(hamiltonian, fermi=fermi)
     written = []
     if out is not None:
         write_hamiltonian(hamiltonian, out)
@@ -530,13 +524,7 @@ def predict(
         found = band_structure(hamiltonian)
         points = {label: found.k[index] for index, label in found.labelled}
         levels = _levels(hamiltonian, points, 0.01, 1e-3)[0] if irreps else {}
-        energies = found.energies - (hamiltonian.fermi or 0.0)
-        shown = sample.occupied + SHOWN
-        window = (
-            max(float(energies.min()), -WINDOW) - 0.5 if low is None else low,
-            min(float(energies[:, :shown].max()), WINDOW) + 0.5 if high is None else high,
-        )
-        plot_bands(found, bands, levels, window, sample.formula)
+        plot_bands(found, bands, levels, low, high, sample.formula)
         written.append(bands)
     report = {
         "file": str(file),

@@ -9,6 +9,7 @@ from irrepnet.hamiltonians.bands import (
     band_structure,
     density_of_states,
     effective_masses,
+    fermi_energy,
     k_path,
 )
 from irrepnet.hamiltonians.blocks import BlockCount, BlockSpace, BondOrbit, block_space, bond_orbits, count_blocks
@@ -65,6 +66,7 @@ __all__ = [
     "density_of_states",
     "effective_masses",
     "embedded_hamiltonians",
+    "fermi_energy",
     "from_pythtb",
     "from_sisl",
     "generate",

@@ -163,6 +163,18 @@ def density_of_states(
     return total / (len(levels) * width * np.sqrt(2 * np.pi))
 
 
+def fermi_energy(hamiltonian: Hamiltonian, electrons: float, mesh: tuple[int, int, int] = (12, 12, 12)) -> float:
+    """eV, up to which the levels on a mesh of k are filled by so many electrons a cell, two in each.
+
+    Raises IrrepnetError if there are not so many levels.
+    """
+    levels = np.sort(hamiltonian.eigenvalues(mesh_points(mesh)), axis=None)
+    filled = electrons / 2 * np.prod(mesh)
+    if not 0 < filled <= len(levels):
+        raise IrrepnetError(f"{hamiltonian.name}: {len(hamiltonian)} bands do not hold {electrons:g} electrons")
+    return float(levels[int(np.ceil(filled)) - 1])
+
+
 @dataclass(frozen=True, eq=False)
 class Gap:
     """The gap above the occupied bands."""

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from irrepnet.hamiltonians.bands import BandStructure, Level
 
+WINDOW = 20.0
+"""eV, the most that is drawn below and above the Fermi energy unless asked for: atomic orbitals with an overlap have
+bands hundreds of eV above it, which mean nothing."""
 _SUBSCRIPTS = str.maketrans("gu0123456789", "gu₀₁₂₃₄₅₆₇₈₉")
+
+
+def energy_window(bands: BandStructure, low: float | None = None, high: float | None = None) -> tuple[float, float]:
+    """Lowest and highest energy to draw, eV; by default all bands, within `WINDOW` of a known Fermi energy."""
+    most = float("inf") if bands.fermi is None else WINDOW
+    energies = bands.energies - (bands.fermi or 0.0)
+    lowest, highest = max(float(energies.min()), -most) - 0.5, min(float(energies.max()), most) + 0.5
+    return lowest if low is None else low, highest if high is None else high
 
 
 def plot_bands(
     bands: BandStructure,
     path: str | Path,
     irreps: dict[str, tuple[Level, ...]] | None = None,
-    window: tuple[float, float] | None = None,
+    low: float | None = None,
+    high: float | None = None,
     title: str = "",
 ) -> None:
     """Draw the bands into a file (PNG, PDF, SVG by its ending).
@@ -22,7 +36,7 @@ def plot_bands(
 
     Args:
         irreps: {label of a point: its levels}, written at the first place where the path meets the point.
-        window: eV, lowest and highest energy drawn, on the axis as it is drawn; all bands if None.
+        low, high: eV, lowest and highest energy drawn, on the axis as it is drawn; see :func:`energy_window`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -31,8 +45,10 @@ def plot_bands(
     figure = Figure(figsize=(7.5, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    axes.plot(bands.distance, bands.energies - zero, color="tab:blue", linewidth=1.2)
-    low, high = window or ((bands.energies - zero).min() - 0.5, (bands.energies - zero).max() + 0.5)
+    starts = np.flatnonzero(np.diff(bands.distance) == 0) + 1  # of branches after the first
+    for part in np.split(np.arange(len(bands.distance)), starts):
+        axes.plot(bands.distance[part], bands.energies[part] - zero, color="tab:blue", linewidth=1.2)
+    low, high = energy_window(bands, low, high)
     ticks: dict[float, list[str]] = {}
     for index, label in bands.labelled:
         ticks.setdefault(float(bands.distance[index]), []).append(label)
