@@ -55,11 +55,12 @@ def row(request: Request, cutoff: float | None, against: float) -> list[str]:
     parts = (errors[:, :occupied], errors[:, occupied : occupied + 4])
     figures = [abs(difference).max(), *(np.sqrt(np.mean(part**2)) for part in parts), abs(np.hstack(parts)).max()]
     grid = " × ".join(map(str, dft.mesh))
-    return [request.name.rsplit("-", 1)[0], f"{cutoff or request.settings.cutoff:.0f}", grid, *_meV(figures)]
-
-
-def _meV(values: list[float]) -> list[str]:
-    return [f"{1e3 * value:.2f}" for value in values]
+    return [
+        request.name.rsplit("-", 1)[0],
+        f"{cutoff or request.settings.cutoff:.0f}",
+        grid,
+        *(f"{1e3 * x:.2f}" for x in figures),
+    ]
 
 
 def main() -> None:
