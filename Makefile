@@ -31,4 +31,5 @@ test-all: install lint  ## slow checks too
 
 lint: install
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python

@@ -243,9 +243,7 @@ def source_file(source: Path, name: str) -> bytes:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("source", type=Path, help="matminer-0.3.2.tar.gz, or the folder it unpacks to")
-    parser.add_argument(
-        "--out", type=Path, default=FOLDER, help="folder to write (default: the package's own)"
-    )
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write (default: the package's own)")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     index = []
@@ -253,9 +251,7 @@ def main() -> None:
         content = source_file(arguments.source, f"matminer/datasets/{entry['file']}")
         found = hashlib.sha256(content).hexdigest()
         if found != entry["sha256"]:
-            raise SystemExit(
-                f"{entry['file']}: sha256 {found}, expected {entry['sha256']}: not matminer 0.3.2's file"
-            )
+            raise SystemExit(f"{entry['file']}: sha256 {found}, expected {entry['sha256']}: not matminer 0.3.2's file")
         lines = [convert(row, entry) for row in rows_of(content)]
         text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
         packed = gzip.compress(text.encode(), compresslevel=9, mtime=0)
@@ -276,9 +272,7 @@ def main() -> None:
         )
         doubtful = index[-1]["doubtful"]
         print(f"{file}: {len(lines)} crystals, {doubtful} doubtful frames, {len(packed) / 1e3:.0f} kB")
-    (arguments.out / "index.json").write_text(
-        json.dumps(index, indent=2, ensure_ascii=False) + "\n", encoding="utf8"
-    )
+    (arguments.out / "index.json").write_text(json.dumps(index, indent=2, ensure_ascii=False) + "\n", encoding="utf8")
     (arguments.out / "matminer-LICENSE.txt").write_bytes(source_file(arguments.source, "LICENSE"))
 
 

@@ -156,13 +156,9 @@ def test_bad_options(options):
 @st.composite
 def tetragonal_and_cubic_crystals(draw) -> SymmetricCrystal:
     a, c = draw(st.sampled_from([(4.0, 4.0), (4.0, 6.5), (5.0, 3.1), (2.9, 9.0), (12.0, 12.0)]))
-    sites = st.sampled_from(
-        [(0, 0, 0), (0.5, 0.5, 0.5), (0.5, 0, 0), (0.5, 0.5, 0), (0, 0, 0.5), (0.25, 0.25, 0.25)]
-    )
+    sites = st.sampled_from([(0, 0, 0), (0.5, 0.5, 0.5), (0.5, 0, 0), (0.5, 0.5, 0), (0, 0, 0.5), (0.25, 0.25, 0.25)])
     chosen = draw(
-        st.lists(
-            st.tuples(st.sampled_from(["Si", "O"]), sites), min_size=1, max_size=4, unique_by=lambda s: s[1]
-        )
+        st.lists(st.tuples(st.sampled_from(["Si", "O"]), sites), min_size=1, max_size=4, unique_by=lambda s: s[1])
     )
     return crystal(np.diag([a, a, c]), *chosen)
 

@@ -97,15 +97,9 @@ def test_cell_parameters(lengths, angles):
 
 
 def test_left_handed_lattice_keeps_every_position():
-    structure = Structure(
-        np.array(ROCK_SALT["lattice"])[[1, 0, 2]], ["Na", "Cl"], [[0.1, 0.2, 0.3], [0.6, 0.7, 0.8]]
-    )
+    structure = Structure(np.array(ROCK_SALT["lattice"])[[1, 0, 2]], ["Na", "Cl"], [[0.1, 0.2, 0.3], [0.6, 0.7, 0.8]])
     cell = read_cell(structure)
-    assert (
-        np.linalg.det(structure.lattice.matrix) * np.linalg.det(cell.lattice)
-        < 0
-        < np.linalg.det(cell.lattice)
-    )
+    assert np.linalg.det(structure.lattice.matrix) * np.linalg.det(cell.lattice) < 0 < np.linalg.det(cell.lattice)
     assert np.allclose(cell.frac_coords @ cell.lattice, structure.cart_coords)
 
 

@@ -55,17 +55,13 @@ def assert_exactly_symmetric(crystal: SymmetricCrystal) -> None:
 def sites(crystal: SymmetricCrystal) -> Counter:
     return Counter(
         (crystal.species[a], int(m), symbol)
-        for a, m, symbol in zip(
-            crystal.representatives, crystal.multiplicities, crystal.site_symmetry, strict=True
-        )
+        for a, m, symbol in zip(crystal.representatives, crystal.multiplicities, crystal.site_symmetry, strict=True)
     )
 
 
 def assert_idealised_agrees_with_spglib(crystal: SymmetricCrystal) -> None:
     """Space group, orbits, site symmetry and Wyckoff positions of the idealised cell."""
-    oracle = spglib.get_symmetry_dataset(
-        (crystal.lattice, crystal.frac_coords, crystal.numbers), symprec=1e-5
-    )
+    oracle = spglib.get_symmetry_dataset((crystal.lattice, crystal.frac_coords, crystal.numbers), symprec=1e-5)
     assert oracle.number == crystal.spacegroup_number
     assert oracle.international == crystal.spacegroup_symbol
     first = np.unique(oracle.crystallographic_orbits, return_index=True)[1]
@@ -203,9 +199,7 @@ def descriptions(draw) -> tuple[np.ndarray, np.random.Generator]:
     return matrix, np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
 
 
-def redescribed(
-    structure: Structure, matrix: np.ndarray, rng: np.random.Generator
-) -> tuple[Structure, np.ndarray]:
+def redescribed(structure: Structure, matrix: np.ndarray, rng: np.random.Generator) -> tuple[Structure, np.ndarray]:
     """The same crystal in a supercell, turned, shifted and with its atoms shuffled; and the rotation."""
     rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     rotation *= np.linalg.det(rotation)
@@ -216,9 +210,7 @@ def redescribed(
     return Structure(big.lattice.matrix @ rotation.T, [big[i].specie for i in order], coords), rotation
 
 
-def environments(
-    numbers: np.ndarray, lattice: np.ndarray, frac_coords: np.ndarray, radius: float
-) -> np.ndarray:
+def environments(numbers: np.ndarray, lattice: np.ndarray, frac_coords: np.ndarray, radius: float) -> np.ndarray:
     """Rows (element, element, vector), one a pair of atoms within the radius, by brute force."""
     reach = np.ceil(radius * np.linalg.norm(np.linalg.inv(lattice), axis=0)).astype(int) + 1
     images = np.stack(np.meshgrid(*[np.arange(-m, m + 1) for m in reach], indexing="ij"), -1).reshape(-1, 3)
@@ -276,9 +268,7 @@ def test_distance_spectra_of_descriptions_of_lower_symmetry():
             crystals.append(SymmetricCrystal.from_structure(given_as, symprec=1e-4))
             turn = crystals[-1].rotation.T @ rotation @ crystals[0].rotation
             if crystals[0].frame_is_fixed:
-                PointGroup("6/mmm" if 143 <= number <= 194 else "m-3m").index(
-                    turn
-                )  # raises if it is no element
+                PointGroup("6/mmm" if 143 <= number <= 194 else "m-3m").index(turn)  # raises if it is no element
         spectra = []
         for crystal in crystals:
             assert (crystal.spacegroup_number, crystal.point_group) == (number, crystals[0].point_group)
@@ -335,9 +325,7 @@ def test_noise_within_symprec_is_removed(seed):
     structure = conventional_rock_salt()
     rng = np.random.default_rng(seed)
     moves = rng.uniform(-0.001, 0.001, size=(8, 3))
-    noisy = Structure(
-        structure.lattice, structure.species, structure.cart_coords + moves, coords_are_cartesian=True
-    )
+    noisy = Structure(structure.lattice, structure.species, structure.cart_coords + moves, coords_are_cartesian=True)
     crystal = SymmetricCrystal.from_structure(noisy)
     assert crystal.spacegroup_number == 225
     assert_exactly_symmetric(crystal)

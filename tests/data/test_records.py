@@ -100,9 +100,7 @@ def test_reduced_formula_against_pymatgen(species, copies):
     formula = reduced_formula(species * copies)
     assert formula == reduced_formula(reversed(species))
     composition = Composition(formula)
-    assert composition.fractional_composition.almost_equals(
-        Composition("".join(species)).fractional_composition
-    )
+    assert composition.fractional_composition.almost_equals(Composition("".join(species)).fractional_composition)
     assert math.gcd(*(int(n) for n in composition.values())) == 1
 
 
@@ -136,9 +134,7 @@ anything = st.recursive(
 )
 
 
-@given(
-    key=st.sampled_from(["species", "frac_coords", "lattice", "cell", "lattice_ieee", "id"]), value=anything
-)
+@given(key=st.sampled_from(["species", "frac_coords", "lattice", "cell", "lattice_ieee", "id"]), value=anything)
 def test_any_content_is_a_record_or_refused(key, value):
     content = SALT | {"lattice": None, "cell": [4, 4, 4, 60, 60, 60]} | {key: value}
     try:

@@ -23,9 +23,7 @@ COUNTS = {
 
 @pytest.fixture(scope="module")
 def convert():
-    spec = importlib.util.spec_from_file_location(
-        "convert_matminer", ROOT / "scripts" / "convert_matminer.py"
-    )
+    spec = importlib.util.spec_from_file_location("convert_matminer", ROOT / "scripts" / "convert_matminer.py")
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -85,11 +83,7 @@ def test_against_the_shared_copy(name):
         a, b = (np.concatenate([getattr(r, attribute) for r in records]) for records in (ours, theirs))
         np.testing.assert_allclose(a, b, atol=2e-8)
     for key in theirs[0].properties.keys() - {"point_group"}:
-        digits = (
-            {"rtol": 0.01, "atol": 1e-8}
-            if key.startswith("frame_residual")
-            else {"rtol": 1e-12, "atol": 2e-8}
-        )
+        digits = {"rtol": 0.01, "atol": 1e-8} if key.startswith("frame_residual") else {"rtol": 1e-12, "atol": 2e-8}
         a, b = (np.array([r.properties[key] for r in records]) for records in (ours, theirs))
         np.testing.assert_allclose(a, b, **digits)
 
@@ -124,9 +118,7 @@ def test_voigt_components(convert):
     stiffness[3:, 3:] = np.eye(3)
     tensor = convert.cartesian_tensor(stiffness)
     d = np.eye(3)
-    isotropic = (
-        np.einsum("ij,kl->ijkl", d, d) + np.einsum("ik,jl->ijkl", d, d) + np.einsum("il,jk->ijkl", d, d)
-    )
+    isotropic = np.einsum("ij,kl->ijkl", d, d) + np.einsum("ik,jl->ijkl", d, d) + np.einsum("il,jk->ijkl", d, d)
     np.testing.assert_array_equal(tensor, isotropic)
     e14 = np.zeros((3, 6))
     e14[0, 3] = e14[1, 4] = e14[2, 5] = 1.0
@@ -136,9 +128,7 @@ def test_voigt_components(convert):
 
 
 def test_operations_follow_the_lattice(convert):
-    salt = Structure(
-        [[0, 2.8, 2.8], [2.8, 0, 2.8], [2.8, 2.8, 0]], ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
-    )
+    salt = Structure([[0, 2.8, 2.8], [2.8, 0, 2.8], [2.8, 2.8, 0]], ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     operations = convert.point_operations(salt, 0.01)
     assert {tuple(np.round(g).ravel()) for g in operations} == {tuple(g.ravel()) for g in CUBE}
 
@@ -147,9 +137,7 @@ def test_script_reproduces_a_line(convert):
     """One row in the source's form gives the line that is shipped."""
     name = "dielectric_constant"
     line = json.loads(gzip.decompress(DATASETS[name].read_bytes()).splitlines()[0])
-    row = {key: json.dumps(line[key]) for key in DATASETS[name].targets} | {
-        "material_id": line["material_id"]
-    }
+    row = {key: json.dumps(line[key]) for key in DATASETS[name].targets} | {"material_id": line["material_id"]}
     row["poscar"] = (
         "Rb2 Te1\n1.0\n5.271776 0.000000 3.043661\n1.757259 4.970278 3.043661\n0.000000 0.000000 6.087323\n"
         "Rb Te\n2 1\ndirect\n0.250000 0.250000 0.250000 Rb\n0.750000 0.750000 0.750000 Rb\n"

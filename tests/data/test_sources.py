@@ -20,15 +20,11 @@ def test_golden_file():
     assert [r.formula for r in records] == ["NaCl", "ZnO", "Fe", "Ti"]
     assert {r.source for r in records} == {str(GOLDEN)}
     np.testing.assert_array_equal(target_values(records, "band_gap"), [5, np.nan, 0, np.nan])
-    np.testing.assert_array_equal(
-        target_values(records, "formation_energy_per_atom"), [-2.1, -1.8, np.nan, np.nan]
-    )
+    np.testing.assert_array_equal(target_values(records, "formation_energy_per_atom"), [-2.1, -1.8, np.nan, np.nan])
     hexagonal = records[1].lattice
     assert np.linalg.norm(hexagonal, axis=1) == pytest.approx([3.25, 3.25, 5.2])
     assert hexagonal[0] @ hexagonal[1] == pytest.approx(-(3.25**2) / 2)
-    assert 4 * np.abs(np.linalg.det(records[2].lattice)) == pytest.approx(
-        2 * 2.866**3 * 4 / 27**0.5 * 2, rel=1e-5
-    )
+    assert 4 * np.abs(np.linalg.det(records[2].lattice)) == pytest.approx(2 * 2.866**3 * 4 / 27**0.5 * 2, rel=1e-5)
 
 
 def test_tensor_frame_is_the_lattice_of_the_record():

@@ -46,9 +46,7 @@ def test_golden_split():
 
 def test_seed_changes_the_split():
     formulas = [f"X{i}" for i in range(100)]
-    assert not np.array_equal(
-        split_by_formula(formulas, seed=0)["test"], split_by_formula(formulas, seed=1)["test"]
-    )
+    assert not np.array_equal(split_by_formula(formulas, seed=0)["test"], split_by_formula(formulas, seed=1)["test"])
 
 
 @pytest.mark.parametrize(

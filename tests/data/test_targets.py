@@ -60,9 +60,7 @@ def cubic(c11, c12, c44):
     return tensor
 
 
-@given(
-    c12=st.floats(5, 200), shear=st.floats(5, 200), c44=st.floats(5, 200), angles=st.tuples(*[st.floats(0, 6)] * 3)
-)
+@given(c12=st.floats(5, 200), shear=st.floats(5, 200), c44=st.floats(5, 200), angles=st.tuples(*[st.floats(0, 6)] * 3))
 def test_moduli_of_cubic_crystals(c12, shear, c44, angles):
     """Hill's averages in closed form for cubic crystals, in any frame."""
     stiffness = cubic(c12 + 2 * shear, c12, c44)

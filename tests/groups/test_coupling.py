@@ -106,9 +106,7 @@ def test_published_products():
     assert PointGroup("C3").product("E", "E") == {"A": 2, "E": 1}
     # The familiar coefficients of two vectors: scalar product, vector product.
     assert np.allclose(oh.coupling("T1u", "T1u", "A1g")[0, 0], np.eye(3) / np.sqrt(3))
-    assert np.allclose(
-        oh.coupling("T1u", "T1u", "T1g")[0, 0], [[0, 0, 0], [0, 0, 0.5**0.5], [0, -(0.5**0.5), 0]]
-    )
+    assert np.allclose(oh.coupling("T1u", "T1u", "T1g")[0, 0], [[0, 0, 0], [0, 0, 0.5**0.5], [0, -(0.5**0.5), 0]])
 
 
 def test_coupling_of_unknown_irrep():

@@ -109,9 +109,7 @@ def test_invariants(name):
     assert np.allclose(group.invariants(np.einsum("gij,pj->gpi", group.operations, r)), values, atol=1e-11)
     # Algebraically independent: the Jacobian has full rank at a generic point.
     h = 1e-6
-    jacobian = [
-        (group.invariants(r[0] + h * e) - group.invariants(r[0] - h * e)) / (2 * h) for e in np.eye(3)
-    ]
+    jacobian = [(group.invariants(r[0] + h * e) - group.invariants(r[0] - h * e)) / (2 * h) for e in np.eye(3)]
     assert abs(np.linalg.det(jacobian)) > 1e-6
 
 

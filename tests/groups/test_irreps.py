@@ -56,11 +56,7 @@ def test_elements_are_exact(name):
 
 
 def test_complex_type_occurs_in_ten_groups():
-    names = {
-        PointGroup(n).schoenflies
-        for n in POINT_GROUPS
-        if any(i.type == "complex" for i in PointGroup(n).irreps)
-    }
+    names = {PointGroup(n).schoenflies for n in POINT_GROUPS if any(i.type == "complex" for i in PointGroup(n).irreps)}
     assert names == {"C3", "C4", "C6", "S4", "C3i", "C3h", "C4h", "C6h", "T", "Th"}
 
 
@@ -160,9 +156,7 @@ def test_iso_ir():
         for label, irrep in entry["irreps"].items():
             matrices = np.array(irrep["re"]) + 1j * np.array(irrep["im"] or 0.0)
             character = np.trace(matrices, axis1=1, axis2=2)
-            [match] = [
-                i for i in group.complex_irreps if np.abs(i.characters[order] - character).max() < 1e-4
-            ]
+            [match] = [i for i in group.complex_irreps if np.abs(i.characters[order] - character).max() < 1e-4]
             real = match.label.lstrip("12")
             found.setdefault(real, []).append(label)
         ours = {i.label: group.aliases(i.label)["miller-love"].split("⊕") for i in group.irreps}
@@ -192,8 +186,8 @@ def test_gap():
     tables = [[[int(j) + 1 for j in row] for row in group.multiplication] for group in groups]
     program = (
         f"for t in {tables} do G := Group(List(t, PermList)); T := CharacterTable(G); "
-        "Print(SortedList(SizesConjugacyClasses(T)), \"|\", SortedList(List([1..Length(Irr(T))], "
-        "i -> [Irr(T)[i][1], Indicator(T, 2)[i]])), \";\"); od; QUIT;"
+        'Print(SortedList(SizesConjugacyClasses(T)), "|", SortedList(List([1..Length(Irr(T))], '
+        'i -> [Irr(T)[i][1], Indicator(T, 2)[i]])), ";"); od; QUIT;'
     )
     out = subprocess.run(["gap", "-q"], input=program, capture_output=True, text=True, check=True)
     answers = "".join(out.stdout.split()).strip(";").split(";")

@@ -47,9 +47,7 @@ class Plain(nn.Module):
             ]
             gate, core = inner(full(torch.stack(rows))).chunk(2, 1)
             messages = torch.sigmoid(gate) * softplus(core)
-            sums = torch.stack(
-                [sum(m for m, (a, _, _) in zip(messages, pairs) if a == atom) for atom in range(len(v))]
-            )
+            sums = torch.stack([sum(m for m, (a, _, _) in zip(messages, pairs) if a == atom) for atom in range(len(v))])
             v = softplus(v + outer(sums))
         means, start = [], 0
         for c in crystals:

@@ -152,9 +152,7 @@ def test_the_description_does_not_matter(name, crystals):
     rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     rotation *= np.linalg.det(rotation)
     order = rng.permutation(len(other))
-    other = Structure(
-        other.lattice.matrix @ rotation.T, [other[i].specie for i in order], other.frac_coords[order]
-    )
+    other = Structure(other.lattice.matrix @ rotation.T, [other[i].specie for i in order], other.frac_coords[order])
     assert (net(graphs([SymmetricCrystal.from_structure(other)])) - reference).abs().max() < 1e-10
 
 

@@ -36,9 +36,7 @@ def test_the_page_is_well_formed_and_needs_nothing_else(small_run):
     assert checker.open == []
     assert len(checker.links) == 2
     for link, name in zip(checker.links, ("parity.png", "learning_curve.png")):
-        assert (
-            base64.b64decode(link.removeprefix("data:image/png;base64,")) == (small_run / name).read_bytes()
-        )
+        assert base64.b64decode(link.removeprefix("data:image/png;base64,")) == (small_run / name).read_bytes()
     assert not re.search(r"https?://|<script|@import|url\(", text)
 
 
@@ -63,9 +61,7 @@ def test_undefined_figures_are_shown_as_such(small_run, tmp_path):
     shutil.copytree(small_run, folder)
     metrics = json.loads((folder / "metrics.json").read_text())
     metrics["test"]["metal"] |= {"auc": None}
-    metrics["test"]["formation_energy_per_atom"] = dict.fromkeys(("mae", "rmse", "r2", "mae_of_mean")) | {
-        "n": 0
-    }
+    metrics["test"]["formation_energy_per_atom"] = dict.fromkeys(("mae", "rmse", "r2", "mae_of_mean")) | {"n": 0}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     path = folder / "predictions_test.csv"
     rows = list(csv.reader(path.open()))

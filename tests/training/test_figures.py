@@ -23,9 +23,7 @@ def test_the_schedule_is_pytorchs(steps, warmup):
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.5e-3, total_steps=steps, pct_start=warmup)
     for step in range(steps):
         group = optimizer.param_groups[0]
-        assert one_cycle(step, steps, 1.5e-3, warmup) == pytest.approx(
-            (group["lr"], group["betas"][0]), rel=1e-9
-        )
+        assert one_cycle(step, steps, 1.5e-3, warmup) == pytest.approx((group["lr"], group["betas"][0]), rel=1e-9)
         optimizer.step()
         if step < steps - 1:
             scheduler.step()

@@ -182,8 +182,6 @@ def test_a_loaded_run_gives_the_same_predictions(cgcnn_run, small_data):
 
 @pytest.mark.parametrize("preset", ["cgcnn", "point-group"])
 def test_elements_beyond_the_tables_are_rejected(small_config, preset):
-    crystal = SymmetricCrystal.from_structure(
-        {"species": ["Rf"], "frac_coords": [[0, 0, 0]], "lattice": 3 * np.eye(3)}
-    )
+    crystal = SymmetricCrystal.from_structure({"species": ["Rf"], "frac_coords": [[0, 0, 0]], "lattice": 3 * np.eye(3)})
     with pytest.raises(IrrepnetError, match=r"Rf: element 104; the networks know those up to 103 \(Lr\)"):
         graph_of(small_config(preset))(crystal)

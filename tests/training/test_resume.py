@@ -58,9 +58,7 @@ def test_another_seed_gives_another_model_on_the_same_split(small_config, small_
     assert any(not torch.equal(a[key], b[key]) for key in a)
 
 
-@pytest.mark.parametrize(
-    "steps", [[0], [8], [2, 11], [5, 5, 5]]
-)  # five steps an epoch, and one validation batch
+@pytest.mark.parametrize("steps", [[0], [8], [2, 11], [5, 5, 5]])  # five steps an epoch, and one validation batch
 def test_an_interrupted_run_goes_on_with_the_same_bits(small_config, small_run, tmp_path, monkeypatch, steps):
     out = tmp_path / "run"
     for step in steps:
@@ -126,9 +124,7 @@ def test_a_folder_with_a_run_is_refused_and_a_finished_one_is_left_alone(small_c
     before = {path.name: path.stat().st_mtime_ns for path in small_run.iterdir() if path.name != "log.txt"}
     run = train(small_config(), small_run, resume=True, quiet=True)
     assert [target.name for target in run.targets] == ["formation_energy_per_atom", "metal"]
-    assert before == {
-        path.name: path.stat().st_mtime_ns for path in small_run.iterdir() if path.name != "log.txt"
-    }
+    assert before == {path.name: path.stat().st_mtime_ns for path in small_run.iterdir() if path.name != "log.txt"}
 
 
 @pytest.mark.parametrize(

@@ -62,9 +62,7 @@ def test_the_history_shows_which_epoch_was_kept(small_run):
     assert metrics["best_epoch"] == 1 + int(np.argmin(losses))
     best = history[metrics["best_epoch"] - 1]
     for target, key in (("formation_energy_per_atom", "mae"), ("metal", "auc")):
-        assert float(best[f"validation_{target}_{key}"]) == pytest.approx(
-            metrics["validation"][target][key], rel=1e-6
-        )
+        assert float(best[f"validation_{target}_{key}"]) == pytest.approx(metrics["validation"][target][key], rel=1e-6)
     assert metrics["crystals_per_second"] > 0
     assert metrics["peak_memory_mb"] > 50
 
@@ -81,9 +79,7 @@ def test_the_kept_weights_have_the_best_validation_loss(small_run):
     graphs = prepare(records, graph_of(run.config))[1]
     values = np.stack([target.encode(target_values(records, target.name)) for target in run.targets], 1)
     with torch.no_grad():
-        loss = mean_loss(
-            run.targets, run.model(collate(graphs)), torch.tensor(values, dtype=torch.float32)
-        ).item()
+        loss = mean_loss(run.targets, run.model(collate(graphs)), torch.tensor(values, dtype=torch.float32)).item()
     history = table(small_run / "metrics.csv")
     assert loss == pytest.approx(min(float(row["validation_loss"]) for row in history), rel=1e-5)
 
@@ -161,9 +157,7 @@ def test_the_folder_of_a_run_must_be_one(small_config, small_run, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"not weights")
     with pytest.raises(IrrepnetError, match="cannot load the model"):
         load_run(tmp_path)
-    (tmp_path / "model.json").write_text(
-        (small_run / "model.json").read_text().replace('"format": 2', '"format": 1')
-    )
+    (tmp_path / "model.json").write_text((small_run / "model.json").read_text().replace('"format": 2', '"format": 1'))
     with pytest.raises(IrrepnetError, match="a model of format 1"):
         load_run(tmp_path)
 

@@ -23,9 +23,7 @@ def rock_salt(tmp_path_factory):
     from pymatgen.core import Lattice, Structure
 
     path = tmp_path_factory.mktemp("structures") / "RbCl.cif"
-    Structure.from_spacegroup("Fm-3m", Lattice.cubic(6.58), ["Rb", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]).to(
-        str(path)
-    )
+    Structure.from_spacegroup("Fm-3m", Lattice.cubic(6.58), ["Rb", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]).to(str(path))
     return path
 
 
@@ -107,9 +105,7 @@ def test_one_bad_structure_never_stops_the_others(run, rock_salt, small_data, tm
     assert "point group 4/mmm is not admitted" in notes["tetragonal"]
     known = [row for row in rows[3:] if row[ENERGY] is not None]
     assert len(known) == 96
-    assert sum("formula in the training split" in row["note"] for row in known) == len(
-        run.split["train"]["id"]
-    )
+    assert sum("formula in the training split" in row["note"] for row in known) == len(run.split["train"]["id"])
 
 
 def test_predictions_do_not_depend_on_the_company(run, rock_salt, small_data):

@@ -108,9 +108,7 @@ def _summary(name: str, records: "Sequence[Record]") -> dict[str, Any]:
         "point_groups": {group: count for group, count in groups.most_common() if group is not None},
         "targets": ranges,
         "tensors": tensors,
-        "first": [
-            {"id": record.id, "formula": record.formula, "atoms": len(record)} for record in records[:3]
-        ],
+        "first": [{"id": record.id, "formula": record.formula, "atoms": len(record)} for record in records[:3]],
     }
 
 
@@ -129,9 +127,7 @@ def _print(summary: dict[str, Any]) -> None:
     if summary["doubtful_frames"]:
         facts.add_row("doubtful", f"{summary['doubtful_frames']} crystals are marked frame_doubtful")
     if summary["point_groups"]:
-        facts.add_row(
-            "point groups", ", ".join(f"{group} {count}" for group, count in summary["point_groups"].items())
-        )
+        facts.add_row("point groups", ", ".join(f"{group} {count}" for group, count in summary["point_groups"].items()))
     facts.add_row("first", ", ".join(escape(f"{r['id']} {r['formula']}") for r in summary["first"]))
     console.print(facts, highlight=False)
     if summary["targets"]:

@@ -30,9 +30,7 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="Set any key, e.g. model.channels=64."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of weights and order; the split has its own seed.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights and order; the split has its own seed.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
 ) -> None:
     """Train a network on crystals and write a run folder with the model, its errors, pictures and a page."""
@@ -65,9 +63,7 @@ def evaluate(
     target: Annotated[str | None, typer.Option(help="The target; the run's only one by default.")] = None,
     split: Annotated[
         str,
-        typer.Option(
-            help="auto (test split of the run's own data, else all), all, train, validation or test."
-        ),
+        typer.Option(help="auto (test split of the run's own data, else all), all, train, validation or test."),
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

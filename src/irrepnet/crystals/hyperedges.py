@@ -65,9 +65,7 @@ def _triplet_columns(options: HypergraphOptions) -> tuple[Column, ...]:
 def _cell(crystal: SymmetricCrystal, options: HypergraphOptions) -> Hyperedges:
     """All atoms, with the crystal's fingerprint."""
     n = len(crystal)
-    return Hyperedges(
-        features=fingerprint(crystal)[None], edge=np.zeros(n, int), atom=np.arange(n), count=np.ones(1)
-    )
+    return Hyperedges(features=fingerprint(crystal)[None], edge=np.zeros(n, int), atom=np.arange(n), count=np.ones(1))
 
 
 def _cell_columns(options: HypergraphOptions) -> tuple[Column, ...]:

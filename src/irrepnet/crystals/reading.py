@@ -85,9 +85,7 @@ def read_cell(source: Any) -> Cell:
     if hasattr(source, "species") and hasattr(source, "frac_coords"):
         fields = ("id", "species", "frac_coords", "lattice")
         return _from_record({field: getattr(source, field, None) for field in fields})
-    raise IrrepnetError(
-        f"a crystal is a pymatgen Structure, a file or a record, not a {type(source).__name__}"
-    )
+    raise IrrepnetError(f"a crystal is a pymatgen Structure, a file or a record, not a {type(source).__name__}")
 
 
 def read_structures(path: str | Path) -> list[Structure]:
@@ -283,9 +281,7 @@ def _checked(lattice: np.ndarray, frac_coords: np.ndarray, numbers: np.ndarray, 
     if lattice.shape != (3, 3):
         raise IrrepnetError(f"{name}: the lattice has shape {lattice.shape}, not (3, 3)")
     if frac_coords.shape != (len(numbers), 3):
-        raise IrrepnetError(
-            f"{name}: {len(numbers)} species but frac_coords of shape {frac_coords.shape}, not (n, 3)"
-        )
+        raise IrrepnetError(f"{name}: {len(numbers)} species but frac_coords of shape {frac_coords.shape}, not (n, 3)")
     if not np.isfinite(lattice).all():
         raise IrrepnetError(f"{name}: the lattice has non-finite numbers")
     usable = (abs(frac_coords) < FARTHEST).all(axis=1)
@@ -320,9 +316,7 @@ def _refuse_overlaps(lattice: np.ndarray, frac_coords: np.ndarray, numbers: np.n
             f"{name}: the cell is {longest:.3g} Å long, {LONGEST:g} at most are supported; is its unit Å?"
         )
     if shortest < CLOSEST:
-        raise IrrepnetError(
-            f"{name}: each atom overlaps its own image {shortest:.3g} Å away; check the lattice"
-        )
+        raise IrrepnetError(f"{name}: each atom overlaps its own image {shortest:.3g} Å away; check the lattice")
     first, second, distance = _PAIRS.compute(
         points=frac_coords % 1.0 @ lattice, box=reduced, periodic=True, quantities="ijd"
     )

@@ -75,9 +75,7 @@ class Record:
         if content.get("lattice") is None and content.get("cell") is None:
             missing.append("lattice (or cell)")
         if missing:
-            raise IrrepnetError(
-                f"no {', '.join(missing)} among the keys: {', '.join(map(str, content)) or 'none'}"
-            )
+            raise IrrepnetError(f"no {', '.join(missing)} among the keys: {', '.join(map(str, content)) or 'none'}")
         if not isinstance(content["species"], list | tuple) or not content["species"]:
             raise IrrepnetError("species is not a list of at least one element symbol")
         try:
@@ -85,9 +83,7 @@ class Record:
         except TypeError:
             raise IrrepnetError("species holds something that is no element symbol") from None
         frac_coords = _array(content["frac_coords"], (len(species), 3), "frac_coords")
-        properties = {
-            key: _property(key, value) for key, value in content.items() if key not in STRUCTURE_KEYS
-        }
+        properties = {key: _property(key, value) for key, value in content.items() if key not in STRUCTURE_KEYS}
         if content.get("lattice") is not None:
             lattice = _array(content["lattice"], (3, 3), "lattice")
         else:
@@ -114,9 +110,7 @@ class Record:
         """
         for number, site in enumerate(structure, start=1):
             if not site.is_ordered:
-                raise IrrepnetError(
-                    f"site {number} is disordered ({site.species_string}): only ordered crystals"
-                )
+                raise IrrepnetError(f"site {number} is disordered ({site.species_string}): only ordered crystals")
         content = {
             "species": [site.specie.symbol for site in structure],
             "frac_coords": structure.frac_coords,

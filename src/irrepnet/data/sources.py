@@ -75,9 +75,7 @@ def _sort_out(items: Iterable[Record | Rejection], source: str) -> tuple[list[Re
         if isinstance(item, Rejection):
             rejections.append(item)
         elif item.id in records:
-            rejections.append(
-                Rejection(item.id, f"{source}: the id {item.id} came before; only the first is kept")
-            )
+            rejections.append(Rejection(item.id, f"{source}: the id {item.id} came before; only the first is kept"))
         else:
             records[item.id] = item
     if not records and not rejections:
@@ -171,9 +169,7 @@ def _read_row(row: list[str], targets: list[str], folder: Path) -> Record:
 
     name, cells = row[0], row[1:]
     if len(cells) != len(targets):
-        raise IrrepnetError(
-            f"{len(cells)} values, {len(targets)} were expected ({', '.join(targets) or 'none'})"
-        )
+        raise IrrepnetError(f"{len(cells)} values, {len(targets)} were expected ({', '.join(targets) or 'none'})")
     properties: dict[str, Any] = {}
     for target, cell in zip(targets, cells, strict=True):
         properties[target] = _number(cell)

@@ -45,9 +45,7 @@ def split_by_formula(
     middles = np.cumsum(sizes) - sizes / 2
     part_of = np.searchsorted(np.cumsum(fractions)[:2] * len(formulas), middles, side="right")
     parts = {
-        name: np.array(
-            sorted(i for f, p in zip(order, part_of) if p == part for i in groups[f]), dtype=np.int64
-        )
+        name: np.array(sorted(i for f, p in zip(order, part_of) if p == part for i in groups[f]), dtype=np.int64)
         for part, name in enumerate(PARTS)
     }
     empty = [name for name in PARTS if not len(parts[name])]

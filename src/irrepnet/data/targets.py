@@ -71,9 +71,7 @@ def target_values(records: Sequence[Record], target: str) -> np.ndarray:
         for record, value in zip(records, found):
             if value is not None:
                 what = "a tensor" if isinstance(value, list) else f"{value!r}"
-                raise IrrepnetError(
-                    f"{record.id}: {target} is {what}, not a number; {_proposal(records, target)}"
-                )
+                raise IrrepnetError(f"{record.id}: {target} is {what}, not a number; {_proposal(records, target)}")
         raise IrrepnetError(f"no record has a value of {target!r}; {_proposal(records, target)}")
     return values
 

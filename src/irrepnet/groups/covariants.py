@@ -71,9 +71,7 @@ def primary_invariants(group: PointGroup) -> Polynomials:
     return Polynomials(tuple(map(_degree, chosen)), read_only(np.array(exponents)), read_only(coefficients))
 
 
-def covariant_generators(
-    group: PointGroup, irrep: Irrep, harmonics: Callable[[int], np.ndarray]
-) -> Polynomials:
+def covariant_generators(group: PointGroup, irrep: Irrep, harmonics: Callable[[int], np.ndarray]) -> Polynomials:
     """Generators for one irrep; `harmonics(l)` are the group's matrices on the harmonics of degree l."""
     primaries = group.invariants
     commutant = irrep.commutant

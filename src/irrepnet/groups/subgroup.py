@@ -33,8 +33,7 @@ class Subgroup:
     def correlation(self) -> dict[str, dict[str, int]]:
         """{irrep of G: {irrep of H: multiplicity}}."""
         return {
-            irrep.label: self.group.multiplicities(irrep.characters[self.indices])
-            for irrep in self.supergroup.irreps
+            irrep.label: self.group.multiplicities(irrep.characters[self.indices]) for irrep in self.supergroup.irreps
         }
 
     def blocks(self, label: str) -> tuple[str, ...]:

@@ -513,7 +513,6 @@ def _data(load: Callable[[str, str], Any], name: str, symbol: str, what: str) ->
             raise IrrepnetError(f"PySCF has no {what} {name.upper()} for {symbol}") from error
 
 
-
 def _atomic_states(cell: Any, atom: int) -> np.ndarray:
     """(k, m) the states of a free, spherical atom in its own orbitals, times the roots of their occupations."""
     from pyscf.pbc import gto

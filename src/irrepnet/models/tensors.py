@@ -44,9 +44,7 @@ class TensorHead(nn.Module):
         copies = Counter(irreps)
         self.outputs, self.tensors, self.irreps = outputs, tuple(tensors), irreps
         self.scalars = copies.pop("0e", 0)
-        self.net: Any = make(
-            outputs + self.scalars, "+".join(f"{n}x{ir}" for ir, n in sorted(copies.items())) or None
-        )
+        self.net: Any = make(outputs + self.scalars, "+".join(f"{n}x{ir}" for ir, n in sorted(copies.items())) or None)
 
     def forward(self, batch: "AnyBatch") -> torch.Tensor:
         """(n_crystals, outputs + dimensions of the tensors), without units: the numbers, then each tensor."""

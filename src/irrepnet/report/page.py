@@ -158,9 +158,7 @@ def _domain(domain: dict[str, Any]) -> str:
 
 
 def _table(rows: Iterable[tuple[str, Any]]) -> str:
-    lines = "".join(
-        f"<tr><th>{escape(str(key))}</th><td>{escape(str(value))}</td></tr>" for key, value in rows
-    )
+    lines = "".join(f"<tr><th>{escape(str(key))}</th><td>{escape(str(value))}</td></tr>" for key, value in rows)
     return f"<table>{lines}</table>"
 
 

@@ -31,9 +31,7 @@ def learning_curve(results: Results) -> Figure:
     figure = Figure(figsize=(4.6 * n, 3.6), layout="constrained")
     first, *others = np.atleast_1d(figure.subplots(1, n))
     first.plot(history["epoch"], history["train_loss"], color=GREY, label="training")
-    first.plot(
-        history["epoch"], history["validation_loss"], color=BLUE, label="validation (averaged weights)"
-    )
+    first.plot(history["epoch"], history["validation_loss"], color=BLUE, label="validation (averaged weights)")
     first.set(ylabel="loss (standardised)", yscale="log")
     for axes, target in zip(others, targets):
         key, name = target.headline

@@ -64,9 +64,7 @@ def read_results(folder: str | Path) -> Results:
             for name in ("metrics", "model", "versions")
         ]
     except FileNotFoundError as error:
-        raise IrrepnetError(
-            f"{folder}: not a finished run (there is no {Path(error.filename).name})"
-        ) from None
+        raise IrrepnetError(f"{folder}: not a finished run (there is no {Path(error.filename).name})") from None
     return Results(folder, *documents)
 
 

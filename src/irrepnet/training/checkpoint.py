@@ -85,11 +85,7 @@ class State:
             **_prefixed("model", self.model.state_dict()),
             **_prefixed("average", self.average.state_dict()),
             **_prefixed("best", self.best),
-            **{
-                f"optimizer/{i}/{key}": value
-                for i, values in moments.items()
-                for key, value in values.items()
-            },
+            **{f"optimizer/{i}/{key}": value for i, values in moments.items() for key, value in values.items()},
         }
         figures = {"best_epoch": self.best_epoch, "best_loss": self.best_loss, "history": self.history}
         with replacing(path) as part:
@@ -114,9 +110,7 @@ class State:
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         except (SafetensorError, RuntimeError, KeyError, TypeError, OSError) as error:
-            raise IrrepnetError(
-                f"{path}: not a checkpoint of this run ({error}); remove it to start again"
-            ) from None
+            raise IrrepnetError(f"{path}: not a checkpoint of this run ({error}); remove it to start again") from None
         device = next(self.model.parameters()).device
         self.best = {name: tensor.to(device) for name, tensor in _section("best", tensors).items()}
         self.best_epoch, self.best_loss = figures["best_epoch"], figures["best_loss"]

@@ -55,9 +55,7 @@ def open_folder(out: Path, config: BaseRunConfig, resume: bool, log: Log) -> Non
     versions = _versions(config.training.threads)
     if saved and (out / "versions.json").exists():
         before = json.loads((out / "versions.json").read_text(encoding="utf-8"))
-        changed = [
-            f"{key} {before.get(key)} → {now}" for key, now in versions.items() if before.get(key) != now
-        ]
+        changed = [f"{key} {before.get(key)} → {now}" for key, now in versions.items() if before.get(key) != now]
         if changed:
             log.line(f"warning: not what the run began with, so bits may differ: {', '.join(changed)}")
     else:
@@ -81,9 +79,7 @@ def check_hash(out: Path, source: Source) -> None:
     """Raise IrrepnetError when the run in ``out`` was begun with other data."""
     path = out / "data.json"
     if path.exists() and json.loads(path.read_text(encoding="utf-8"))["hash"] != source.hash:
-        raise IrrepnetError(
-            f"{source.name}: not the data of the run in {out} (another hash); start a new run"
-        )
+        raise IrrepnetError(f"{source.name}: not the data of the run in {out} (another hash); start a new run")
 
 
 def _versions(threads: int) -> dict[str, Any]:
@@ -121,10 +117,7 @@ def write_data(out: Path, source: Source, data: Prepared, split: Mapping[str, np
     parts = {name: [data.records[k] for k in part] for name, part in split.items()}
     write_json(
         out / "split.json",
-        {
-            name: {"id": [r.id for r in part], "formula": [r.formula for r in part]}
-            for name, part in parts.items()
-        },
+        {name: {"id": [r.id for r in part], "formula": [r.formula for r in part]} for name, part in parts.items()},
     )
     write_json(out / "data.json", description)
     return description

@@ -97,9 +97,7 @@ def load_run(folder: str | Path) -> Run:
         if (folder / "config.yaml").exists():
             hint = f"`irrepnet train {folder / 'config.yaml'} --out {folder} --resume` goes on"
             raise IrrepnetError(f"{folder}: this run is not finished; {hint}")
-        raise IrrepnetError(
-            f"{folder}: holds no run (there is no model.json); give the --out folder of a training"
-        )
+        raise IrrepnetError(f"{folder}: holds no run (there is no model.json); give the --out folder of a training")
     try:
         card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         if card["format"] != FORMAT:

@@ -65,9 +65,7 @@ class Log:
             passed = time.monotonic() - start
             if time.monotonic() - self._last > QUIET_SECONDS:
                 rate = (now - done) / passed
-                self._say(
-                    f"{label}: {now}/{total}, {rate:.0f} crystals/s, {duration((total - now) / rate)} left"
-                )
+                self._say(f"{label}: {now}/{total}, {rate:.0f} crystals/s, {duration((total - now) / rate)} left")
 
         yield advance
 
