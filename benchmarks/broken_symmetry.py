@@ -21,9 +21,9 @@ import torch
 import typer
 from pymatgen.core import Lattice, Structure
 
-from irrepnet.crystals import Parent, Perturbation, SymmetricCrystal, parent_of
-from irrepnet.data.broken import BrokenBatch
+from irrepnet.crystals import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import BrokenGraph, Parent, Perturbation, parent_of
 from irrepnet.models.energy import GPA, STEP, EnergyConfig, EnergyNet
 from irrepnet.training.energy import EnergyModel, FitOptions, Sample, fit_energy
 from irrepnet.training.log import Log
@@ -135,7 +135,7 @@ class TensorField(EnergyNet):
         last = TensorFieldLayer(first.copies, {"0e": config.channels}, self.filters, config.channels, True)
         self.body = torch.nn.ModuleList([first, last])
 
-    def body_features(self, batch: BrokenBatch, moved: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def body_features(self, batch: BrokenGraph[torch.Tensor], moved: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         length = moved.norm(dim=-1)
         stretch = (length - batch.bond_vector.norm(dim=-1))[:, None] / STEP
         hidden = torch.nn.functional.silu(self.edge(torch.cat([self.distance(length), stretch], -1)))

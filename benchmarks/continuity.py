@@ -24,9 +24,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from pymatgen.core import Structure
 
-from irrepnet.crystals import FrameOptions, SymmetricCrystal, blend, network_graph
+from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data import Record, read_records
 from irrepnet.data.batch import AnyGraph
+from irrepnet.graphs import FrameOptions, blend, network_graph
 from irrepnet.models import PointGroupConfig
 from irrepnet.training.dataset import graph_of
 from irrepnet.training.load import Run, load_run

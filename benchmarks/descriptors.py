@@ -23,8 +23,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from irrepnet.crystals import HypergraphOptions, SymmetricCrystal, fill_cache, hypergraph
+from irrepnet.crystals import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import HypergraphOptions, fill_cache, hypergraph
 
 GOAL = 15_000  # crystals
 

@@ -146,16 +146,9 @@ def cost(records: list[Record], wanted: int, seed: int) -> str:
     """Every form of the network on the same random crystals of all groups, by processor time; a table in Markdown."""
     import torch
 
-    from irrepnet.crystals import (
-        FORMS,
-        FrameOptions,
-        SymmetricCrystal,
-        frame_graph,
-        model_group,
-        network_graph,
-        orbit_graph,
-    )
-    from irrepnet.data.batch import collate
+    from irrepnet.crystals import SymmetricCrystal, model_group
+    from irrepnet.data.batch import union
+    from irrepnet.graphs import FORMS, FrameOptions, frame_graph, network_graph, orbit_graph
     from irrepnet.models import PointGroupConfig
     from irrepnet.training.verify import random_network
 
@@ -171,7 +164,7 @@ def cost(records: list[Record], wanted: int, seed: int) -> str:
     for name, graphs in forms.items():
         seconds = {"inference": 0.0, "step": 0.0}
         for k in range(0, wanted, 4):  # small batches: the full form of four large crystals fills a gigabyte
-            batch = collate(graphs[k : k + 4])
+            batch = union(graphs[k : k + 4])
             with torch.no_grad():
                 net(batch)  # warms up
                 start = time.process_time()

@@ -18,10 +18,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from irrepnet.crystals import FORMS, FrameGraph, SymmetricCrystal, frame_graph
+from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data import read_records
-from irrepnet.data.batch import Batch, collate
+from irrepnet.data.batch import Batch, union
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import FORMS, FrameGraph, frame_graph
 from irrepnet.groups import PointGroup
 from irrepnet.models import PointGroupConfig, PointGroupNet
 from irrepnet.training.verify import random_network
@@ -70,7 +71,7 @@ def main() -> None:
     for name, sites in (("one atom a cell", 1), ("mixed", None)):
         sample = crystals(options.data, options.crystals, sites)
         graphs: dict[str, list[FrameGraph]] = {f: [frame_graph(c, group, form=f) for c in sample] for f in FORMS}
-        batches = {form: collate(g) for form, g in graphs.items()}
+        batches = {form: union(g) for form, g in graphs.items()}
         print(f"\n{name}: {len(sample)} crystals, {np.mean([len(c) for c in sample]):.1f} atoms")
         for label, work in (("inference", inference), ("training step", step)):
             times: dict[str, list[float]] = {form: [] for form in FORMS}

@@ -26,10 +26,11 @@ import torch
 from pymatgen.core import Composition, Lattice, Structure
 from scipy.special import erfc
 
-from irrepnet.crystals import SymmetricCrystal, model_group, site_graph, site_irreps
+from irrepnet.crystals import SymmetricCrystal, model_group, site_irreps
 from irrepnet.data import read_records, split_by_formula
-from irrepnet.data.site_batch import SiteBatch, collate_sites
+from irrepnet.data.batch import union
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import SiteGraph, site_graph
 from irrepnet.groups import PointGroup
 from irrepnet.models import SiteSymmetryConfig, SiteSymmetryNet
 
@@ -144,13 +145,15 @@ class Sample:
         return [ewald(crystal, charges) for crystal, charges in zip(self.crystals, self.charges)]
 
 
-def batches(sample: Sample, labels, indices, size: int, scale) -> list[tuple[SiteBatch, torch.Tensor, torch.Tensor]]:
+def batches(
+    sample: Sample, labels, indices, size: int, scale
+) -> list[tuple[SiteGraph[torch.Tensor], torch.Tensor, torch.Tensor]]:
     """Batches with labels less their mean, over their scale."""
     mean, spread, unit = scale
     made = []
     for start in range(0, len(indices), size):
         chosen = indices[start : start + size]
-        batch = collate_sites([sample.graphs[i] for i in chosen])
+        batch = union([sample.graphs[i] for i in chosen])
         potential = np.concatenate([labels[i][0] for i in chosen])
         gradient = np.concatenate([labels[i][1] for i in chosen])
         made.append((batch, torch.tensor((potential - mean) / spread).float(), torch.tensor(gradient / unit).float()))
@@ -272,8 +275,8 @@ def cost(options: argparse.Namespace) -> None:
         torch.manual_seed(0)
         net = SiteSymmetryNet(SiteSymmetryConfig(group=group.name, covariants=options.covariants), TARGETS)
         forms = {
-            "atoms": collate_sites([site_graph(c, group, symmetry=np.zeros(1, int)) for c in crystals]),
-            "sites": collate_sites([site_graph(c, group) for c in crystals]),
+            "atoms": union([site_graph(c, group, symmetry=np.zeros(1, int)) for c in crystals]),
+            "sites": union([site_graph(c, group) for c in crystals]),
         }
         times: dict[tuple[str, str], list[float]] = {}
         for _ in range(options.rounds):

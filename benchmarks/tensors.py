@@ -224,7 +224,7 @@ def cut_table(runs: list[Run]) -> str:
     """The same weights on all atoms with whole shells and with twelve neighbours: errors and violation, in Markdown."""
     import torch
 
-    from irrepnet.crystals import VectorGraphOptions, vector_graph
+    from irrepnet.graphs import VectorGraphOptions, vector_graph
     from irrepnet.models import build_model
     from irrepnet.training import load_run
     from irrepnet.training.loop import batches, predict_batches

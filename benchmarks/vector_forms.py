@@ -19,10 +19,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from irrepnet.crystals import VECTOR_FORMS, SymmetricCrystal, VectorGraphOptions, vector_graph
+from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data import read_records
-from irrepnet.data.batch import VectorBatch, collate
+from irrepnet.data.batch import VectorBatch, union
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import VECTOR_FORMS, VectorGraphOptions, vector_graph
 from irrepnet.models import TensorFieldConfig
 from irrepnet.training.verify import random_network
 
@@ -57,7 +58,7 @@ def step(net: torch.nn.Module, batch: VectorBatch) -> torch.Tensor:
 
 def row(name: str, sample: list[SymmetricCrystal], net: torch.nn.Module, rounds: int) -> None:
     batches = {
-        form: collate([vector_graph(c, replace(VectorGraphOptions(), form=form)) for c in sample])
+        form: union([vector_graph(c, replace(VectorGraphOptions(), form=form)) for c in sample])
         for form in VECTOR_FORMS
     }
     unit, atoms = batches.values()

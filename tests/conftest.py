@@ -1,5 +1,6 @@
 """Small data and a small trained network that several rooms' tests share."""
 
+import gzip
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+ROOT = Path(__file__).resolve().parents[1]
+MP_2018 = ROOT / ".." / "shared" / "data" / "mp_2018.jsonl.gz"
 METALS = ("Li", "Na", "K", "Rb", "Mg", "Ca", "Sr", "Ba")
 ANIONS = ("O", "S", "Se", "F", "Cl", "Br")
 FCC = np.array([[0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
@@ -106,3 +109,18 @@ def small_run(small_config: Callable[..., Any], tmp_path_factory: pytest.TempPat
     train(small_config(), folder, quiet=True)
     write_report(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def examples() -> dict[str, Path]:
+    """The structure files that ship with the project, by formula."""
+    return {path.stem: path for path in sorted((ROOT / "examples").glob("*.cif"))}
+
+
+@pytest.fixture(scope="session")
+def mp_2018() -> list[dict]:
+    """All records of mp_2018."""
+    if not MP_2018.exists():
+        pytest.skip("../shared not present: no mp_2018")
+    with gzip.open(MP_2018, "rt") as lines:
+        return [json.loads(line) for line in lines]

@@ -9,8 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from irrepnet.cli.main import app
-from irrepnet.crystals import NEIGHBOURS, Column, Hyperedges, HyperedgeType, add_hyperedge_type
+from irrepnet.crystals import NEIGHBOURS
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import Column, Hyperedges, HyperedgeType, add_hyperedge_type
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 OWN = "bonds,triplets,cell"
@@ -81,7 +82,7 @@ def test_every_method(formula, method):
 
 
 def test_failures_are_shown(monkeypatch):
-    monkeypatch.setattr(import_module("irrepnet.crystals.hypergraph"), "_TYPES", {})
+    monkeypatch.setattr(import_module("irrepnet.graphs.hypergraph"), "_TYPES", {})
     failed = Hyperedges(np.zeros((0, 1)), np.zeros(0, int), np.zeros(0, int), np.zeros(0), failures=("site 1 [x]: no",))
     add_hyperedge_type(HyperedgeType("hard", lambda options: (Column("value"),), lambda crystal, options: failed))
     result = run("Si", "--hyperedges", "hard")

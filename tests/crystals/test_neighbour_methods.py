@@ -12,7 +12,6 @@ from tests.environments import PAIRS, tetrahedral
 
 from irrepnet.crystals import (
     NEIGHBOURS,
-    HypergraphOptions,
     SymmetricCrystal,
     find_neighbours,
     neighbour_shells,
@@ -21,6 +20,7 @@ from irrepnet.crystals import (
     split_shells,
 )
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import HypergraphOptions
 
 FCC = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) / 2
 

@@ -2,20 +2,20 @@ import numpy as np
 import torch
 from pymatgen.core import Lattice, Structure
 
-from irrepnet.crystals import (
+from irrepnet.crystals import SymmetricCrystal, frame_rotation
+from irrepnet.data import embedded
+from irrepnet.data.batch import prepare, union
+from irrepnet.graphs import (
     FrameOptions,
     HypergraphOptions,
-    SymmetricCrystal,
     VectorGraphOptions,
     frame_graph,
-    frame_rotation,
     hypergraph,
     network_graph,
     vector_graph,
 )
-from irrepnet.data import embedded
-from irrepnet.data.batch import collate, prepare
 from irrepnet.groups import POINT_GROUPS, PointGroup
+from irrepnet.nn.sets import members
 
 OH = PointGroup("m-3m")
 
@@ -41,18 +41,20 @@ def test_bad_crystals_are_listed_and_stop_nothing():
 
 def test_numbers_run_through():
     _, graphs, _ = prepare(embedded("formation_energy_2015")[:60], oh_graph, point_groups=["m-3m"])
-    batch = collate(graphs)
+    batch = union(graphs)
     assert batch.size == len(graphs)
     assert torch.equal(batch.crystal.unique(), torch.arange(len(graphs)))
-    for index in (batch.receiver, batch.sender, batch.orbit_receiver, batch.orbit_sender):
+    pairs = batch.segments["m-3m"]
+    for index in (batch.receiver, batch.sender, pairs.receiver, pairs.sender):
         assert index.min() == 0
         assert index.max() == len(batch.numbers) - 1
     assert torch.equal(batch.crystal[batch.receiver], batch.crystal[batch.sender])
     assert (batch.receiver.diff() >= 0).all()
     # the sets of a node partition the group
-    sets = batch.segments["m-3m"].sets
-    counts = torch.zeros(len(batch.numbers), 48).index_add(0, batch.orbit_receiver, sets[batch.orbit_set])
+    sets = members(pairs.sets, 48)
+    counts = torch.zeros(len(batch.numbers), 48, dtype=torch.int64).index_add(0, pairs.receiver, sets[pairs.set])
     assert torch.equal(counts, torch.ones_like(counts))
+    assert len(pairs.sets.unique()) == len(pairs.sets)
     double = batch.to(dtype=torch.float64)
     assert double.vector.dtype == torch.float64
     assert double.receiver.dtype == torch.int64
@@ -62,24 +64,27 @@ def test_groups_lie_side_by_side_and_orbit_graphs_last():
     options = FrameOptions(max_frames=3)
     _, graphs, _ = prepare(embedded("formation_energy_2015")[:80], lambda c: network_graph(c, options))
     assert {graph.group for graph in graphs} == {"m-3m", "6/mmm", ""}
-    batch = collate(graphs, torch.float64)
+    batch = union(graphs, torch.float64)
     assert len(batch.numbers) == sum(map(len, graphs))
     for name, segment in batch.segments.items():
         own = torch.tensor([k for k, graph in enumerate(graphs) if graph.group == name])
         assert torch.equal(batch.crystal[batch.receiver[segment.edges]].unique(), own)
-        assert segment.sets.shape[1] == PointGroup(name).order
-        pairs = torch.isin(batch.crystal[batch.orbit_receiver], own)
-        numbers = batch.orbit_set[pairs]
-        assert numbers.min() >= segment.numbers.start
-        assert numbers.max() < segment.numbers.stop
+        assert torch.equal(batch.crystal[segment.nodes].unique(), own)
+        assert torch.equal(batch.crystal[segment.receiver], batch.crystal[segment.sender])
+        assert torch.equal(batch.crystal[segment.receiver].unique(), own)
+        assert segment.classes.stop == batch.edge_class[segment.edges].max() + 1
+        assert torch.equal(segment.set.unique(), torch.arange(len(segment.sets)))
+        assert not members(segment.sets)[:, PointGroup(name).order :].any()
     framed = max(segment.edges.stop for segment in batch.segments.values())
     assert torch.equal(batch.edge[:framed], torch.arange(framed))
     assert (batch.weight[:framed] == 1).all()
     for k, graph in enumerate(graphs):
         assert torch.equal(batch.numbers[batch.crystal == k], torch.from_numpy(graph.numbers.astype(np.int64)))
-        assert PointGroup(POINT_GROUPS[batch.point_group[k]]).schoenflies == graph.point_group
+        assert batch.point_group[k] == graph.point_group[0]
+        assert batch.symmetry[k] == graph.symmetry.view(np.int64)[0]
     single = batch.to(dtype=torch.float32)
-    assert single.segments["m-3m"].sets.dtype == single.weight.dtype == torch.float32
+    assert single.weight.dtype == torch.float32
+    assert single.segments["m-3m"].sets.dtype == torch.int64
 
 
 def test_translations_are_those_of_the_group():
@@ -88,7 +93,8 @@ def test_translations_are_those_of_the_group():
     for form in ("one-frame", "full", "asymmetric-unit"):
         graph = frame_graph(SymmetricCrystal.from_structure(record), OH, form=form)
         table = np.full((48, len(graph)), -1)
-        for receiver, sender, bits in zip(graph.orbit_receiver, graph.orbit_sender, graph.orbit_set):
+        pairs = graph.segments["m-3m"]
+        for receiver, sender, bits in zip(pairs.receiver, pairs.sender, pairs.sets[pairs.set]):
             for k in range(48):
                 if int(bits) >> k & 1:
                     table[k, receiver] = sender
@@ -101,8 +107,8 @@ def test_translations_are_those_of_the_group():
 def test_hypergraphs_with_directions_hold_vector_graphs():
     crystals = [SymmetricCrystal.from_structure(r) for r in embedded("formation_energy_2015")[:5]]
     options = HypergraphOptions(directions=True, neighbours="nearest", scale=1.3)
-    batch = collate([hypergraph(crystal, options) for crystal in crystals])
-    plain = collate([vector_graph(c, VectorGraphOptions(neighbours="nearest", scale=1.3)) for c in crystals])
+    batch = union([hypergraph(crystal, options) for crystal in crystals])
+    plain = union([vector_graph(c, VectorGraphOptions(neighbours="nearest", scale=1.3)) for c in crystals])
     assert batch.vectors is not None
     assert torch.equal(batch.vectors.vector, plain.vector)
     assert torch.equal(batch.vectors.numbers, batch.numbers)
@@ -110,7 +116,7 @@ def test_hypergraphs_with_directions_hold_vector_graphs():
     double = batch.to(dtype=torch.float64)
     assert double.vectors is not None
     assert double.vectors.vector.dtype == torch.float64
-    assert collate([hypergraph(crystal) for crystal in crystals]).vectors is None
+    assert union([hypergraph(crystal) for crystal in crystals]).vectors is None
 
 
 def test_axes_lead_to_the_standard_frame():
@@ -129,8 +135,10 @@ def test_axes_lead_to_the_standard_frame():
         bonds = crystal.point_group.operations @ network_graph(crystal, FrameOptions(max_frames=0)).vector.T
         bonds = np.concatenate(bonds, 1).T
         for max_frames in (0, 48):
-            batch = collate([network_graph(crystal, FrameOptions(max_frames=max_frames))], torch.float64)
+            batch = union([network_graph(crystal, FrameOptions(max_frames=max_frames))], torch.float64)
             axes = batch.axes[batch.receiver[batch.edge]].numpy()
             vectors = np.einsum("vij,vj->vi", axes, batch.vector.numpy())
             assert np.abs(vectors[:, None] - bonds).max(-1).min(1).max() < 1e-6
-            assert int((batch.symmetry > 0).sum()) == crystal.point_group.order
+            assert int(members(batch.symmetry).sum()) == crystal.point_group.order
+            group = PointGroup(POINT_GROUPS[batch.point_group[0]])
+            assert group.schoenflies == crystal.point_group.schoenflies

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from irrepnet.crystals import HypergraphOptions, SymmetricCrystal, find_neighbours, hypergraph
-from irrepnet.data.batch import collate
+from irrepnet.crystals import SymmetricCrystal, find_neighbours
+from irrepnet.data.batch import union
+from irrepnet.graphs import HypergraphOptions, hypergraph
 from irrepnet.models import CGCNN, CGCNNConfig
 
 OPTIONS = HypergraphOptions()
@@ -68,7 +69,7 @@ def test_it_is_the_published_network(crystals):
     torch.manual_seed(0)
     net = CGCNN(CGCNNConfig(channels=6, layers=2, hidden=5), 2, OPTIONS).double()
     plain = Plain(net)
-    batch = collate([hypergraph(c, OPTIONS) for c in crystals], torch.float64)
+    batch = union([hypergraph(c, OPTIONS) for c in crystals], torch.float64)
     for _ in range(2):
         torch.testing.assert_close(net(batch), plain(crystals), rtol=0, atol=1e-10)
     for layer, inner, outer in zip(net.convolutions, plain.inner, plain.outer):

@@ -1,6 +1,7 @@
 """Hypergraph networks of every kind: the quotient by orbits, the description, the batch, gradients, environments."""
 
 import re
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -12,21 +13,18 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from tests.environments import PAIRS
 
-from irrepnet.crystals import (
+from irrepnet.crystals import SymmetricCrystal, find_neighbours, plain_supercell
+from irrepnet.data.batch import union
+from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import (
     Column,
-    GraphOptions,
+    FrameOptions,
     Hyperedges,
     HyperedgeType,
-    Hypergraph,
     HypergraphOptions,
-    SymmetricCrystal,
     add_hyperedge_type,
-    find_neighbours,
     hypergraph,
-    plain_supercell,
 )
-from irrepnet.data.batch import collate
-from irrepnet.errors import IrrepnetError
 from irrepnet.models import CGCNNConfig, CHGCNNConfig, MPNNConfig, build_model
 from irrepnet.models.mpnn import MESSAGES, READOUTS, UPDATES
 
@@ -71,7 +69,7 @@ def network(config, options=OPTIONS):
 
 
 def graphs(crystals, options=OPTIONS):
-    return collate([hypergraph(c, options) for c in crystals], torch.float64)
+    return union([hypergraph(c, options) for c in crystals], torch.float64)
 
 
 def agree(config, crystals, described_otherwise, options=OPTIONS):
@@ -174,7 +172,7 @@ def permuted(graph, rng):
             incidence=np.argsort(rows)[t.incidence[others]],
             count=t.count[others],
         )
-    return Hypergraph(graph.numbers[nodes], graph.multiplicity[nodes], types=types)
+    return replace(graph, numbers=graph.numbers[nodes], multiplicity=graph.multiplicity[nodes], types=types)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -182,7 +180,7 @@ def test_permutation(name, crystals):
     rng, net = np.random.default_rng(0), network(CONFIGS[name])
     for formula in ("MgAl2O4", "TiO2"):
         graph = hypergraph(crystals[formula], OPTIONS)
-        outputs = [net(collate([g], torch.float64)) for g in (graph, permuted(graph, rng))]
+        outputs = [net(union([g], torch.float64)) for g in (graph, permuted(graph, rng))]
         assert (outputs[0] - outputs[1]).abs().max() < 1e-10
 
 
@@ -306,7 +304,7 @@ def test_unknown_types_and_options_are_named():
     with pytest.raises(IrrepnetError, match="did you mean triplets"):
         build_model(CHGCNNConfig(hyperedges=("bonds", "triplet")), 1, OPTIONS)
     with pytest.raises(IrrepnetError, match="HypergraphOptions"):
-        build_model(CGCNNConfig(), 1, GraphOptions())
+        build_model(CGCNNConfig(), 1, FrameOptions())
     with pytest.raises(ValueError, match="twice"):
         CHGCNNConfig(hyperedges=("bonds", "bonds"))
 

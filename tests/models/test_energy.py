@@ -9,20 +9,12 @@ import torch
 from pymatgen.core import Lattice, Structure
 from scipy.spatial.transform import Rotation
 
-from irrepnet.crystals import (
-    GraphOptions,
-    Parent,
-    Perturbation,
-    SymmetricCrystal,
-    broken_graph,
-    parent_of,
-    symmetry_left,
-)
-from irrepnet.data.broken import collate_broken
+from irrepnet.crystals import NeighbourOptions, SymmetricCrystal
 from irrepnet.errors import IrrepnetError
-from irrepnet.models.energy import EnergyConfig, EnergyNet, Response
+from irrepnet.graphs import Parent, Perturbation, broken_graph, parent_of, symmetry_left
+from irrepnet.models.energy import EnergyConfig, EnergyNet, Response, perturbed_batch
 
-OPTIONS = GraphOptions(cutoff=4.0, n_max=6)
+OPTIONS = NeighbourOptions(cutoff=4.0, n_max=6)
 STRUCTURES = {
     "Pm-3m": (Lattice.cubic(4.06), ["K", "Nb", "O"], [[0, 0, 0], [0.5] * 3, [0.5, 0.5, 0]]),
     "Fm-3m": (Lattice.cubic(4.2), ["Mg", "O"], [[0, 0, 0], [0.5] * 3]),
@@ -47,7 +39,7 @@ def network(group: str | None, seed: int = 0) -> EnergyNet:
 
 def response(net: EnergyNet, over: Parent, *perturbations: Perturbation, form: Any = "one-frame") -> Response:
     graphs = [broken_graph(over, p, net.group, form) for p in perturbations]
-    return net.response(collate_broken(graphs, net.group))
+    return net.response(perturbed_batch(graphs, net.group))
 
 
 def random_perturbation(n: int, seed: int = 0, kinds="ufsm") -> Perturbation:
@@ -281,7 +273,7 @@ def test_without_frames_the_energy_is_invariant_under_all_rotations():
         broken_graph(over, p, net.group),
         broken_graph(other, Perturbation(p.displacements @ turn.T, turn @ p.strain @ turn.T), net.group),
     ]
-    found = net.response(collate_broken(graphs, net.group))
+    found = net.response(perturbed_batch(graphs, net.group))
     a, b = found.forces.reshape(2, 5, 3)
     assert abs(found.energy[0]) > 1e-4
     assert (found.energy[0] - found.energy[1]).abs() < 1e-10

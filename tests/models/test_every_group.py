@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Element, Lattice, Structure
 
-from irrepnet.crystals import FORMS, Cell, SymmetricCrystal, frame_graph, network_graph, read_cell
+from irrepnet.crystals import Cell, SymmetricCrystal, read_cell
 from irrepnet.crystals.frames import model_group
-from irrepnet.crystals.graph import Form
-from irrepnet.data.batch import collate
+from irrepnet.data.batch import union
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import FORMS, frame_graph, network_graph
+from irrepnet.graphs.frames import Form
 from irrepnet.groups import POINT_GROUPS, SETTINGS, PointGroup
 from irrepnet.models import PointGroupConfig, PointGroupNet
 
@@ -43,13 +44,13 @@ def network(group, layers=2):
 def outputs(crystal: SymmetricCrystal, group: PointGroup | None = None, form: Form = "one-frame") -> np.ndarray:
     group = group or model_group(crystal)
     with torch.no_grad():
-        return network(group.name)(collate([frame_graph(crystal, group, form=form)], torch.float64))[0].numpy()
+        return network(group.name)(union([frame_graph(crystal, group, form=form)], torch.float64))[0].numpy()
 
 
 def preset_outputs(crystal: SymmetricCrystal) -> np.ndarray:
     """As the preset has it: frames where they are few, the orbit graph elsewhere."""
     with torch.no_grad():
-        return network("auto")(collate([network_graph(crystal)], torch.float64))[0].numpy()
+        return network("auto")(union([network_graph(crystal)], torch.float64))[0].numpy()
 
 
 def lattice_of(system, rng=None):
@@ -166,8 +167,8 @@ def test_the_network_sees_the_frame():
     for name in ("1", "-1", "2", "m", "2/m"):
         crystal = made(name)
         graph = frame_graph(crystal, PointGroup("m-3m"))
-        batch = collate([graph], torch.float64)
-        turned = collate([graph], torch.float64)
+        batch = union([graph], torch.float64)
+        turned = union([graph], torch.float64)
         for vectors in (turned.vector, turned.class_vector):
             vectors[:] = vectors @ torch.tensor(turn)
         with torch.no_grad():

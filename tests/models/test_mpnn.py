@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.nn.functional import silu
 
-from irrepnet.crystals import HypergraphOptions, SymmetricCrystal, hypergraph
-from irrepnet.data.batch import collate
+from irrepnet.crystals import SymmetricCrystal
+from irrepnet.data.batch import union
+from irrepnet.graphs import HypergraphOptions, hypergraph
 from irrepnet.models import MPNN, MPNNConfig
 from irrepnet.models.mpnn import MESSAGES, READOUTS, UPDATES
 
@@ -18,7 +19,7 @@ OPTIONS = HypergraphOptions()
 @pytest.fixture(scope="module")
 def batch(examples):
     crystals = [SymmetricCrystal.from_structure(examples[name]) for name in ("SrTiO3", "MgAl2O4")]
-    return collate([hypergraph(c, OPTIONS) for c in crystals], torch.float64)
+    return union([hypergraph(c, OPTIONS) for c in crystals], torch.float64)
 
 
 def plain_message(message, name, v, w, e):

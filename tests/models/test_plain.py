@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch.nn.functional import normalize, silu
 
-from irrepnet.crystals import FORMS, GraphOptions, SymmetricCrystal, frame_graph, neighbour_shells
-from irrepnet.data.batch import collate
+from irrepnet.crystals import NeighbourOptions, SymmetricCrystal, neighbour_shells
+from irrepnet.data.batch import union
+from irrepnet.graphs import FORMS, frame_graph
 from irrepnet.groups import PointGroup
 from irrepnet.models import PointGroupConfig
 from irrepnet.training.verify import random_network
 
-OPTIONS = GraphOptions(n_max=6)
+OPTIONS = NeighbourOptions(n_max=6)
 
 
 def plain(net, crystal):
@@ -88,5 +89,5 @@ def test_forms_against_the_plain_evaluation(options):
     with torch.no_grad():
         expected = plain(net, crystal)
         for form in FORMS:
-            output = net(collate([frame_graph(crystal, PointGroup("m-3m"), OPTIONS, form)], torch.float64))[0]
+            output = net(union([frame_graph(crystal, PointGroup("m-3m"), OPTIONS, form)], torch.float64))[0]
             assert (output - expected).abs().max() < 1e-10, form

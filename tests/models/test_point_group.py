@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from irrepnet.crystals import FORMS, GraphOptions, SymmetricCrystal, frame_graph, neighbour_shells
-from irrepnet.crystals.graph import _full
-from irrepnet.data.batch import collate
+from irrepnet.crystals import NeighbourOptions, SymmetricCrystal, neighbour_shells
+from irrepnet.data.batch import union
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import FORMS, frame_graph
+from irrepnet.graphs.frames import _full
 from irrepnet.groups import PointGroup
 from irrepnet.models import PointGroupConfig, PointGroupNet
 
@@ -44,7 +45,7 @@ def network(**options):
 
 def outputs(net, crystals, form="one-frame", options=None):
     graphs = [frame_graph(c, OH, options, form) for c in crystals]
-    return net(collate(graphs, torch.float64)).detach()
+    return net(union(graphs, torch.float64)).detach()
 
 
 def agree(net, crystal, reference=None, tolerance=1e-10):
@@ -119,7 +120,7 @@ def test_full_form_features_are_equivariant():
 
     def run(q):
         turned = neighbours._replace(vector=neighbours.vector @ OH.operations[q].T)
-        output = net(collate([_full(crystal, OH, turned)], torch.float64))
+        output = net(union([_full(crystal, OH, turned)], torch.float64))
         return output, features.pop().unflatten(0, (OH.order, len(crystal)))
 
     output, v = run(0)
@@ -164,7 +165,7 @@ def test_gradients_by_position():
     """The network is smooth in the edge vectors: autograd against finite differences along random directions."""
     crystal = SymmetricCrystal.from_structure(structure("perovskite"))
     net = network()
-    batch = collate([frame_graph(crystal, OH, GraphOptions(n_max=6), "full")], torch.float64)
+    batch = union([frame_graph(crystal, OH, NeighbourOptions(n_max=6), "full")], torch.float64)
 
     def output(vector):
         return net(replace(batch, vector=vector, class_vector=vector))[0, 0]

@@ -9,12 +9,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.crystals.test_site_graph import other_description
+from tests.graphs.test_sites import other_description
 from tests.prototypes import STRUCTURES, SYMMORPHIC, crystal_of
 
-from irrepnet.crystals import GraphOptions, SymmetricCrystal, input_atoms, model_group, site_graph, site_irreps
-from irrepnet.data.site_batch import collate_sites
+from irrepnet.crystals import NeighbourOptions, SymmetricCrystal, input_atoms, model_group, site_irreps
+from irrepnet.data.batch import union
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import site_graph
 from irrepnet.groups import PointGroup
 from irrepnet.models import SiteSymmetryConfig, SiteSymmetryNet
 from irrepnet.nn.site import BondCovariants, SiteConvolution, coordinate_irreps
@@ -40,7 +41,7 @@ def network(group, targets=TARGETS, sum_rule=("born",), **options):
 
 def run(net, crystals, symmetry=None):
     """The outputs at all atoms."""
-    batch = collate_sites([site_graph(c, net.group, symmetry=symmetry) for c in crystals], torch.float64)
+    batch = union([site_graph(c, net.group, symmetry=symmetry) for c in crystals], torch.float64)
     with torch.no_grad():
         return net.at_atoms(net(batch), batch)
 
@@ -80,9 +81,9 @@ def test_equivariance_under_every_element_of_the_group(name, group):
     net = network(group)
     graph = site_graph(crystal_of(name), group, symmetry=NONE)
     with torch.no_grad():
-        original = net(collate_sites([graph], torch.float64))
+        original = net(union([graph], torch.float64))
         for g in group.operations:
-            turned = net(collate_sites([replace(graph, vector=graph.vector @ g.T)], torch.float64))
+            turned = net(union([replace(graph, vector=graph.vector @ g.T)], torch.float64))
             sign = round(np.linalg.det(g))
             q = torch.from_numpy(g.copy())
             expected = {
@@ -137,8 +138,8 @@ def test_exactly_what_the_site_symmetry_allows(name):
     kinds = {"vector": ("vector", 3), "field_gradient": ("ij=ji traceless", 5), "born_charge": ("ij", 9)}
     targets = {f"{name} {i}": kind for name, (kind, size) in kinds.items() for i in range(size)}
     net = network(model_group(crystal), targets, (), covariants=9)
-    options = GraphOptions(n_max=20)  # P6mm: the 12 nearest neighbours of H lie in one plane
-    batch = collate_sites([site_graph(crystal, net.group, options)], torch.float64)
+    options = NeighbourOptions(n_max=20)  # P6mm: the 12 nearest neighbours of H lie in one plane
+    batch = union([site_graph(crystal, net.group, options)], torch.float64)
     with torch.no_grad():
         outputs = net(batch)
     for orbit in range(len(crystal.representatives)):
@@ -192,8 +193,8 @@ def test_gradients():
     """By the bond vectors against finite differences, where no symmetry is used; every weight has a gradient."""
     crystal = crystal_of("rutile")
     net = network(PointGroup("m-3m"))
-    graph = site_graph(crystal, net.group, GraphOptions(n_max=4), NONE)
-    batch = collate_sites([graph], torch.float64)
+    graph = site_graph(crystal, net.group, NeighbourOptions(n_max=4), NONE)
+    batch = union([graph], torch.float64)
     weights = {name: torch.randn_like(value) for name, value in net(batch).items()}
 
     def total(vector):
@@ -222,8 +223,8 @@ def test_invariants_alone():
 def test_layer_against_a_plain_loop():
     """The layer on all atoms, in whole irreps, bond by bond."""
     group = PointGroup("m-3m")
-    graph = site_graph(crystal_of("rutile"), group, GraphOptions(n_max=4), NONE)
-    batch = collate_sites([graph], torch.float64)
+    graph = site_graph(crystal_of("rutile"), group, NeighbourOptions(n_max=4), NONE)
+    batch = union([graph], torch.float64)
     torch.manual_seed(0)
     bonds = BondCovariants(group)
     n, channels, C = len(graph), 5, 2
@@ -276,10 +277,10 @@ def test_errors_say_what_is_wrong():
     with pytest.raises(IrrepnetError, match="trivial irrep alone"):
         network(PointGroup("1"))
     cubic, hexagonal = (site_graph(c, model_group(c)) for c in map(crystal_of, ("rutile", "wurtzite")))
-    with pytest.raises(IrrepnetError, match="one model group, not 6/mmm and m-3m"):
-        collate_sites([cubic, hexagonal])
+    with pytest.raises(IrrepnetError, match="one group, not 6/mmm and m-3m"):
+        union([cubic, hexagonal])
     with pytest.raises(IrrepnetError, match="model group m-3m, the batch 6/mmm"):
-        network(PointGroup("m-3m"))(collate_sites([hexagonal], torch.float64))
+        network(PointGroup("m-3m"))(union([hexagonal], torch.float64))
 
 
 def test_examples_of_the_page(monkeypatch):

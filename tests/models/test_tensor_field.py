@@ -14,9 +14,10 @@ from pymatgen.core import Lattice, Structure
 from typer.testing import CliRunner
 
 from irrepnet.cli.main import app
-from irrepnet.crystals import HypergraphOptions, SymmetricCrystal, VectorGraphOptions, vector_graph
-from irrepnet.data.batch import collate
+from irrepnet.crystals import SymmetricCrystal
+from irrepnet.data.batch import union
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import HypergraphOptions, VectorGraphOptions, vector_graph
 from irrepnet.groups import harmonic_matrices
 from irrepnet.models import TensorFieldConfig, TensorFieldNet, build_model
 from irrepnet.training.verify import DESCRIPTIONS, random_network, verify
@@ -61,7 +62,7 @@ def batches(crystals):
     """In the asymmetric unit, and of all atoms."""
     options = VectorGraphOptions()
     return [
-        collate([vector_graph(c, replace(options, form=form)) for c in crystals], torch.float64)
+        union([vector_graph(c, replace(options, form=form)) for c in crystals], torch.float64)
         for form in ("asymmetric-unit", "atoms")
     ]
 

@@ -7,19 +7,17 @@ import pytest
 import torch
 from pymatgen.core import Lattice, Structure
 
-from irrepnet.crystals import (
+from irrepnet.crystals import SymmetricCrystal, model_group, plain_supercell
+from irrepnet.data.batch import AnyGraph, union
+from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import (
     FrameOptions,
     GraphOptions,
     HypergraphOptions,
-    SymmetricCrystal,
     VectorGraphOptions,
     frame_graph,
-    model_group,
     network_graph,
-    plain_supercell,
 )
-from irrepnet.data.batch import AnyGraph, collate, crystal_graph
-from irrepnet.errors import IrrepnetError
 from irrepnet.models import (
     READS,
     CGCNNConfig,
@@ -87,16 +85,18 @@ def options_of(config) -> GraphOptions:
 def plain_graph(crystal: SymmetricCrystal, options) -> AnyGraph:
     """No use made of the symmetry: all atoms, or all frames."""
     if isinstance(options, VectorGraphOptions):
-        return crystal_graph(crystal, replace(options, form="atoms"))
+        return replace(options, form="atoms").graph(crystal)
     if isinstance(options, HypergraphOptions) or not network_graph(crystal, options).group:
-        return crystal_graph(plain_supercell(crystal), options)
+        return options.graph(plain_supercell(crystal))
     return frame_graph(crystal, model_group(crystal), options, "full")
 
 
-def predicted(net: TensorHead, crystal: SymmetricCrystal, make=crystal_graph) -> tuple[torch.Tensor, list]:
+def predicted(
+    net: TensorHead, crystal: SymmetricCrystal, make=lambda crystal, options: options.graph(crystal)
+) -> tuple[torch.Tensor, list]:
     """The whole output, and the tensors in the standard frame."""
     with torch.no_grad():
-        output = net(collate([make(crystal, options_of(net.net.config))], torch.float64))[0]
+        output = net(union([make(crystal, options_of(net.net.config))], torch.float64))[0]
     parts = output[net.outputs :].split([tensor.dim for tensor in net.tensors])
     return output, [tensor.from_irreps(part.numpy()) for tensor, part in zip(net.tensors, parts)]
 
@@ -144,8 +144,8 @@ def test_a_batch_is_its_crystals(net):
         for symbol, lattice, coords in STRUCTURES
     ]
     with torch.no_grad():
-        graphs = [crystal_graph(crystal, options_of(net.net.config)) for crystal in crystals]
-        together = net(collate(graphs, torch.float64))
+        graphs = [options_of(net.net.config).graph(crystal) for crystal in crystals]
+        together = net(union(graphs, torch.float64))
     alone = torch.stack([predicted(net, crystal)[0] for crystal in crystals])
     assert torch.allclose(together, alone, atol=1e-11)
 
@@ -166,7 +166,7 @@ def test_gradients_in_frames():
 
 def check_gradients(config, structure):
     net = random_network(config, options_of(config), tensors=TENSORS).double()
-    batch = collate([crystal_graph(SymmetricCrystal.from_structure(structure), options_of(config))], torch.float64)
+    batch = union([options_of(config).graph(SymmetricCrystal.from_structure(structure))], torch.float64)
     weights = list(net.parameters())
     generator = torch.Generator().manual_seed(0)
     directions = [torch.randn(w.shape, generator=generator, dtype=w.dtype) for w in weights]

@@ -7,11 +7,13 @@ import pytest
 import torch
 from e3nn import o3
 
-from irrepnet.crystals import SymmetricCrystal, VectorGraphOptions, vector_graph
-from irrepnet.data.batch import collate
+from irrepnet.crystals import SymmetricCrystal
+from irrepnet.data.batch import union
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import VectorGraphOptions, vector_graph
 from irrepnet.groups import PointGroup, crystallographic_operations, harmonic_matrices, real_harmonics
 from irrepnet.nn.o3 import Filters, GroupMean, Messages, copies_of, representation
+from irrepnet.nn.sets import shares
 
 RUTILE = {
     "species": ["Ti", "Ti", "O", "O", "O", "O"],
@@ -27,11 +29,13 @@ def irrep_of(name):
 
 def atoms():
     crystal = SymmetricCrystal.from_structure(RUTILE)
-    return collate([vector_graph(crystal, VectorGraphOptions(form="atoms", n_max=6))], torch.float64)
+    return union([vector_graph(crystal, VectorGraphOptions(form="atoms", n_max=6))], torch.float64)
 
 
 def made(filters, batch):
-    return filters(batch.vector, batch.weight, batch.receiver, batch.operation, batch.site_group, batch.sets)
+    return filters(
+        batch.vector, batch.weight, batch.receiver, batch.operation, batch.site_group, shares(batch.sets, torch.float64)
+    )
 
 
 def test_components_are_those_of_the_groups():

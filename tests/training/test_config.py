@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from irrepnet.crystals import FrameOptions, HypergraphOptions
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import FrameOptions, HypergraphOptions
 from irrepnet.models import PointGroupConfig
 from irrepnet.training import load_config, parse_assignment, presets
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from pymatgen.core import Lattice, Structure
 
-from irrepnet.crystals import Parent, Perturbation, SymmetricCrystal, parent_of
+from irrepnet.crystals import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import Parent, Perturbation, parent_of
 from irrepnet.models.energy import EnergyConfig
 from irrepnet.training.energy import EnergyModel, FitOptions, Sample, fit_energy
 from irrepnet.training.log import Log

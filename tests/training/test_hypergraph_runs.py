@@ -10,8 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from irrepnet.crystals import Column, Hyperedges, HyperedgeType, SymmetricCrystal, add_hyperedge_type
+from irrepnet.crystals import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import Column, Hyperedges, HyperedgeType, add_hyperedge_type
 from irrepnet.report import write_report
 from irrepnet.training import evaluate, load_run, loop, predict, train
 from irrepnet.training.dataset import graph_of
@@ -50,7 +51,7 @@ def fragile():
 
     add_hyperedge_type(HyperedgeType("fragile", lambda options: (Column("number"),), build))
     yield
-    sys.modules["irrepnet.crystals.hypergraph"]._TYPES.pop("fragile")
+    sys.modules["irrepnet.graphs.hypergraph"]._TYPES.pop("fragile")
 
 
 @pytest.mark.parametrize(
@@ -111,14 +112,14 @@ def test_an_interrupted_run_goes_on_with_the_same_bits(small_config, cgcnn_run, 
     config = small_config("cgcnn", **EVERYTHING)
     for step in steps:
         with monkeypatch.context() as patch:
-            counter, collate = iter(range(10**6)), loop.collate
+            counter, plain = iter(range(10**6)), loop.union
 
-            def cut(graphs, counter=counter, collate=collate, step=step):
+            def cut(graphs, counter=counter, plain=plain, step=step):
                 if next(counter) == step:
                     raise PowerCut
-                return collate(graphs)
+                return plain(graphs)
 
-            patch.setattr(loop, "collate", cut)
+            patch.setattr(loop, "union", cut)
             with pytest.raises(PowerCut):
                 train(config, out, resume=True, quiet=True)
     train(config, out, resume=True, quiet=True)

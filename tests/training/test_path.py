@@ -10,19 +10,11 @@ from pymatgen.core import Lattice, Structure
 from typer.testing import CliRunner
 
 from irrepnet.cli.main import app
-from irrepnet.crystals import (
-    Blend,
-    FrameOptions,
-    SymmetricCrystal,
-    blend,
-    network_graph,
-    orbit_graph,
-    parents,
-    smooth_neighbours,
-)
+from irrepnet.crystals import SymmetricCrystal, parents, smooth_neighbours
 from irrepnet.crystals.neighbours import envelope
-from irrepnet.data.batch import collate
+from irrepnet.data.batch import union
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import Blend, FrameOptions, blend, network_graph, orbit_graph
 from irrepnet.models import PointGroupConfig
 from irrepnet.training.config import load_config
 from irrepnet.training.dataset import graph_of
@@ -148,7 +140,7 @@ def test_blends_follow_their_formula(network):
     assert predict(blend(symmetric, OPTIONS)) == pytest.approx(predict(network_graph(symmetric, OPTIONS)), abs=1e-15)
     # side by side as alone
     with torch.no_grad():
-        both = network.double()(collate([made, blend(symmetric, OPTIONS)], torch.float64))[:, 0]
+        both = network.double()(union([made, blend(symmetric, OPTIONS)], torch.float64))[:, 0]
     assert both[0].item() == pytest.approx(expected, abs=1e-14)
 
 
@@ -158,7 +150,7 @@ def test_forms_and_descriptions_agree(network, structure):
 
 
 def test_gradients_pass_through_a_blend(network):
-    batch = collate([blend(SymmetricCrystal.from_structure(perovskite(4.05, 0.005), SYMPREC), OPTIONS)])
+    batch = union([blend(SymmetricCrystal.from_structure(perovskite(4.05, 0.005), SYMPREC), OPTIONS)])
     network.float()(batch).sum().backward()
     assert all(torch.isfinite(weights.grad).all() for weights in network.parameters() if weights.grad is not None)
     network.zero_grad()

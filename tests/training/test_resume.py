@@ -33,14 +33,14 @@ class PowerCut(Exception):
 def stop_at(monkeypatch, step):
     """Raise in the middle of the step with this number, after the weights have changed."""
     steps = iter(range(10**6))
-    collate = loop.collate
+    plain = loop.union
 
     def cut(graphs):
         if next(steps) == step:
             raise PowerCut
-        return collate(graphs)
+        return plain(graphs)
 
-    monkeypatch.setattr(loop, "collate", cut)
+    monkeypatch.setattr(loop, "union", cut)
 
 
 def test_equal_runs_give_equal_bits(small_config, small_run, tmp_path):
@@ -165,13 +165,13 @@ def test_a_damaged_checkpoint_is_named(small_config, tmp_path, monkeypatch):
 
 def test_the_number_of_threads_is_the_runs_own(small_config, tmp_path, monkeypatch):
     before, seen = torch.get_num_threads(), set()
-    collate = loop.collate
+    plain = loop.union
 
     def look(graphs):
         seen.add(torch.get_num_threads())
-        return collate(graphs)
+        return plain(graphs)
 
-    monkeypatch.setattr(loop, "collate", look)
+    monkeypatch.setattr(loop, "union", look)
     train(small_config(training__threads=2, training__epochs=1), tmp_path / "run", quiet=True)
     assert seen == {2}
     assert torch.get_num_threads() == before

@@ -73,13 +73,13 @@ def test_the_kept_weights_have_the_best_validation_loss(small_run):
     ids = set(run.split["validation"]["id"])
     records = [record for record in read_records(run.config.data.source)[0] if record.id in ids]
     from irrepnet.data import target_values
-    from irrepnet.data.batch import collate, prepare
+    from irrepnet.data.batch import prepare, union
     from irrepnet.training.dataset import graph_of
 
     graphs = prepare(records, graph_of(run.config))[1]
     values = np.stack([target.encode(target_values(records, target.name)) for target in run.targets], 1)
     with torch.no_grad():
-        loss = mean_loss(run.targets, run.model(collate(graphs)), torch.tensor(values, dtype=torch.float32)).item()
+        loss = mean_loss(run.targets, run.model(union(graphs)), torch.tensor(values, dtype=torch.float32)).item()
     history = table(small_run / "metrics.csv")
     assert loss == pytest.approx(min(float(row["validation_loss"]) for row in history), rel=1e-5)
 

@@ -7,8 +7,8 @@ from pymatgen.core import Lattice, Structure
 from typer.testing import CliRunner
 
 from irrepnet.cli.main import app
-from irrepnet.crystals import HypergraphOptions
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import HypergraphOptions
 from irrepnet.models import CGCNNConfig, CHGCNNConfig, MPNNConfig, PointGroupConfig
 from irrepnet.training.verify import DESCRIPTIONS, random_network, verify
 

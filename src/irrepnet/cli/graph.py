@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from irrepnet.crystals import HypergraphOptions, SymmetricCrystal
+    from irrepnet.crystals import SymmetricCrystal
+    from irrepnet.graphs import HypergraphOptions
 
 
 def graph(
@@ -28,7 +29,8 @@ def graph(
     """Show a crystal's hypergraph: hyperedges and features, neighbours, and the shells that a cut would split."""
     import json
 
-    from irrepnet.crystals import HypergraphOptions, SymmetricCrystal
+    from irrepnet.crystals import SymmetricCrystal
+    from irrepnet.graphs import HypergraphOptions
 
     options = HypergraphOptions(
         cutoff=cutoff,
@@ -46,7 +48,7 @@ def graph(
 
 
 def _report(crystal: "SymmetricCrystal", options: "HypergraphOptions") -> dict[str, Any]:
-    from irrepnet.crystals import hyperedge_type, hypergraph
+    from irrepnet.graphs import hyperedge_type, hypergraph
 
     made = hypergraph(crystal, options)
     types = {}

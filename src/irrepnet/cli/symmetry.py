@@ -40,7 +40,8 @@ def symmetry(
 def _report(crystal: "SymmetricCrystal", file: str) -> dict[str, Any]:
     import numpy as np
 
-    from irrepnet.crystals import FrameOptions, frame_convention, frame_rotation, model_group
+    from irrepnet.crystals import frame_convention, frame_rotation, model_group
+    from irrepnet.graphs import FrameOptions
     from irrepnet.groups import PointGroup
 
     group = crystal.point_group

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import vesin
 from scipy.optimize import brentq
 from scipy.spatial import ConvexHull, QhullError
 
-from irrepnet.crystals.reading import CLOSEST, SEARCH
+from irrepnet.crystals.pairs import SEARCH, close_pairs
+from irrepnet.crystals.reading import CLOSEST
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
-
-if TYPE_CHECKING:
-    from irrepnet.crystals.hypergraph import HypergraphOptions
 
 # Å: decides distances that differ from a limit by rounding alone, the same way for all equivalent atoms.
 _ROUNDING = 1e-8
@@ -33,6 +31,25 @@ _SMALLEST_FACE = 1e-3
 _WIDEST_CELL = 50.0
 # ∫ u(x) x² dx over [0, 1], u the envelope with p = 6
 _ENVELOPE_VOLUME = 1 / 3 - (28 / 9 - 48 / 10 + 21 / 11)
+
+
+@dataclass(frozen=True)
+class NeighbourOptions:
+    """Which atoms are neighbours.
+
+    Attributes:
+        cutoff: largest distance of a neighbour, Å.
+        n_max: neighbours an atom; whole shells, so an atom can have more.
+        tolerance: distances that differ by less belong to one shell, Å.
+        neighbours: the method, see :func:`find_neighbours`.
+        scale: for neighbours "nearest": the farthest neighbour in units of the nearest one's distance.
+    """
+
+    cutoff: float = 8.0
+    n_max: int = 12
+    tolerance: float = 1e-3
+    neighbours: str = "shells"
+    scale: float = 1.5
 
 
 class Neighbours(NamedTuple):
@@ -69,7 +86,7 @@ class SplitShell(NamedTuple):
     """How many of them the cut list has; which ones is arbitrary."""
 
 
-def find_neighbours(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours:
+def find_neighbours(crystal: SymmetricCrystal, options: NeighbourOptions) -> Neighbours:
     """The neighbours of each atom by the method ``options.neighbours``.
 
     * "shells": the nearest whole shells, about ``n_max`` neighbours: see :func:`neighbour_shells`.
@@ -120,6 +137,13 @@ def neighbour_shells(
             f"at most {CLOSEST} Å, got {cutoff}, {n_max}, {tolerance}"
         )
     return _within(crystal, n_max, lambda first, nth: np.minimum(nth, np.maximum(cutoff, first)), tolerance, cutoff)
+
+
+def whole_shells(crystal: SymmetricCrystal, options: NeighbourOptions) -> Neighbours:
+    """:func:`neighbour_shells` with these options; raises IrrepnetError also if they ask for another method."""
+    if options.neighbours != "shells":
+        raise IrrepnetError(f"this graph has whole shells of neighbours; it cannot take {options.neighbours!r}")
+    return _shells(crystal, options)
 
 
 def smooth_neighbours(crystal: SymmetricCrystal, cutoff: float = 8.0, n_max: int = 12) -> Neighbours:
@@ -188,11 +212,11 @@ def shell_starts(distance: np.ndarray, tolerance: float = 1e-3) -> np.ndarray:
     return np.flatnonzero(np.diff(distance, prepend=-np.inf) > tolerance + _ROUNDING)
 
 
-def _shells(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours:
+def _shells(crystal: SymmetricCrystal, options: NeighbourOptions) -> Neighbours:
     return neighbour_shells(crystal, options.cutoff, options.n_max, options.tolerance)
 
 
-def _cutoff(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours:
+def _cutoff(crystal: SymmetricCrystal, options: NeighbourOptions) -> Neighbours:
     cutoff = options.cutoff
     if not 0 < cutoff < np.inf:
         raise IrrepnetError(f"neighbours need a positive cutoff, got {cutoff}")
@@ -218,7 +242,7 @@ def envelope(x: np.ndarray | float, p: int = 6) -> np.ndarray:
     return np.where(x < 1, np.maximum(value, 0.0), 0.0)
 
 
-def _n_max(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours:
+def _n_max(crystal: SymmetricCrystal, options: NeighbourOptions) -> Neighbours:
     if options.n_max < 1:
         raise IrrepnetError(f"neighbours need n_max of at least 1, got {options.n_max}")
     found = _within(crystal, options.n_max, lambda _, nth: nth, 0.0)
@@ -227,13 +251,13 @@ def _n_max(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours:
     return found.select(rank < options.n_max)
 
 
-def _nearest(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours:
+def _nearest(crystal: SymmetricCrystal, options: NeighbourOptions) -> Neighbours:
     if not 1 <= options.scale <= 10:
         raise IrrepnetError(f"neighbours by the nearest distance need a scale between 1 and 10, got {options.scale}")
     return _within(crystal, 1, lambda first, _: options.scale * first, options.tolerance)
 
 
-def _voronoi(crystal: SymmetricCrystal, options: HypergraphOptions) -> Neighbours:
+def _voronoi(crystal: SymmetricCrystal, options: NeighbourOptions) -> Neighbours:
     radius = max(SEARCH, 2 * _spacing(crystal))
     while True:
         pairs = all_pairs(crystal, radius + _ROUNDING)
@@ -300,7 +324,7 @@ def _voronoi_cell(vectors: np.ndarray) -> tuple[np.ndarray, float]:
     return solid, float(np.linalg.norm(corners, axis=1).max())
 
 
-_METHODS: dict[str, Callable[[SymmetricCrystal, HypergraphOptions], Neighbours]] = {
+_METHODS: dict[str, Callable[[SymmetricCrystal, NeighbourOptions], Neighbours]] = {
     "shells": _shells,
     "cutoff": _cutoff,
     "n-max": _n_max,
@@ -345,10 +369,7 @@ def _within(
 def all_pairs(crystal: SymmetricCrystal, radius: float) -> Neighbours:
     """All pairs not farther than `radius`, Å, each with weight 1."""
     points = crystal.cart_coords
-    receiver, sender, shift = vesin.NeighborList(cutoff=radius, full_list=True, n_threads=1).compute(
-        points=points, box=crystal.lattice, periodic=True, quantities="ijS"
-    )
-    receiver, sender, shift = receiver.astype(np.int64), sender.astype(np.int64), shift.astype(np.int64)
+    receiver, sender, shift = close_pairs(points, crystal.lattice, radius)
     vector = points[sender] - points[receiver] + shift @ crystal.lattice
     distance = np.linalg.norm(vector, axis=1)
     order = np.lexsort((distance, receiver))

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import moyopy
 import numpy as np
-import vesin
 
+from irrepnet.crystals.pairs import LONGEST, SEARCH, close_pairs
 from irrepnet.errors import IrrepnetError
 
 if TYPE_CHECKING:
@@ -28,17 +28,12 @@ if TYPE_CHECKING:
 CLOSEST = 0.5
 """Å; atoms nearer than this are refused as overlapping (the shortest bond known, H-H, is 0.74 Å)."""
 
-LONGEST, SEARCH = 500.0, 3.0
-"""Å; cells with a longer (reduced) lattice vector are refused, and no neighbour search goes less far: vesin
-divides by zero in a cell that is thin and yet hundreds of cutoffs long."""
-
 FARTHEST = 1e5
 """Fractional coordinates are refused beyond this: their digits within the cell are lost."""
 
 FORMATS = "CIF (.cif), POSCAR (POSCAR*, CONTCAR*, .vasp, .poscar), extended XYZ (.xyz, .extxyz), JSON (.json)"
 
 _SPECIES = re.compile(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-])?(?:,spin=[-\d.]+)?")
-_PAIRS = vesin.NeighborList(cutoff=SEARCH, full_list=False, n_threads=1)
 
 
 class Cell(NamedTuple):
@@ -317,9 +312,9 @@ def _refuse_overlaps(lattice: np.ndarray, frac_coords: np.ndarray, numbers: np.n
         )
     if shortest < CLOSEST:
         raise IrrepnetError(f"{name}: each atom overlaps its own image {shortest:.3g} Å away; check the lattice")
-    first, second, distance = _PAIRS.compute(
-        points=frac_coords % 1.0 @ lattice, box=reduced, periodic=True, quantities="ijd"
-    )
+    points = frac_coords % 1.0 @ lattice
+    first, second, shift = close_pairs(points, reduced, SEARCH, twice=False)
+    distance = np.linalg.norm(points[second] - points[first] + shift @ reduced, axis=1)
     closest = int(np.argmin(distance)) if len(distance) else None
     if closest is not None and distance[closest] < CLOSEST:
         from pymatgen.core.periodic_table import Element

@@ -12,12 +12,17 @@ from irrepnet.groups.o3 import (
     angular_momentum,
     clebsch_gordan,
     complex_harmonics,
-    crystallographic_operations,
     harmonic_product,
     jz_to_racah,
     jz_to_real,
     racah_harmonics,
     racah_to_real,
+)
+from irrepnet.groups.operation_sets import (
+    crystallographic_indices,
+    crystallographic_operations,
+    operation_set,
+    operations_in,
 )
 from irrepnet.groups.point_group import ConjugacyClass, PointGroup
 from irrepnet.groups.settings import POINT_GROUPS, SETTINGS
@@ -34,6 +39,7 @@ __all__ = [
     "angular_momentum",
     "clebsch_gordan",
     "complex_harmonics",
+    "crystallographic_indices",
     "crystallographic_operations",
     "harmonic_matrices",
     "harmonic_product",
@@ -41,6 +47,8 @@ __all__ = [
     "intertwiners",
     "jz_to_racah",
     "jz_to_real",
+    "operation_set",
+    "operations_in",
     "racah_harmonics",
     "racah_to_real",
     "real_harmonics",

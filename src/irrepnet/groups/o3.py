@@ -21,20 +21,9 @@ import numpy as np
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups.harmonics import check_angular_momentum, harmonic_matrices, real_harmonics
-from irrepnet.groups.operations import lookup, read_only
-from irrepnet.groups.point_group import PointGroup
+from irrepnet.groups.operations import read_only
 
 _CYCLE = np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])  # x, y, z → y, z, x
-
-
-@cache
-def crystallographic_operations() -> np.ndarray:
-    """(64, 3, 3) the operations of m-3m, identity first, and those of 6/mmm that are not among them.
-
-    Every point group in its standard frame consists of some of these.
-    """
-    cubic, hexagonal = (PointGroup(name).operations for name in ("m-3m", "6/mmm"))
-    return read_only(np.concatenate([cubic, hexagonal[lookup(hexagonal, cubic, 1e-6) < 0]]))
 
 
 def racah_harmonics(l: int, vectors: np.ndarray) -> np.ndarray:

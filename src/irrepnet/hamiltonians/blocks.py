@@ -16,6 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from irrepnet.crystals.pairs import SEARCH, close_pairs
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import Irrep, PointGroup, identify, setting_of
 from irrepnet.hamiltonians.orbitals import OrbitalBasis
@@ -231,12 +232,8 @@ def count_blocks(basis: OrbitalBasis, cutoff: float, symprec: float = SYMPREC) -
 
 def bonds_within(basis: OrbitalBasis, cutoff: float) -> np.ndarray:
     """(N, 5) int: all pairs of sites a (home cell), b (cell R) not farther apart than `cutoff` Å, and the sites."""
-    import vesin
-
     points = basis.centres @ basis.cell.lattice
-    receiver, sender, shift = vesin.NeighborList(cutoff=max(cutoff + 1e-6, 3.0), full_list=True, n_threads=1).compute(
-        points=points, box=basis.cell.lattice, periodic=True, quantities="ijS"
-    )
+    receiver, sender, shift = close_pairs(points, basis.cell.lattice, max(cutoff + 1e-6, SEARCH))
     vectors = points[sender] - points[receiver] + shift @ basis.cell.lattice
     near = np.linalg.norm(vectors, axis=1) <= cutoff + 1e-6
     sites = np.arange(len(points))

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
-from irrepnet.crystals import FrameOptions, GraphOptions, HypergraphOptions, VectorGraphOptions
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import FrameOptions, GraphOptions, HypergraphOptions, VectorGraphOptions
 from irrepnet.models.cgcnn import CGCNN, CGCNNConfig
 from irrepnet.models.covariant import CovariantConfig, CovariantNet, CovariantReadout
 from irrepnet.models.energy import EnergyConfig, EnergyNet, Response

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 from torch.nn.functional import softplus
 
-from irrepnet.crystals import HypergraphOptions
-from irrepnet.crystals.hypergraph import hyperedge_type
+from irrepnet.graphs import HypergraphOptions
+from irrepnet.graphs.hypergraph import hyperedge_type
 from irrepnet.nn.elements import Atoms, atom_embedding
 from irrepnet.nn.hypergraph import segment_sum
 from irrepnet.nn.norm import WeightedBatchNorm
@@ -17,7 +17,7 @@ from irrepnet.nn.pooling import crystal_mean
 from irrepnet.nn.radial import Expansion, Radial
 
 if TYPE_CHECKING:
-    from irrepnet.data.batch import HypergraphBatch, IncidenceBatch
+    from irrepnet.graphs import Hypergraph, Incidences
 
 
 class CGCNNConfig(BaseModel):
@@ -35,7 +35,7 @@ class CGCNNConfig(BaseModel):
 
     @property
     def graph_fields(self) -> dict[str, Any]:
-        """The fields of :class:`irrepnet.crystals.HypergraphOptions` that the network fixes."""
+        """The fields of :class:`irrepnet.graphs.HypergraphOptions` that the network fixes."""
         return {}
 
 
@@ -60,7 +60,7 @@ class CGCNN(nn.Module):
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.output = nn.Linear(config.hidden, outputs)
 
-    def forward(self, batch: "HypergraphBatch") -> torch.Tensor:
+    def forward(self, batch: "Hypergraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs), without units."""
         bonds = batch.types["bonds"]
         features = self.bonds(bonds.features)
@@ -93,7 +93,7 @@ class GatedConvolution(nn.Module):
         self.outer_norm = WeightedBatchNorm(channels)
 
     def forward(
-        self, v: torch.Tensor, features: torch.Tensor, bonds: "IncidenceBatch", multiplicity: torch.Tensor
+        self, v: torch.Tensor, features: torch.Tensor, bonds: "Incidences[torch.Tensor]", multiplicity: torch.Tensor
     ) -> torch.Tensor:
         """Nodes (n_nodes, channels) → nodes; features (n_bonds, bond_channels), multiplicity (n_nodes,)."""
         z = self.receiver(v).index_select(0, bonds.node) + self.sender(v).index_select(0, bonds.other)

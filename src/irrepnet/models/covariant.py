@@ -6,17 +6,18 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from irrepnet.crystals import VectorGraphOptions
-from irrepnet.crystals.vector_graph import VectorForm
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import VectorGraphOptions
+from irrepnet.graphs.vectors import VectorForm
 from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.moments import Harmonics
 from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import GaussianBasis
+from irrepnet.nn.sets import members, shares
 
 if TYPE_CHECKING:
-    from irrepnet.data.batch import VectorBatch
+    from irrepnet.graphs import VectorGraph
     from irrepnet.nn.o3 import Features
 
 
@@ -39,7 +40,7 @@ class CovariantConfig(BaseModel):
 
     @property
     def graph_fields(self) -> dict[str, Any]:
-        """The fields of :class:`irrepnet.crystals.VectorGraphOptions` that the network fixes."""
+        """The fields of :class:`irrepnet.graphs.VectorGraphOptions` that the network fixes."""
         return {"form": self.form}
 
 
@@ -91,32 +92,35 @@ class CovariantReadout(nn.Module):
         self.covariant = BondCovariants(channels, l_max, size, copies)
         self.crystal_mean = FixedMean(copies)
 
-    def bonds(self, batch: "VectorBatch") -> Bonds:
+    def bonds(self, batch: "VectorGraph[torch.Tensor]") -> Bonds:
         length = batch.vector.norm(dim=-1)
         relative = self.relative(3 * length / batch.nearest[batch.receiver])
         hidden = self.edge(torch.cat([self.distance(length), relative], -1))
         count = torch.zeros_like(batch.nearest).index_add(0, batch.receiver, batch.weight)
         return Bonds(hidden, self._orbit_sums(batch, length), 1 / count[:, None])
 
-    def _orbit_sums(self, batch: "VectorBatch", length: torch.Tensor) -> torch.Tensor:
+    def _orbit_sums(self, batch: "VectorGraph[torch.Tensor]", length: torch.Tensor) -> torch.Tensor:
         """(n_edges, n_harmonics) Y summed over the orbit of the edge under its receiver's site group."""
         harmonics = self.harmonics(batch.vector / length[:, None]) * batch.weight[:, None]
         site = batch.site_group[batch.receiver]
+        groups = shares(batch.sets, harmonics.dtype)
         parts = [
-            (mean(batch.sets)[site] @ part[:, :, None])[:, :, 0]
+            (mean(groups)[site] @ part[:, :, None])[:, :, 0]
             for mean, part in zip(self.site_mean, harmonics.split(self.widths, 1))
         ]
         return torch.cat(parts, 1)
 
-    def covariant_features(self, x: torch.Tensor, bonds: Bonds, batch: "VectorBatch") -> "Features":
+    def covariant_features(self, x: torch.Tensor, bonds: Bonds, batch: "VectorGraph[torch.Tensor]") -> "Features":
         """From x (n_nodes, channels), by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame."""
         pair = self.receiver(x).index_select(0, batch.receiver) + self.sender(x).index_select(0, batch.sender)
         pair = torch.nn.functional.silu(pair + self.bond(bonds.hidden))
         return self.covariant(x, pair, bonds.harmonics, batch.receiver, bonds.inverse_count)
 
-    def covariants(self, x: "Features", batch: "VectorBatch") -> "Features":
+    def covariants(self, x: "Features", batch: "VectorGraph[torch.Tensor]") -> "Features":
         """By irrep, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P, in the standard frame."""
-        return self.crystal_mean(x, batch.symmetry, batch.crystal, batch.size, batch.multiplicity)
+        return self.crystal_mean(
+            x, shares(batch.sets, batch.vector.dtype)[batch.point_group], batch.crystal, batch.size, batch.multiplicity
+        )
 
 
 class CovariantNet(CovariantReadout):
@@ -158,18 +162,18 @@ class CovariantNet(CovariantReadout):
         if self.point_group is not None:
             nn.init.zeros_(self.point_group.weight)
 
-    def forward(self, batch: "VectorBatch") -> torch.Tensor:
+    def forward(self, batch: "VectorGraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs), without units."""
         return self.invariants(self.features(batch), batch)
 
-    def features(self, batch: "VectorBatch") -> "Features":
+    def features(self, batch: "VectorGraph[torch.Tensor]") -> "Features":
         """Of the nodes' atoms, by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame; 0e, the invariant
         features, and the irreps of ``irreps_out``."""
         bonds = self.bonds(batch)
         v = self.embedding(batch.numbers)
         if self.point_group is not None:
-            members = (batch.symmetry > 0).to(v.dtype)
-            v = v + self.point_group(members).index_select(0, batch.crystal)
+            symmetry = members(batch.sets)[batch.point_group].to(v.dtype)
+            v = v + self.point_group(symmetry).index_select(0, batch.crystal)
         hidden, edge = bonds.hidden, torch.arange(len(bonds.hidden), device=v.device)
         numbers = (batch.receiver, batch.sender, edge, len(hidden))
         edges = Edges(*numbers, bonds.inverse_count, batch.weight, bonds.harmonics)
@@ -178,7 +182,7 @@ class CovariantNet(CovariantReadout):
         x = self.norm(v)
         return {"0e": x[:, None], **self.covariant_features(x, bonds, batch)}
 
-    def invariants(self, x: "Features", batch: "VectorBatch") -> torch.Tensor:
+    def invariants(self, x: "Features", batch: "VectorGraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs) from the invariants of the atoms, their mean and spread."""
         scalars = x["0e"][:, 0]
         return pooled_numbers(self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity)

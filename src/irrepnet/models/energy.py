@@ -1,5 +1,6 @@
 """The energy of a perturbed crystal, with forces and stress as its gradients."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -7,8 +8,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from irrepnet.data.broken import BrokenBatch
+from irrepnet.data.batch import union
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import BrokenGraph, unperturbed
 from irrepnet.groups import PointGroup
 from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
@@ -42,15 +44,25 @@ class Response(NamedTuple):
     """Energies of perturbed crystals and their derivatives, atoms of all crystals one after the other."""
 
     energy: torch.Tensor
-    """(size,) eV a cell, 0 for the unperturbed parent."""
+    """(n_crystals,) eV a cell, 0 for the unperturbed parent."""
     forces: torch.Tensor
     """(n_atoms, 3) eV/Å on the atoms at (1 + ε)(x + u), in the parent's axes."""
     stress: torch.Tensor
-    """(size, 3, 3) eV/Å³, symmetric: Cauchy stress (1/V) ∂E/∂η for a further strain η, positive under tension."""
+    """(n_crystals, 3, 3) eV/Å³, symmetric: Cauchy stress (1/V) ∂E/∂η for a further strain η, positive under tension."""
     polarization: torch.Tensor
-    """(size, 3) −∂E/∂field, a dipole moment a cell."""
+    """(n_crystals, 3) −∂E/∂field, a dipole moment a cell."""
     moment_gradient: torch.Tensor
     """(n_atoms, 3) ∂E/∂moment: minus the effective field on each moment."""
+
+
+def perturbed_batch(
+    graphs: Sequence[BrokenGraph], group: PointGroup, dtype: torch.dtype = torch.float64
+) -> BrokenGraph[torch.Tensor]:
+    """The graphs of one model group as a batch, and after them, once each, those of their unperturbed parents."""
+    parents = list({id(graph.parent): graph.parent for graph in graphs}.values())
+    position = {id(parent): len(graphs) + i for i, parent in enumerate(parents)}
+    batch = union([*graphs, *(unperturbed(parent, group) for parent in parents)], dtype)
+    return replace(batch, reference=torch.tensor([position[id(graph.parent)] for graph in graphs]))
 
 
 class EnergyNet(nn.Module):
@@ -104,8 +116,8 @@ class EnergyNet(nn.Module):
             self.frame_readout.start_from_zero()
         self.register_buffer("scale", torch.ones(()))
 
-    def forward(self, batch: BrokenBatch) -> torch.Tensor:
-        """(size,) eV a cell.
+    def forward(self, batch: BrokenGraph[torch.Tensor]) -> torch.Tensor:
+        """(n_crystals,) eV a cell.
 
         Raises:
             IrrepnetError: a field or moments, and no frames.
@@ -119,9 +131,11 @@ class EnergyNet(nn.Module):
             energy = energy + _mean(self.frame_readout(v), batch.crystal, len(batch.atoms))
         elif field.any() or moments.any():
             raise IrrepnetError("a field or moments: this network has no frames and is blind to them; name a group")
-        return self.get_buffer("scale") * batch.atoms[: batch.size] * (energy[: batch.size] - energy[batch.reference])
+        assert batch.reference is not None
+        n = len(batch.reference)
+        return self.get_buffer("scale") * batch.atoms[:n] * (energy[:n] - energy[batch.reference])
 
-    def body_features(self, batch: BrokenBatch, moved: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def body_features(self, batch: BrokenGraph[torch.Tensor], moved: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features of the atoms (n_atoms, channels) and of the bonds (n_bonds, channels), from d (n_bonds, 3)."""
         length = moved.norm(dim=-1)
         stretch = (length - batch.bond_vector.norm(dim=-1)) / STEP
@@ -137,7 +151,7 @@ class EnergyNet(nn.Module):
 
     def _frames(
         self,
-        batch: BrokenBatch,
+        batch: BrokenGraph[torch.Tensor],
         moved: torch.Tensor,
         field: torch.Tensor,
         moments: torch.Tensor,
@@ -157,7 +171,7 @@ class EnergyNet(nn.Module):
             v = layer(v, hidden, [(slice(None), covariants)], edges)
         return v
 
-    def response(self, batch: BrokenBatch, training: bool = False) -> Response:
+    def response(self, batch: BrokenGraph[torch.Tensor], training: bool = False) -> Response:
         """Energies and their derivatives; with ``training`` these can be differentiated by the weights."""
         inputs = [
             getattr(batch, name).detach().requires_grad_() for name in ("displacements", "strain", "field", "moments")
@@ -169,19 +183,20 @@ class EnergyNet(nn.Module):
             by_u, by_strain, by_field, by_moment = torch.autograd.grad(
                 energy.sum(), inputs, create_graph=training, materialize_grads=True
             )
-        n = int((batch.atom_crystal < batch.size).sum())
-        deformation = torch.eye(3, dtype=by_strain.dtype, device=by_strain.device) + batch.strain[: batch.size]
+        size = len(energy)
+        n = int((batch.atom_crystal < size).sum())
+        deformation = torch.eye(3, dtype=by_strain.dtype, device=by_strain.device) + batch.strain[:size]
         by_x = torch.linalg.solve(deformation[batch.atom_crystal[:n]], by_u[:n, :, None])[:, :, 0]
         # A further strain η takes U = 1 + ε to √(U (1 + 2η) U): in the axes of U dU_ij = 2 w_i w_j / (w_i + w_j) η_ij.
         stretch, axes = torch.linalg.eigh(deformation)
         factor = 2 * stretch[:, :, None] * stretch[:, None] / (stretch[:, :, None] + stretch[:, None])
-        by_stretch = axes.mT @ (by_strain[: batch.size] + by_strain[: batch.size].mT) @ axes / 2
-        stress = axes @ (factor * by_stretch) @ axes.mT / (batch.volume * stretch.prod(-1))[:, None, None]
+        by_stretch = axes.mT @ (by_strain[:size] + by_strain[:size].mT) @ axes / 2
+        stress = axes @ (factor * by_stretch) @ axes.mT / (batch.volume[:size] * stretch.prod(-1))[:, None, None]
         return Response(
             energy=energy if training else energy.detach(),
             forces=-by_x,
             stress=(stress + stress.mT) / 2,
-            polarization=-by_field[: batch.size],
+            polarization=-by_field[:size],
             moment_gradient=by_moment[:n],
         )
 
@@ -204,7 +219,7 @@ class AtomicEnergy(nn.Module):
         return self.dense(self.norm(v))[:, 0] + (self.left(v) * self.right(v)).mean(-1)
 
 
-def _moved(batch: BrokenBatch, displacements: torch.Tensor, strain: torch.Tensor) -> torch.Tensor:
+def _moved(batch: BrokenGraph[torch.Tensor], displacements: torch.Tensor, strain: torch.Tensor) -> torch.Tensor:
     """(n_bonds, 3) d = (1 + ε)(r + u_b − u_a)."""
     moved = batch.bond_vector + displacements.index_select(0, batch.bond_sender)
     moved = moved - displacements.index_select(0, batch.bond_receiver)
@@ -223,7 +238,7 @@ def _mean(values: torch.Tensor, owner: torch.Tensor, size: int) -> torch.Tensor:
     return total / count.reshape(-1, *[1] * (values.dim() - 1))
 
 
-def _projected(batch: BrokenBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def _projected(batch: BrokenGraph[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Displacements, strain, field and moments: the mean over the operations that are left."""
     rotation, owner, size = batch.op_rotation, batch.op_crystal, len(batch.atoms)
 

@@ -6,9 +6,9 @@ import torch
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from torch import nn
 
-from irrepnet.crystals import HypergraphOptions
-from irrepnet.crystals.hypergraph import hyperedge_type
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import HypergraphOptions
+from irrepnet.graphs.hypergraph import hyperedge_type
 from irrepnet.models.covariant import CovariantReadout
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import Atoms, atom_embedding
@@ -17,7 +17,7 @@ from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import Expansion, Radial
 
 if TYPE_CHECKING:
-    from irrepnet.data.batch import HypergraphBatch, IncidenceBatch
+    from irrepnet.graphs import Hypergraph, Incidences
     from irrepnet.nn.o3 import Features
 
 
@@ -68,7 +68,7 @@ class CHGCNNConfig(BaseModel):
 
     @property
     def graph_fields(self) -> dict[str, Any]:
-        """The fields of :class:`irrepnet.crystals.HypergraphOptions` that the network fixes."""
+        """The fields of :class:`irrepnet.graphs.HypergraphOptions` that the network fixes."""
         fields = ("hyperedges", "motif_shell", "motif_features", "resemblance")
         return {field: getattr(self, field) for field in fields}
 
@@ -121,11 +121,11 @@ class CrystalHypergraphNet(nn.Module):
             copies = copies_of(irreps_out)
             self.covariant = CovariantReadout(channels, config.l_max, config.moment_channels, options.cutoff, copies)
 
-    def forward(self, batch: "HypergraphBatch") -> torch.Tensor:
+    def forward(self, batch: "Hypergraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs), without units."""
         return self.invariants(self.features(batch), batch)
 
-    def features(self, batch: "HypergraphBatch") -> "Features":
+    def features(self, batch: "Hypergraph[torch.Tensor]") -> "Features":
         """Of the nodes' atoms, by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame; 0e, the invariant
         features, and the irreps of ``irreps_out``."""
         incidences = [batch.types[name] for name in self.config.hyperedges]
@@ -140,12 +140,12 @@ class CrystalHypergraphNet(nn.Module):
         bonds = self.covariant.bonds(batch.vectors)
         return {"0e": x[:, None], **self.covariant.covariant_features(x, bonds, batch.vectors)}
 
-    def invariants(self, x: "Features", batch: "HypergraphBatch") -> torch.Tensor:
+    def invariants(self, x: "Features", batch: "Hypergraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs) from the invariants of the atoms, their mean and spread."""
         scalars = x["0e"][:, 0]
         return pooled_numbers(self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity)
 
-    def covariants(self, x: "Features", batch: "HypergraphBatch") -> "Features":
+    def covariants(self, x: "Features", batch: "Hypergraph[torch.Tensor]") -> "Features":
         """By irrep of ``irreps_out``, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P."""
         if self.covariant is None or batch.vectors is None:
             return {}
@@ -164,7 +164,7 @@ class HypergraphLayer(nn.Module):
         self.hyperedges = HyperedgeUpdate(channels) if update_hyperedges else None
 
     def forward(
-        self, v: torch.Tensor, h: torch.Tensor, at: "IncidenceBatch", multiplicity: torch.Tensor
+        self, v: torch.Tensor, h: torch.Tensor, at: "Incidences[torch.Tensor]", multiplicity: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Nodes (n_nodes, C) and hyperedges (n_edges, C), and the same afterwards; multiplicity (n_nodes,)."""
         x = self.norm(v)

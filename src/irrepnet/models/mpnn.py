@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 from torch.nn.functional import silu
 
-from irrepnet.crystals import HypergraphOptions
-from irrepnet.crystals.hypergraph import hyperedge_type
+from irrepnet.graphs import HypergraphOptions
+from irrepnet.graphs.hypergraph import hyperedge_type
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import Atoms, atom_embedding
 from irrepnet.nn.hypergraph import damped_mean, segment_softmax, segment_sum
@@ -24,7 +24,7 @@ from irrepnet.nn.pooling import crystal_mean
 from irrepnet.nn.radial import Expansion, Radial
 
 if TYPE_CHECKING:
-    from irrepnet.data.batch import HypergraphBatch
+    from irrepnet.graphs import Hypergraph
 
 
 class MPNNConfig(BaseModel):
@@ -43,7 +43,7 @@ class MPNNConfig(BaseModel):
 
     @property
     def graph_fields(self) -> dict[str, Any]:
-        """The fields of :class:`irrepnet.crystals.HypergraphOptions` that the network fixes."""
+        """The fields of :class:`irrepnet.graphs.HypergraphOptions` that the network fixes."""
         return {}
 
 
@@ -210,7 +210,7 @@ class MPNN(nn.Module):
         self.readout = readout(channels)
         self.output = mlp(self.readout.width, channels, outputs)  # type: ignore[arg-type]
 
-    def forward(self, batch: "HypergraphBatch") -> torch.Tensor:
+    def forward(self, batch: "Hypergraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs), without units."""
         bonds = batch.types["bonds"]
         features = self.bonds(bonds.features)

@@ -8,8 +8,9 @@ import torch
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from torch import nn
 
-from irrepnet.crystals import MODEL_GROUPS, FrameOptions
+from irrepnet.crystals import MODEL_GROUPS
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import FrameOptions
 from irrepnet.groups import POINT_GROUPS, PointGroup
 from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
@@ -18,9 +19,10 @@ from irrepnet.nn.group import Orbits
 from irrepnet.nn.moments import Harmonics
 from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import GaussianBasis
+from irrepnet.nn.sets import members, shares
 
 if TYPE_CHECKING:
-    from irrepnet.data.batch import Batch
+    from irrepnet.graphs import FrameGraph
     from irrepnet.nn.o3 import Features
 
 
@@ -68,7 +70,7 @@ class PointGroupConfig(BaseModel):
 
     @property
     def graph_fields(self) -> dict[str, Any]:
-        """The fields of :class:`irrepnet.crystals.FrameOptions` that the network fixes."""
+        """The fields of :class:`irrepnet.graphs.FrameOptions` that the network fixes."""
         uses_group = self.directions or self.mixing != "none"
         max_frames = self.max_frames if uses_group else 0
         return {"group": self.group, "max_frames": max_frames, "continuous": self.continuous}
@@ -147,7 +149,7 @@ class PointGroupNet(nn.Module):
             if layer is not None:
                 nn.init.zeros_(layer.weight)
 
-    def forward(self, batch: "Batch") -> torch.Tensor:
+    def forward(self, batch: "FrameGraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs), without units; for blends the weighted sums over their graphs.
 
         Raises:
@@ -155,7 +157,7 @@ class PointGroupNet(nn.Module):
         """
         return self.invariants(self.features(batch), batch)
 
-    def features(self, batch: "Batch") -> "Features":
+    def features(self, batch: "FrameGraph[torch.Tensor]") -> "Features":
         """Of the nodes, by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame; 0e, which are the functions
         on G, and the irreps of ``irreps_out``. Raises what :meth:`forward` raises."""
         if foreign := batch.segments.keys() - self.groups.keys():
@@ -176,8 +178,7 @@ class PointGroupNet(nn.Module):
         numbers = (batch.receiver, batch.sender, batch.edge_class, len(hidden))
         directed = sum(len(values) for _, values in covariants)
         edges = Edges(*numbers, 1 / count[:, None], weight, harmonics, directed)
-        sets = self._sets(batch, v)
-        orbits = Orbits(batch.orbit_receiver, batch.orbit_sender, batch.orbit_set, sets, len(v)) if len(sets) else None
+        orbits = self._orbits(batch, v)
         for convolution in self.convolutions:
             v = convolution(v, hidden, covariants, edges, orbits)
         x = self.norm(v)
@@ -186,22 +187,24 @@ class PointGroupNet(nn.Module):
             found |= self.tensors(x, hidden, covariants, 1 / count[:, None], unit, batch)
         return found
 
-    def invariants(self, x: "Features", batch: "Batch") -> torch.Tensor:
+    def invariants(self, x: "Features", batch: "FrameGraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs) from mean and spread over the nodes; for blends the weighted sums over their graphs."""
         scalars = x["0e"][:, 0]
         outputs = pooled_numbers(self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity)
         return outputs if batch.blend is None else batch.blend @ outputs
 
-    def covariants(self, x: "Features", batch: "Batch") -> "Features":
+    def covariants(self, x: "Features", batch: "FrameGraph[torch.Tensor]") -> "Features":
         """By irrep of ``irreps_out``, (n_crystals, 2l+1, copies): mean over the nodes, exactly in Fix_P.
 
         In the crystal's standard frame.
         """
         if self.tensors is None:
             return {}
-        return self.tensors.crystal_mean(x, batch.symmetry, batch.crystal, batch.size, batch.multiplicity)
+        return self.tensors.crystal_mean(
+            x, shares(batch.symmetry, batch.vector.dtype), batch.crystal, batch.size, batch.multiplicity
+        )
 
-    def _seen(self, batch: "Batch", unit: torch.Tensor) -> tuple[torch.Tensor, Covariants]:
+    def _seen(self, batch: "FrameGraph[torch.Tensor]", unit: torch.Tensor) -> tuple[torch.Tensor, Covariants]:
         """What filters see: embedded invariants (n_classes, channels), and covariants of the edges in frames."""
         length = batch.class_vector.norm(dim=-1)
         distances = [self.distance(length), self.relative(3 * length / batch.class_nearest)]
@@ -219,13 +222,19 @@ class PointGroupNet(nn.Module):
             z = z + self.angular(_side_by_side(invariants, self.n_invariants, class_unit))
         return torch.nn.functional.silu(self.edge(torch.nn.functional.silu(z))), covariants
 
-    def _sets(self, batch: "Batch", like: torch.Tensor) -> torch.Tensor:
-        """(n_sets, elements of all groups) the sets of right translations."""
-        blocks = [(name, segment.numbers, segment.sets) for name, segment in batch.segments.items()]
-        n_sets = sum(len(segment.sets) for segment in batch.segments.values())
-        return _side_by_side(
-            blocks, {name: group.order for name, group in self.groups.items()}, like.new_empty(n_sets, 0)
-        )
+    def _orbits(self, batch: "FrameGraph[torch.Tensor]", like: torch.Tensor) -> Orbits | None:
+        """The right translations of all segments, their sets as rows over the elements of all groups."""
+        orders = {name: group.order for name, group in self.groups.items()}
+        blocks, pairs, start = [], [], 0
+        for name, segment in batch.segments.items():
+            where = slice(start, start + len(segment.sets))
+            blocks.append((name, where, members(segment.sets, orders[name]).to(like.dtype)))
+            pairs.append((segment.receiver, segment.sender, segment.set + start))
+            start = where.stop
+        if not start:
+            return None
+        sets = _side_by_side(blocks, orders, like.new_empty(start, 0))
+        return Orbits(*map(torch.cat, zip(*pairs)), sets, len(like))
 
 
 class FrameReadout(nn.Module):
@@ -262,7 +271,7 @@ class FrameReadout(nn.Module):
         covariants: Covariants,
         inverse_count: torch.Tensor,
         unit: torch.Tensor,
-        batch: "Batch",
+        batch: "FrameGraph[torch.Tensor]",
     ) -> "Features":
         """By irrep (n_nodes, 2l+1, copies), in the standard frame.
 

@@ -15,7 +15,7 @@ from irrepnet.nn.radial import GaussianBasis
 from irrepnet.nn.site import BondCovariants, SiteConvolution, TensorReadout, coordinate_irreps
 
 if TYPE_CHECKING:
-    from irrepnet.data.site_batch import SiteBatch
+    from irrepnet.graphs import SiteGraph
 
 
 class SiteSymmetryConfig(BaseModel):
@@ -78,7 +78,7 @@ class SiteSymmetryNet(nn.Module):
             representation = torch.stack(acted).view(len(acted), *projector.shape).mT
             self.readouts.append(TensorReadout(group, (projector @ representation).numpy(), channels, covariants))
 
-    def forward(self, batch: "SiteBatch") -> dict[str, torch.Tensor]:
+    def forward(self, batch: "SiteGraph[torch.Tensor]") -> dict[str, torch.Tensor]:
         """{name: (n_sites,), (n_sites, 3) or (n_sites, 3, 3)}, Cartesian in each crystal's standard frame.
 
         Raises:
@@ -110,16 +110,18 @@ class SiteSymmetryNet(nn.Module):
             outputs[name] = value
         return outputs
 
-    def at_atoms(self, outputs: Mapping[str, torch.Tensor], batch: "SiteBatch") -> dict[str, torch.Tensor]:
+    def at_atoms(
+        self, outputs: Mapping[str, torch.Tensor], batch: "SiteGraph[torch.Tensor]"
+    ) -> dict[str, torch.Tensor]:
         """The tensors of sites (n_sites, …) at all atoms (n_atoms, …), in the crystals' order and standard frame."""
         return {name: self._at_atoms(value, _kind(self.targets[name])[0], batch) for name, value in outputs.items()}
 
     @staticmethod
-    def _at_atoms(value: torch.Tensor, axial: bool, batch: "SiteBatch") -> torch.Tensor:
+    def _at_atoms(value: torch.Tensor, axial: bool, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
         return _turned(value[batch.atom_site], batch.atom_operation, axial)
 
 
-def _mean_over_atoms(value: torch.Tensor, batch: "SiteBatch") -> torch.Tensor:
+def _mean_over_atoms(value: torch.Tensor, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
     """(n_atoms, …) → (n_crystals, …)."""
     crystal = batch.crystal[batch.atom_site]
     count = torch.bincount(crystal, minlength=batch.size).to(value.dtype)

@@ -6,16 +6,17 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from irrepnet.crystals import VectorGraphOptions
-from irrepnet.crystals.vector_graph import VectorForm
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import VectorGraphOptions
+from irrepnet.graphs.vectors import VectorForm
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import Atoms, atom_embedding
 from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import BesselBasis, GaussianBasis, Radial
+from irrepnet.nn.sets import members, shares
 
 if TYPE_CHECKING:
-    from irrepnet.data.batch import VectorBatch
+    from irrepnet.graphs import VectorGraph
     from irrepnet.nn.o3 import Features
 
 
@@ -37,7 +38,7 @@ class TensorFieldConfig(BaseModel):
 
     @property
     def graph_fields(self) -> dict[str, Any]:
-        """The fields of :class:`irrepnet.crystals.VectorGraphOptions` that the network fixes."""
+        """The fields of :class:`irrepnet.graphs.VectorGraphOptions` that the network fixes."""
         return {"form": self.form}
 
     @property
@@ -103,36 +104,41 @@ class TensorFieldNet(nn.Module):
         self.covariant = nn.ModuleDict({ir: nn.Linear(copies[ir], m, bias=False) for ir, m in self.copies_out.items()})
         self.crystal_mean = FixedMean(self.copies_out)
 
-    def forward(self, batch: "VectorBatch") -> torch.Tensor:
+    def forward(self, batch: "VectorGraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs), without units."""
         return self.invariants(self.features(batch), batch)
 
-    def features(self, batch: "VectorBatch") -> "Features":
+    def features(self, batch: "VectorGraph[torch.Tensor]") -> "Features":
         """Of the nodes' atoms, by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame."""
         length = batch.vector.norm(dim=-1)
         relative = self.relative(3 * length / batch.nearest[batch.receiver])
         hidden = self.edge(torch.cat([self.distance(length), relative], -1))
-        kernels = self.filters(
-            batch.vector, batch.weight, batch.receiver, batch.operation, batch.site_group, batch.sets
-        )
+        groups = shares(batch.sets, batch.vector.dtype)
+        kernels = self.filters(batch.vector, batch.weight, batch.receiver, batch.operation, batch.site_group, groups)
         v = self.embedding(batch.numbers)
         if self.point_group is not None:
-            members = (batch.sets > 0).to(v.dtype)[batch.point_group]
-            v = v + self.point_group(members).index_select(0, batch.crystal)
+            symmetry = members(batch.sets)[batch.point_group].to(v.dtype)
+            v = v + self.point_group(symmetry).index_select(0, batch.crystal)
         x = {"0e": v[:, None]}
         for layer in self.layers:
             x = layer(x, hidden, kernels, (batch.receiver, batch.sender))
         return x
 
-    def invariants(self, x: "Features", batch: "VectorBatch") -> torch.Tensor:
+    def invariants(self, x: "Features", batch: "VectorGraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs) from the scalars of the atoms, their mean and spread."""
         scalars = self.norm(x["0e"][:, 0])
         return pooled_numbers(self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity)
 
-    def covariants(self, x: "Features", batch: "VectorBatch") -> "Features":
+    def covariants(self, x: "Features", batch: "VectorGraph[torch.Tensor]") -> "Features":
         """By irrep of ``irreps_out``, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P.
 
         In the crystal's standard frame.
         """
         wanted = {irrep: linear(x[irrep]) for irrep, linear in self.covariant.items()}
-        return self.crystal_mean(wanted, batch.symmetry, batch.crystal, batch.size, batch.multiplicity)
+        return self.crystal_mean(
+            wanted,
+            shares(batch.sets, batch.vector.dtype)[batch.point_group],
+            batch.crystal,
+            batch.size,
+            batch.multiplicity,
+        )

@@ -11,7 +11,7 @@ from torch import nn
 from irrepnet.tensors import CartesianTensor
 
 if TYPE_CHECKING:
-    from irrepnet.data.batch import AnyBatch
+    from irrepnet.graphs import Graph
 
 
 def _name(tensor: CartesianTensor, l: int) -> str:
@@ -46,7 +46,7 @@ class TensorHead(nn.Module):
         self.scalars = copies.pop("0e", 0)
         self.net: Any = make(outputs + self.scalars, "+".join(f"{n}x{ir}" for ir, n in sorted(copies.items())) or None)
 
-    def forward(self, batch: "AnyBatch") -> torch.Tensor:
+    def forward(self, batch: "Graph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs + dimensions of the tensors), without units: the numbers, then each tensor."""
         x = self.net.features(batch)
         numbers, *scalars = self.net.invariants(x, batch).split([self.outputs] + self.scalars * [1], 1)

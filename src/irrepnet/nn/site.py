@@ -96,7 +96,7 @@ class BondCovariants(nn.Module):
         fixed: torch.Tensor,
         basis: torch.Tensor,
     ) -> BondTables:
-        """The arguments are fields of a :class:`irrepnet.data.site_batch.SiteBatch`."""
+        """The arguments are fields of an :class:`irrepnet.graphs.SiteGraph`."""
         unit = torch.nn.functional.normalize(vector, dim=-1)
         # e(r) · Γ(s) b = e(s⁻¹ r) · b
         back = torch.einsum("eij,ei->ej", self.get_buffer("operations").to(vector.dtype)[carrier], unit)

@@ -18,9 +18,9 @@ from pydantic import (
     model_validator,
 )
 
-from irrepnet.crystals import GraphOptions, HypergraphOptions, hyperedge_type
 from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import GraphOptions, HypergraphOptions, hyperedge_type
 from irrepnet.groups import PointGroup
 from irrepnet.models import READS, ModelConfig, PointGroupConfig
 from irrepnet.tensors import CartesianTensor
@@ -76,8 +76,8 @@ class DataConfig(Section):
         tensors: those of the targets that are tensors, by name, where they are not known quantities.
         split: fractions of the formulas for training, validation and test.
         split_seed: seed of the split; not ``training.seed``, so that seeds can be compared on one split.
-        cutoff, n_max, tolerance, symprec: see :class:`irrepnet.crystals.GraphOptions`; lengths in Å.
-        neighbours, scale: see :class:`irrepnet.crystals.HypergraphOptions`.
+        cutoff, n_max, tolerance, symprec: see :class:`irrepnet.graphs.GraphOptions`; lengths in Å.
+        neighbours, scale: see :class:`irrepnet.graphs.HypergraphOptions`.
         point_groups: the crystals' point groups to admit; null admits all that the network can read: for the
             point-group network every subgroup of its group.
         workers: processes that compute descriptors; null takes all cores.

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from irrepnet.crystals import HypergraphOptions, SymmetricCrystal, fill_cache
+from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data import Record, Rejection, data_hash, read_records, target_values
-from irrepnet.data.batch import AnyGraph, crystal_graph, prepare
+from irrepnet.data.batch import AnyGraph, prepare
 from irrepnet.data.tensors import tensor_coefficients
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import HypergraphOptions, fill_cache
 from irrepnet.nn.elements import HEAVIEST
 from irrepnet.training.config import RunConfig
 from irrepnet.training.log import Log
@@ -84,7 +85,7 @@ def graph_of(config: RunConfig) -> Callable[[SymmetricCrystal], AnyGraph]:
         heaviest = crystal.numbers.max()
         if heaviest > HEAVIEST:
             raise IrrepnetError(f"{crystal.formula}: element {heaviest}; the networks know those up to {HEAVIEST} (Lr)")
-        return crystal_graph(crystal, options)
+        return options.graph(crystal)
 
     return graph
 

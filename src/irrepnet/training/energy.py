@@ -14,11 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from irrepnet.crystals.broken import BrokenGraph, Parent, Perturbation, broken_graph
-from irrepnet.data.broken import BrokenBatch, collate_broken
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs.broken import BrokenGraph, Parent, Perturbation, broken_graph
 from irrepnet.groups import PointGroup
-from irrepnet.models.energy import GPA, EnergyConfig, EnergyNet, Response
+from irrepnet.models.energy import GPA, EnergyConfig, EnergyNet, Response, perturbed_batch
 from irrepnet.training.checkpoint import replacing, write_json
 from irrepnet.training.log import Log
 
@@ -33,7 +32,7 @@ class Sample:
     """A perturbed crystal with what a calculator says of it.
 
     Attributes:
-        perturbation: see :class:`irrepnet.crystals.Perturbation`.
+        perturbation: see :class:`irrepnet.graphs.Perturbation`.
         energy: eV a cell, that of the unperturbed parent subtracted.
         forces: (n, 3) eV/Å in the parent's axes, or None.
         stress: (3, 3) eV/Å³ in the parent's axes, positive under tension, or None.
@@ -214,7 +213,7 @@ def fit_energy(
             chosen, order = order[: options.batch_size], order[options.batch_size :]
             for parameters in optimizer.param_groups:
                 parameters["lr"] = options.learning_rate * _schedule(step / options.steps)
-            batch = collate_broken([graphs[i] for i in chosen], net.group, dtype)
+            batch = perturbed_batch([graphs[i] for i in chosen], net.group, dtype)
             loss = loss_of(net.response(batch, training=True), {k: v[chosen] for k, v in labels.items()})
             optimizer.zero_grad()
             loss.backward()
@@ -242,9 +241,9 @@ def _schedule(x: float) -> float:
     return x / 0.1 if x < 0.1 else 0.5 * (1 + math.cos(math.pi * (x - 0.1) / 0.9))
 
 
-def _batches(graphs: Sequence[BrokenGraph], net: EnergyNet) -> list[BrokenBatch]:
+def _batches(graphs: Sequence[BrokenGraph], net: EnergyNet) -> list[BrokenGraph[torch.Tensor]]:
     dtype = net.get_buffer("scale").dtype
-    return [collate_broken(graphs[i : i + BATCH], net.group, dtype) for i in range(0, len(graphs), BATCH)]
+    return [perturbed_batch(graphs[i : i + BATCH], net.group, dtype) for i in range(0, len(graphs), BATCH)]
 
 
 def _labels(samples: Sequence[Sample], n: int, dtype: torch.dtype) -> dict[str, torch.Tensor]:

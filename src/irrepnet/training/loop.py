@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from irrepnet.data.batch import AnyBatch, AnyGraph, collate
+from irrepnet.data.batch import AnyGraph, union
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import Graph
 from irrepnet.training.checkpoint import State
 from irrepnet.training.config import TrainingConfig
 from irrepnet.training.schedule import one_cycle
@@ -84,7 +85,7 @@ def fit(
     validation_batches = batches(validation.graphs, device)
 
     def loss_of(part: np.ndarray) -> torch.Tensor:
-        batch = collate([train.graphs[k] for k in part]).to(device)
+        batch = union([train.graphs[k] for k in part]).to(device)
         return mean_loss(targets, state.model(batch), wanted[torch.from_numpy(part).to(device)])
 
     def validate() -> tuple[float, dict[str, Any]]:
@@ -221,13 +222,13 @@ def threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def batches(graphs: Sequence[AnyGraph], device: torch.device | str = "cpu") -> list[AnyBatch]:
+def batches(graphs: Sequence[AnyGraph], device: torch.device | str = "cpu") -> list[Graph[torch.Tensor]]:
     """All graphs, in order, in batches for prediction."""
     parts = [graphs[i : i + EVALUATION_BATCH] for i in range(0, len(graphs), EVALUATION_BATCH)]
-    return [collate(part).to(device) for part in parts]
+    return [union(part).to(device) for part in parts]
 
 
-def predict_batches(model: torch.nn.Module, parts: Sequence[AnyBatch]) -> np.ndarray:
+def predict_batches(model: torch.nn.Module, parts: Sequence[Graph[torch.Tensor]]) -> np.ndarray:
     """(n, W) float64 outputs of the network in evaluation mode."""
     model.eval()
     with torch.inference_mode():

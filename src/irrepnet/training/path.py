@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from irrepnet.crystals import Blend, GraphOptions, SymmetricCrystal
+from irrepnet.crystals import SymmetricCrystal
 from irrepnet.crystals.reading import Cell, read_cell
-from irrepnet.data.batch import AnyGraph, collate
+from irrepnet.data.batch import AnyGraph, union
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import Blend, GraphOptions
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -129,7 +130,7 @@ def predictor(model: torch.nn.Module, decode: Callable[[np.ndarray], np.ndarray]
 
     def predict(graph: AnyGraph) -> float:
         with torch.no_grad():
-            outputs = model(collate([graph], torch.float64)).numpy()
+            outputs = model(union([graph], torch.float64)).numpy()
         return float(outputs[0, 0] if decode is None else decode(outputs)[0])
 
     return predict

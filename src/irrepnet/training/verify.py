@@ -3,27 +3,23 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from irrepnet.crystals import (
+from irrepnet.crystals import SymmetricCrystal, frame_rotation, model_group, plain_supercell
+from irrepnet.data.batch import AnyGraph, union
+from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import (
     FORMS,
     FrameOptions,
     GraphOptions,
     HypergraphOptions,
-    SymmetricCrystal,
     VectorGraphOptions,
     frame_graph,
-    frame_rotation,
-    model_group,
     network_graph,
-    plain_supercell,
 )
-from irrepnet.data.batch import AnyGraph, collate, crystal_graph
-from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.models import READS, ModelConfig, TensorHead, build_model
 from irrepnet.tensors import CartesianTensor
@@ -79,12 +75,12 @@ def verify(
 
     def output(graph: AnyGraph) -> torch.Tensor:
         with torch.no_grad():
-            found = model(collate([graph], torch.float64))[0]
+            found = model(union([graph], torch.float64))[0]
         if not torch.isfinite(found).all():
             raise IrrepnetError(f"the model's output for {crystal.formula} is not finite; its weights are unusable")
         return found
 
-    graph = partial(crystal_graph, options=options)
+    graph = options.graph
     turned = model.turned if isinstance(model, TensorHead) else lambda found, rotation: found
     special = _SPECIAL[type(options)](crystal, options, output, turned)
     reference = output(graph(crystal))
@@ -134,8 +130,8 @@ def _orbits(
 ) -> dict[str, Any]:
     """One node an orbit against one node an atom."""
     graphs = {
-        "orbits": crystal_graph(crystal, options),
-        "atoms": crystal_graph(plain_supercell(crystal), options),
+        "orbits": options.graph(crystal),
+        "atoms": options.graph(plain_supercell(crystal)),
     }
     return {
         "orbits": _difference(*map(output, graphs.values())),

@@ -19,11 +19,12 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.core.local_env import CrystalNN, LocalStructOrderParams, MinimumDistanceNN, VoronoiNN
 from tests.environments import PAIRS
 
-from irrepnet.crystals import (
+from irrepnet.crystals import SymmetricCrystal, plain_supercell
+from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import (
     LSOP_NAMES,
     Hypergraph,
     HypergraphOptions,
-    SymmetricCrystal,
     csm,
     csm_names,
     fill_cache,
@@ -31,10 +32,8 @@ from irrepnet.crystals import (
     lsop,
     motif,
     motifs,
-    plain_supercell,
 )
-from irrepnet.crystals.descriptors import shape_key
-from irrepnet.errors import IrrepnetError
+from irrepnet.graphs.descriptors import shape_key
 
 pytestmark = pytest.mark.filterwarnings("ignore:No oxidation states", "ignore:CrystalNN")
 POLYHEDRA = {

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from pymatgen.core import Structure
 from tests.prototypes import STRUCTURES, SYMMORPHIC, crystal_of
 
-from irrepnet.crystals import SymmetricCrystal, input_atoms, model_group, neighbour_shells, site_graph
-from irrepnet.crystals.graph import operations_in
-from irrepnet.crystals.site_graph import fixed_subspaces
+from irrepnet.crystals import SymmetricCrystal, input_atoms, model_group, neighbour_shells
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import site_graph
+from irrepnet.graphs.frames import operations_in
+from irrepnet.graphs.sites import fixed_subspaces
 from irrepnet.groups import PointGroup
 
 NAMES = [*STRUCTURES, *SYMMORPHIC]
@@ -64,7 +65,7 @@ def test_edges_stand_for_all_edges(name):
         kept = graph.receiver == site
         images = [np.unique((own @ v).round(6) + 0.0, axis=0) for v in graph.vector[kept]]
         assert [len(i) for i in images] == graph.count[kept].tolist()
-        expected = neighbours.vector[neighbours.receiver == a] @ graph.axes
+        expected = neighbours.vector[neighbours.receiver == a] @ graph.axes[0]
         found = np.concatenate(images)
         assert abs(found[:, None] - expected).max(-1).min(0).max() < 1e-5
         assert len(found) == len(expected)
@@ -77,11 +78,11 @@ def test_carriers_lead_from_sites_to_senders():
         group = model_group(crystal)
         graph = site_graph(crystal, group)
         neighbours = neighbour_shells(crystal)
-        around = [neighbours.vector[neighbours.receiver == a] @ graph.axes for a in range(len(crystal))]
-        places = crystal.cart_coords @ graph.axes
+        around = [neighbours.vector[neighbours.receiver == a] @ graph.axes[0] for a in range(len(crystal))]
+        places = crystal.cart_coords @ graph.axes[0]
         for edge in range(len(graph.receiver)):
             target = places[crystal.representatives[graph.receiver[edge]]] + graph.vector[edge]
-            apart = (target - places) @ graph.axes.T @ np.linalg.inv(crystal.lattice)
+            apart = (target - places) @ graph.axes[0].T @ np.linalg.inv(crystal.lattice)
             b = abs(apart - np.rint(apart)).max(1).argmin()
             assert crystal.orbits[b] == graph.sender[edge]
             home = around[crystal.representatives[graph.sender[edge]]] @ group.operations[graph.carrier[edge]].T

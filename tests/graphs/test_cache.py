@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from irrepnet.crystals.cache import Cache, cache, digest, folder
+from irrepnet.graphs.cache import Cache, cache, digest, folder
 
 WRITER = """
 import sys
 from pathlib import Path
-from irrepnet.crystals.cache import Cache
+from irrepnet.graphs.cache import Cache
 kept, name = Cache(Path(sys.argv[1])), sys.argv[2]
 for i in range(int(sys.argv[3])):
     kept.put({f"{name} {i} {k}": [i, k] for k in range(20)})

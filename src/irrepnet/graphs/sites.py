@@ -14,28 +14,42 @@ lies in Hom_{G_ab}, G_ab the stabiliser of the edge; the sum of its messages ove
 one message projected onto the subspace fixed by G_a, which is what its coordinates at a say.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from irrepnet.crystals.frames import frame_rotation
-from irrepnet.crystals.graph import GraphOptions, edge_orbits, operations_in
-from irrepnet.crystals.neighbours import neighbour_shells
-from irrepnet.crystals.reading import read_cell
+from irrepnet.crystals.neighbours import NeighbourOptions, whole_shells
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import Irrep, PointGroup, intertwiners
+from irrepnet.graphs.edges import carriers, edge_orbits, nearest_distances
+from irrepnet.graphs.graph import A, Graph, GraphOptions, rows
+from irrepnet.groups import Irrep, PointGroup, intertwiners, operations_in
 
 
 @dataclass(frozen=True)
-class SiteGraph:
-    """One crystal's sites and edges for a model group G with I non-trivial irreps. A *site* is a kept atom.
+class SiteGraphOptions(GraphOptions):
+    """How a structure becomes a site graph.
+
+    Attributes:
+        group: name of the model group, in which the crystal's point group lies.
+    """
+
+    group: str = "m-3m"
+
+    def graph(self, crystal: SymmetricCrystal) -> SiteGraph:
+        return site_graph(crystal, PointGroup(self.group), self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteGraph(Graph[A]):
+    """One crystal's sites and edges for a model group G with I non-trivial irreps. A *site*, a node, is a kept atom.
 
     Attributes:
         group: G.
-        numbers: (n_sites,) atomic numbers.
         multiplicity: (n_sites,) atoms of the orbit.
         fixed: (n_sites, I) how often the trivial irrep of the site group is in each non-trivial irrep of G.
         basis: (n_coordinates, 3) the vectors of those subspaces, sorted by site, then irrep; orthonormal, filled up
@@ -45,34 +59,30 @@ class SiteGraph:
         vector: (n_edges, 3) Å, from receiver to sender atom, in the network's axes (`frames.frame_rotation`).
         count: (n_edges,) how many edges of the receiver it stands for.
         nearest: (n_sites,) Å, the distance of the nearest neighbour.
-        axes: (3, 3) rotation from the network's axes to the crystal's standard frame.
+        axes: (n_sites, 3, 3) rotation from the network's axes to the crystal's standard frame.
         atom_site: (n_atoms,) the site of each atom of the crystal, in its order.
         atom_operation: (n_atoms, 3, 3) an operation of P in the standard frame that carries the site to the atom.
     """
 
     group: PointGroup
-    numbers: np.ndarray
-    multiplicity: np.ndarray
-    fixed: np.ndarray
-    basis: np.ndarray
-    receiver: np.ndarray
-    sender: np.ndarray
-    carrier: np.ndarray
-    vector: np.ndarray
-    count: np.ndarray
-    nearest: np.ndarray
-    axes: np.ndarray
-    atom_site: np.ndarray
-    atom_operation: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.numbers)
+    multiplicity: A = rows("node")
+    fixed: A = rows("node")
+    basis: A = rows("coordinate")
+    receiver: A = rows("edge", "node")
+    sender: A = rows("edge", "node")
+    carrier: A = rows("edge")
+    vector: A = rows("edge")
+    count: A = rows("edge")
+    nearest: A = rows("node")
+    axes: A = rows("node")
+    atom_site: A = rows("atom", "node")
+    atom_operation: A = rows("atom")
 
 
 def site_graph(
     crystal: SymmetricCrystal,
     group: PointGroup,
-    options: GraphOptions | None = None,
+    options: NeighbourOptions | None = None,
     symmetry: np.ndarray | None = None,
 ) -> SiteGraph:
     """The graph of ``crystal`` for a site-symmetry network of the model group ``group``.
@@ -87,18 +97,18 @@ def site_graph(
     Raises:
         IrrepnetError: the point group is not contained in ``group``, or ``symmetry`` is no subgroup.
     """
-    options = options or GraphOptions()
+    options = options or NeighbourOptions()
     kept = np.arange(crystal.point_group.order) if symmetry is None else np.unique(symmetry)
     _check_subgroup(crystal.point_group, kept)
     members = operations_in(group, crystal.point_group)[kept]
     permutation = crystal.permutation[kept]
     sites, site_of = np.unique(permutation.min(0), return_inverse=True)
-    carrier = (permutation[:, sites[site_of]] == np.arange(len(crystal))).argmax(0)
+    carrier = carriers(permutation, sites[site_of])
     site_groups = [np.flatnonzero(permutation[:, a] == a) for a in sites]
     subspaces = [fixed_subspaces(group, tuple(members[own].tolist())) for own in site_groups]
 
     axes = frame_rotation(crystal).T
-    neighbours = neighbour_shells(crystal, options.cutoff, options.n_max, options.tolerance)
+    neighbours = whole_shells(crystal, options)
     vectors = neighbours.vector @ axes
     receiver, chosen, count = [], [], []
     for site, (a, own) in enumerate(zip(sites, site_groups)):
@@ -109,21 +119,20 @@ def site_graph(
         chosen.append(edges[first])
         count.append(size)
     edges = np.concatenate(chosen)
-    nearest = np.full(len(crystal), np.inf)
-    np.minimum.at(nearest, neighbours.receiver, neighbours.distance)
     return SiteGraph(
         group=group,
         numbers=crystal.numbers[sites],
-        multiplicity=np.bincount(site_of),
+        crystal=np.zeros(len(sites), int),
+        multiplicity=np.bincount(site_of).astype(float),
         fixed=np.stack([counts for counts, _ in subspaces]),
         basis=np.concatenate([basis for _, basis in subspaces]),
         receiver=np.concatenate(receiver),
         sender=site_of[neighbours.sender[edges]],
         carrier=members[carrier[neighbours.sender[edges]]],
         vector=vectors[edges],
-        count=np.concatenate(count),
-        nearest=nearest[sites],
-        axes=axes,
+        count=np.concatenate(count).astype(float),
+        nearest=nearest_distances(crystal, neighbours)[sites],
+        axes=np.tile(axes, (len(sites), 1, 1)),
         atom_site=site_of,
         atom_operation=crystal.point_group.operations[kept[carrier]],
     )
@@ -145,40 +154,6 @@ def fixed_subspaces(group: PointGroup, members: tuple[int, ...]) -> tuple[np.nda
     rows = [intertwiners(trivial, irrep.matrices[list(members)])[:, 0] for irrep in group.irreps[1:]]
     padded = [np.pad(basis, ((0, 0), (0, 3 - basis.shape[1]))) for basis in rows]
     return np.array([len(basis) for basis in rows], int), np.concatenate([np.zeros((0, 3)), *padded])
-
-
-def input_atoms(crystal: SymmetricCrystal, source: Any) -> np.ndarray:
-    """Which atom of ``crystal`` each atom of its source is, modulo the lattice.
-
-    With it a site tensor comes back in the source's order and Cartesian frame, as R T Rᵀ with R = ``crystal.rotation``.
-
-    Args:
-        crystal: made from ``source``, see `SymmetricCrystal.from_structure`.
-        source: also another description of that crystal in the same orientation, such as a supercell.
-
-    Returns:
-        (n_source,) indices of atoms.
-
-    Raises:
-        IrrepnetError: the source is not the crystal.
-    """
-    cell = read_cell(source)
-    # The primitive lattice as the source has it, strained: its vectors are whole sums of the standard ones.
-    cells = np.rint(cell.lattice @ crystal.rotation @ np.linalg.inv(crystal.lattice))
-    rarest = min(np.unique(crystal.numbers), key=lambda z: (crystal.numbers == z).sum())
-    candidates = np.flatnonzero(crystal.numbers == rarest)
-    of_source = np.flatnonzero(cell.numbers == rarest)
-    if len(of_source) * len(crystal) == len(candidates) * len(cell.numbers):
-        points = cell.frac_coords @ cells
-        for candidate in candidates:
-            origin = points[of_source[0]] - crystal.frac_coords[candidate]
-            apart = (points - origin)[:, None] - crystal.frac_coords
-            distance = np.linalg.norm((apart - np.rint(apart)) @ crystal.lattice, axis=-1)
-            distance[cell.numbers[:, None] != crystal.numbers] = np.inf
-            found = distance.argmin(1)
-            if distance.min(1).max() < 4 * crystal.symprec + 1e-3 and len(np.unique(found)) == len(crystal):
-                return found
-    raise IrrepnetError(f"{cell.name} is not the crystal {crystal.formula} in the orientation that it was read in")
 
 
 def _check_subgroup(group: PointGroup, members: np.ndarray) -> None:

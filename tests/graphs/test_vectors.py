@@ -7,15 +7,9 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from irrepnet.crystals import (
-    HypergraphOptions,
-    SymmetricCrystal,
-    VectorGraphOptions,
-    find_neighbours,
-    neighbour_shells,
-    vector_graph,
-)
+from irrepnet.crystals import SymmetricCrystal, find_neighbours, neighbour_shells
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import HypergraphOptions, VectorGraphOptions, vector_graph
 from irrepnet.groups import crystallographic_operations
 
 STRUCTURES = {
@@ -50,7 +44,7 @@ def test_edges_unfold_to_all_neighbours(name, neighbours):
     found = find_neighbours(c, HypergraphOptions(cutoff=5.0, neighbours=neighbours))
     assert graph.multiplicity.sum() == len(c)
     for node, atom in enumerate(c.representatives):
-        operations = crystallographic_operations()[operations_of(graph.site_group[node])]
+        operations = crystallographic_operations()[operations_of(graph.sets[graph.site_group[node]])]
         own = np.flatnonzero(graph.receiver == node)
         expected = found.receiver == atom
         assert np.isclose(graph.weight[own].sum(), found.weight[expected].sum())
@@ -84,9 +78,10 @@ def test_atoms(name):
     assert np.array_equal(np.sort(graph.receiver), found.receiver)
     assert (graph.weight == 1).all()
     assert (graph.operation == 0).all()
-    assert operations_of(graph.point_group).tolist() == [0]
-    assert len(vector_graph(c)) == len(c.representatives)
-    assert len(operations_of(vector_graph(c).point_group)) == c.point_group.order
+    assert operations_of(graph.sets[graph.point_group[0]]).tolist() == [0]
+    own = vector_graph(c)
+    assert len(own) == len(c.representatives)
+    assert len(operations_of(own.sets[own.point_group[0]])) == c.point_group.order
 
 
 def test_bad_options():

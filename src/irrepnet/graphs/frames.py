@@ -23,41 +23,25 @@ At a node (g, a) a neighbour b at x_b − x_a = r is seen at g⁻¹r, and carrie
 written are those of `frames.frame_rotation`.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal, get_args
 
 import numpy as np
 
 from irrepnet.crystals.frames import MODEL_GROUPS, frame_rotation, model_group
-from irrepnet.crystals.neighbours import Neighbours, neighbour_shells, smooth_neighbours
+from irrepnet.crystals.neighbours import NeighbourOptions, Neighbours, smooth_neighbours, whole_shells
 from irrepnet.crystals.pseudosymmetry import parents
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import PointGroup, crystallographic_operations
-from irrepnet.groups.operations import lookup
-
-SAME = 1e-6  # Å: vectors of an idealised crystal that differ by less are equal
+from irrepnet.graphs.edges import SAME, carriers, edge_orbits, nearest_distances
+from irrepnet.graphs.graph import A, Graph, GraphOptions, Part, alone, rows, span
+from irrepnet.groups import POINT_GROUPS, PointGroup, crystallographic_indices, operation_set, operations_in
 
 Form = Literal["one-frame", "full", "asymmetric-unit"]
 FORMS: tuple[Form, ...] = get_args(Form)
-
-
-@dataclass(frozen=True)
-class GraphOptions:
-    """How a structure becomes a graph.
-
-    Attributes:
-        cutoff: largest distance of a neighbour, Å.
-        n_max: neighbours an atom; whole shells, so an atom can have more.
-        tolerance: distances that differ by less belong to one shell, Å.
-        symprec: distance tolerance of the symmetry search, Å.
-    """
-
-    cutoff: float = 8.0
-    n_max: int = 12
-    tolerance: float = 1e-3
-    symprec: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -67,21 +51,45 @@ class FrameOptions(GraphOptions):
     Attributes:
         group: name of the model group; "auto" for that of the crystal, :func:`irrepnet.crystals.model_group`.
         max_frames: a crystal that needs more frames than so many gets the orbit graph.
-        continuous: neighbours fade out instead of ending with a shell (:func:`smooth_neighbours`; without the
-            tolerance), and crystals become a :class:`Blend`.
+        continuous: neighbours fade out instead of ending with a shell (:func:`irrepnet.crystals.smooth_neighbours`;
+            without the tolerance), and crystals become a :class:`Blend`.
     """
 
     group: str = "auto"
     max_frames: int = 3
     continuous: bool = False
 
+    def graph(self, crystal: SymmetricCrystal) -> FrameGraph | Blend:
+        return blend(crystal, self) if self.continuous else network_graph(crystal, self)
 
-@dataclass(frozen=True)
-class FrameGraph:
-    """One crystal's nodes and edges, for a model group of order N.
+
+@dataclass(frozen=True, kw_only=True)
+class Segment(Part[A]):
+    """The crystals of one model group of order N, side by side in a graph, and their right translations.
 
     Attributes:
-        numbers: (n_nodes,) atomic numbers.
+        nodes, edges, classes: of these crystals.
+        receiver, sender: (n_pairs,) pairs of nodes joined by right translations: the receiver is (g, a), the sender is
+            the node of (g k, a) for every k in the pair's set; sorted by receiver.
+        set: (n_pairs,) which of the ``sets``. A node's sets partition the group.
+        sets: (n_sets,) sets of elements k, bit k for element k.
+    """
+
+    nodes: slice = span("node")
+    edges: slice = span("edge")
+    classes: slice = span("class")
+    receiver: A = rows("pair", "node")
+    sender: A = rows("pair", "node")
+    set: A = rows("pair", "set")
+    sets: A = rows("set", distinct=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameGraph(Graph[A]):
+    """One crystal's nodes and edges, in frames of a model group, or of several crystals: those of one model group side
+    by side and the orbit graphs last, so that where there are frames edges number vectors.
+
+    Attributes:
         multiplicity: (n_nodes,) how often a node counts: 1, or the atoms of the orbit.
         receiver, sender: (n_edges,) nodes, sorted by receiver.
         vector: (n_vectors, 3) Å, from receiver to sender, in the node's frame: g⁻¹ r.
@@ -91,37 +99,40 @@ class FrameGraph:
         edge_class: (n_edges,) index into the next two; edges of one class have equal invariants.
         class_vector: (n_classes, 3) Å, the vector of one edge of the class.
         class_nearest: (n_classes,) Å, the distance of the receiver's nearest neighbour.
-        orbit_receiver, orbit_sender: (n_pairs,) pairs of nodes joined by right translations: the receiver is
-            (g, a), the sender is the node of (g k, a) for every k in the pair's set; sorted by receiver.
-        orbit_set: (n_pairs,) uint64, the set of those k, bit k for element k. A node's sets partition the group.
-        group: name of the model group; empty for an orbit graph, which has none, nor pairs.
-        frames: how many frames there are, |G|/|P|; 1 in an orbit graph, for all are equal.
-        point_group: Schoenflies symbol of the crystal's point group.
+        segments: by name of the model group; an orbit graph has none.
         axes: (n_nodes, 3, 3) orthogonal, x_standard = axes @ x_node: from the node's frame to the standard frame.
-        symmetry: uint64, the crystal's point group as an :func:`operation_set`; the identity alone in the full form.
+        point_group: (size,) the crystal's, as its number in ``irrepnet.groups.POINT_GROUPS``.
+        symmetry: (size,) the crystal's point group as an :func:`irrepnet.groups.operation_set`; the identity alone in
+            the full form.
+        frames: how many frames there are, |G|/|P|; 1 in an orbit graph, for all are equal.
+        blend: (size of the blends, size) weights of the graphs of each :class:`Blend`, which count as crystals above;
+            None where each crystal has one graph.
     """
 
-    numbers: np.ndarray
-    multiplicity: np.ndarray
-    receiver: np.ndarray
-    sender: np.ndarray
-    vector: np.ndarray
-    edge: np.ndarray
-    weight: np.ndarray
-    edge_class: np.ndarray
-    class_vector: np.ndarray
-    class_nearest: np.ndarray
-    orbit_receiver: np.ndarray
-    orbit_sender: np.ndarray
-    orbit_set: np.ndarray
-    group: str
-    frames: int
-    point_group: str
-    axes: np.ndarray
-    symmetry: np.uint64
+    multiplicity: A = rows("node")
+    receiver: A = rows("edge", "node")
+    sender: A = rows("edge", "node")
+    vector: A = rows("vector")
+    edge: A = rows("vector", "edge")
+    weight: A = rows("vector")
+    edge_class: A = rows("edge", "class")
+    class_vector: A = rows("class")
+    class_nearest: A = rows("class")
+    segments: dict[str, Segment[A]]
+    axes: A = rows("node")
+    point_group: A = rows("crystal")
+    symmetry: A = rows("crystal")
+    frames: int | None = alone(default=None)
+    blend: A | None = alone(default=None)
 
-    def __len__(self) -> int:
-        return len(self.numbers)
+    @property
+    def group(self) -> str:
+        """Name of the model group; empty for an orbit graph, which has none."""
+        return next(iter(self.segments), "")
+
+    @property
+    def place(self) -> tuple[bool, str]:
+        return self.group == "", self.group
 
 
 @dataclass(frozen=True)
@@ -140,37 +151,10 @@ class Blend:
         return sum(map(len, self.graphs))
 
 
-@lru_cache(maxsize=256)
-def crystallographic_indices(group: PointGroup) -> np.ndarray:
-    """(|P|,) where the operations of a point group are among the crystallographic ones."""
-    return lookup(group.operations, crystallographic_operations(), 1e-6)
-
-
-def operation_set(operations: np.ndarray) -> np.uint64:
-    """A set of crystallographic operations, given by their indices: bit k for operation k."""
-    return np.bitwise_or.reduce(np.uint64(1) << operations.astype(np.uint64))
-
-
-@lru_cache(maxsize=256)
-def operations_in(group: PointGroup, point_group: PointGroup) -> np.ndarray:
-    """(|P|,) indices in ``group`` of the operations of ``point_group``, both in their standard frames.
-
-    Raises:
-        IrrepnetError: P is not a subgroup of the model's group in this frame.
-    """
-    try:
-        return group.indices(point_group.operations)
-    except IrrepnetError:
-        raise IrrepnetError(
-            f"point group {point_group.name} is no subgroup of the model's group {group.name} in the standard "
-            f"frame; trigonal and hexagonal crystals lie in 6/mmm, all others in m-3m"
-        ) from None
-
-
 def frame_graph(
     crystal: SymmetricCrystal,
     group: PointGroup,
-    options: GraphOptions | None = None,
+    options: NeighbourOptions | None = None,
     form: Form = "one-frame",
 ) -> FrameGraph:
     """The graph of ``crystal`` for a network of the model group ``group``.
@@ -180,7 +164,7 @@ def frame_graph(
     """
     if form not in FORMS:
         raise IrrepnetError(f"unknown form {form!r}; choose one of {', '.join(FORMS)}")
-    options = options or GraphOptions()
+    options = options or NeighbourOptions()
     members = operations_in(group, crystal.point_group)
     neighbours = _neighbours(crystal, options)
     rotation = frame_rotation(crystal)
@@ -193,8 +177,17 @@ def frame_graph(
     return replace(graph, axes=rotation.T @ graph.axes)
 
 
-def _symmetry(crystal: SymmetricCrystal) -> np.uint64:
-    return operation_set(crystallographic_indices(crystal.point_group))
+def _symmetry(crystal: SymmetricCrystal) -> np.ndarray:
+    return operation_set(crystallographic_indices(crystal.point_group))[None]
+
+
+@cache
+def _numbers() -> dict[str, int]:
+    return {PointGroup(name).schoenflies: number for number, name in enumerate(POINT_GROUPS)}
+
+
+def _number(crystal: SymmetricCrystal) -> np.ndarray:
+    return np.array([_numbers()[crystal.point_group.schoenflies]])
 
 
 def network_graph(crystal: SymmetricCrystal, options: FrameOptions | None = None) -> FrameGraph:
@@ -246,18 +239,18 @@ def _in_frames(crystal: SymmetricCrystal, options: FrameOptions) -> FrameGraph |
     return graph if graph.group else None
 
 
-def _neighbours(crystal: SymmetricCrystal, options: GraphOptions) -> Neighbours:
+def _neighbours(crystal: SymmetricCrystal, options: NeighbourOptions) -> Neighbours:
     if isinstance(options, FrameOptions) and options.continuous:
         return smooth_neighbours(crystal, options.cutoff, options.n_max)
-    return neighbour_shells(crystal, options.cutoff, options.n_max, options.tolerance)
+    return whole_shells(crystal, options)
 
 
-def orbit_graph(crystal: SymmetricCrystal, options: GraphOptions | None = None) -> FrameGraph:
+def orbit_graph(crystal: SymmetricCrystal, options: NeighbourOptions | None = None) -> FrameGraph:
     """The graph for features that are invariant under O(3), and so equal on the atoms of an orbit: one node an orbit.
 
     An edge stands for all neighbours of the orbit's first atom that belong to one orbit and are equally far.
     """
-    options = options or GraphOptions()
+    options = options or NeighbourOptions()
     neighbours = _neighbours(crystal, options)
     own = np.flatnonzero(neighbours.receiver == crystal.representatives[crystal.orbits[neighbours.receiver]])
     receiver, sender = crystal.orbits[neighbours.receiver[own]], crystal.orbits[neighbours.sender[own]]
@@ -270,10 +263,10 @@ def orbit_graph(crystal: SymmetricCrystal, options: GraphOptions | None = None) 
     edge, first = np.cumsum(new) - 1, np.flatnonzero(new)
     # the mean of distances that are nearly equal: whether they are taken for equal matters in second order only
     mean = np.bincount(edge, distance) / np.bincount(edge)
-    nothing = np.zeros(0, int)
     return FrameGraph(
         numbers=crystal.numbers[crystal.representatives],
-        multiplicity=np.bincount(crystal.orbits),
+        crystal=np.zeros(len(crystal.representatives), int),
+        multiplicity=np.bincount(crystal.orbits).astype(float),
         receiver=receiver[first],
         sender=sender[first],
         vector=vector,
@@ -281,13 +274,10 @@ def orbit_graph(crystal: SymmetricCrystal, options: GraphOptions | None = None) 
         weight=weight,
         edge_class=np.arange(len(first)),
         class_vector=vector[first] * (mean / distance[first])[:, None],
-        class_nearest=_nearest(neighbours, len(crystal))[crystal.representatives][receiver[first]],
-        orbit_receiver=nothing,
-        orbit_sender=nothing,
-        orbit_set=nothing.astype(np.uint64),
-        group="",
+        class_nearest=nearest_distances(crystal, neighbours)[crystal.representatives][receiver[first]],
+        segments={},
         frames=1,
-        point_group=crystal.point_group.schoenflies,
+        point_group=_number(crystal),
         axes=np.tile(np.eye(3), (len(crystal.representatives), 1, 1)),
         symmetry=_symmetry(crystal),
     )
@@ -316,23 +306,25 @@ def _inverse_positions(group: PointGroup, members: np.ndarray) -> np.ndarray:
     return position[group.inverse[members]]
 
 
-def _orbit_pairs(translate: np.ndarray) -> dict[str, np.ndarray]:
-    """The table (N, n_nodes) of right translations, (g, a) → (g k, a), as pairs of nodes with sets of k.
+def _segment(translate: np.ndarray, n_edges: int, n_classes: int) -> Segment:
+    """The one segment of a crystal's graph, from the table (N, n_nodes) of right translations, (g, a) → (g k, a).
 
     On a site that the whole group fixes all N translations lead to one node, so sets say it N times shorter.
     """
     order, n = translate.shape
     pairs, number = np.unique((np.arange(n) * n + translate).ravel(), return_inverse=True)
-    sets = np.zeros(len(pairs), np.uint64)
-    np.bitwise_or.at(sets, number, np.repeat(np.uint64(1) << np.arange(order, dtype=np.uint64), n))
-    return {"orbit_receiver": pairs // n, "orbit_sender": pairs % n, "orbit_set": sets}
-
-
-def _nearest(neighbours: Neighbours, n_atoms: int) -> np.ndarray:
-    """(n_atoms,) Å, the distance of each atom's nearest neighbour; every atom has one."""
-    nearest = np.full(n_atoms, np.inf)
-    np.minimum.at(nearest, neighbours.receiver, neighbours.distance)
-    return nearest
+    of_pair = np.zeros(len(pairs), np.uint64)
+    np.bitwise_or.at(of_pair, number, np.repeat(np.uint64(1) << np.arange(order, dtype=np.uint64), n))
+    sets, number = np.unique(of_pair, return_inverse=True)
+    return Segment(
+        nodes=slice(0, n),
+        edges=slice(0, n_edges),
+        classes=slice(0, n_classes),
+        receiver=pairs // n,
+        sender=pairs % n,
+        set=number,
+        sets=sets,
+    )
 
 
 def _frames(
@@ -351,6 +343,7 @@ def _frames(
     vector = np.einsum("ei,cij->cej", neighbours.vector, group.operations[frames]).reshape(-1, 3)  # c⁻¹ r
     return FrameGraph(
         numbers=np.tile(crystal.numbers, len(frames)),
+        crystal=np.zeros(n * len(frames), int),
         multiplicity=np.ones(n * len(frames)),
         receiver=(offset + neighbours.receiver).ravel(),
         sender=(offset + neighbours.sender).ravel(),
@@ -359,13 +352,12 @@ def _frames(
         weight=np.tile(neighbours.weight, len(frames)),
         edge_class=np.arange(len(vector)),
         class_vector=vector,
-        class_nearest=np.tile(_nearest(neighbours, n)[neighbours.receiver], len(frames)),
-        **_orbit_pairs(translate),
-        group=group.name,
+        class_nearest=np.tile(nearest_distances(crystal, neighbours)[neighbours.receiver], len(frames)),
+        segments={group.name: _segment(translate, len(vector), len(vector))},
         frames=len(frames),
-        point_group=crystal.point_group.schoenflies,
+        point_group=_number(crystal),
         axes=np.repeat(group.operations[frames], n, axis=0),
-        symmetry=np.uint64(1),
+        symmetry=np.ones(1, np.uint64),
     )
 
 
@@ -378,38 +370,18 @@ def _one_frame(crystal: SymmetricCrystal, group: PointGroup, members: np.ndarray
     """Frames P\\G, with one class an edge orbit."""
     graph = _frames(crystal, group, members, crystal.permutation, neighbours)
     number, examples = _edge_classes(crystal, neighbours)
+    segment = replace(graph.segments[group.name], classes=slice(0, len(examples)))
     return replace(
         graph,
-        edge_class=np.tile(number, graph.frames),
+        segments={group.name: segment},
+        edge_class=np.tile(number, len(graph) // len(crystal)),
         class_vector=neighbours.vector[examples],
         class_nearest=graph.class_nearest[examples],
     )
 
 
-def edge_orbits(vectors: np.ndarray, operations: np.ndarray) -> np.ndarray:
-    """Orbit number of each vector under a finite group that permutes them.
-
-    Args:
-        vectors: (E, 3) Å.
-        operations: (K, 3, 3).
-
-    Returns:
-        (E,) ints, numbered in order of first appearance.
-    """
-    number = np.full(len(vectors), -1)
-    n_orbits = 0
-    for e, vector in enumerate(vectors):
-        if number[e] < 0:
-            images = operations @ vector
-            number[(np.abs(images[:, None] - vectors).max(-1) < SAME).any(0)] = n_orbits
-            n_orbits += 1
-    return number
-
-
 def _carriers(crystal: SymmetricCrystal) -> np.ndarray:
-    """(n,) for each atom an operation, as index into the crystal's, that takes its orbit's representative to it."""
-    representative = crystal.representatives[crystal.orbits]
-    return (crystal.permutation[:, representative] == np.arange(len(crystal))).argmax(0)
+    return carriers(crystal.permutation, crystal.representatives[crystal.orbits])
 
 
 def _edge_classes(crystal: SymmetricCrystal, neighbours: Neighbours) -> tuple[np.ndarray, np.ndarray]:
@@ -465,6 +437,7 @@ def _asymmetric_unit(
         translate.append(first[orbit] + cosets[orbit][1][group.multiplication[frames].T])
     return FrameGraph(
         numbers=np.repeat(crystal.numbers[crystal.representatives], np.diff(first)),
+        crystal=np.zeros(first[-1], int),
         multiplicity=np.ones(first[-1]),
         receiver=np.concatenate(receiver),
         sender=np.concatenate(sender),
@@ -474,10 +447,9 @@ def _asymmetric_unit(
         edge_class=np.concatenate(edge_class),
         class_vector=np.concatenate(class_vector),
         class_nearest=np.concatenate(class_nearest),
-        **_orbit_pairs(np.concatenate(translate, axis=1)),
-        group=group.name,
+        segments={group.name: _segment(np.concatenate(translate, axis=1), sum(map(len, vector)), n_classes)},
         frames=group.order // len(members),
-        point_group=crystal.point_group.schoenflies,
+        point_group=_number(crystal),
         axes=np.concatenate([group.operations[frames] for frames, _, _ in cosets]),
-        symmetry=np.uint64(1),
+        symmetry=np.ones(1, np.uint64),
     )

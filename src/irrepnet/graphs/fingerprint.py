@@ -3,9 +3,9 @@
 import moyopy
 import numpy as np
 
-from irrepnet.crystals.hypergraph import Column
 from irrepnet.crystals.neighbours import all_pairs
 from irrepnet.crystals.symmetric import SymmetricCrystal
+from irrepnet.graphs.hypergraph import Column
 from irrepnet.groups import PointGroup
 
 SYSTEMS = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")

@@ -22,13 +22,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from irrepnet.crystals.cache import cache as results
-from irrepnet.crystals.cache import digest
-from irrepnet.crystals.descriptors import LSOP_NAMES, csm, csm_names, descriptor_key, lsop, shape_key
-from irrepnet.crystals.hypergraph import Column, Hyperedges, HyperedgeType, HypergraphOptions, add_hyperedge_type
 from irrepnet.crystals.neighbours import find_neighbours
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs.cache import cache as results
+from irrepnet.graphs.cache import digest
+from irrepnet.graphs.descriptors import LSOP_NAMES, csm, csm_names, descriptor_key, lsop, shape_key
+from irrepnet.graphs.hypergraph import Column, Hyperedges, HyperedgeType, HypergraphOptions, add_hyperedge_type
 
 # Of the code that finds shells and describes them; a change makes older results unused.
 _VERSION = 1

@@ -18,14 +18,15 @@ has |G|/|P_left|. Without moments 1′ is always left and makes no frames of its
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from irrepnet.crystals.graph import GraphOptions
-from irrepnet.crystals.neighbours import neighbour_shells
+from irrepnet.crystals.neighbours import NeighbourOptions, whole_shells
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs.graph import A, Graph, alone, rows
 from irrepnet.groups import PointGroup
 
 if TYPE_CHECKING:
@@ -133,41 +134,70 @@ class Perturbation:
         return Perturbation(**arrays)
 
 
-@dataclass(frozen=True, eq=False)
-class BrokenGraph:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BrokenGraph(Graph[A]):
     """The nodes and edges of a perturbed parent, for a model group G of order N.
 
     Attributes:
-        parent: see :class:`Parent`.
-        perturbation: see :class:`Perturbation`; checked.
-        operations: (S,) indices of the parent's operations that are left.
-        reversal: (S,) −1 for those that are left together with time reversal only, else 1.
+        numbers: (n_atoms,) atomic numbers.
         node_atom: (n_nodes,) atom of each node.
         node_rotation: (n_nodes, 3, 3) g.
         node_reversal: (n_nodes,) ±1.
         receiver, sender: (n_edges,) nodes, sorted by receiver.
         bond: (n_edges,) the parent's bond of each edge, which node (g, a) sees at g⁻¹.
+        bond_receiver, bond_sender: (n_bonds,) atoms.
+        bond_vector: (n_bonds, 3) Å, in the unperturbed parent.
+        atom_crystal, bond_crystal, op_crystal: crystal to which an atom, bond or operation belongs.
+        atoms: (size,) how many there are in each.
+        volume: (size,) Å³, of the parents.
+        op_rotation: (n_ops, 3, 3) the operations that are left; op_axial: (n_ops,) their sign on a moment.
+        image, source, image_op: (n_images,) operation image_op sends atom source to atom image.
+        displacements, moments: (n_atoms, 3); strain: (size, 3, 3); field: (size, 3).
+        reference: in a batch in which the unperturbed parents come last, which of the crystals is that of each other.
+        parent: see :class:`Parent`.
+        perturbation: see :class:`Perturbation`; checked.
+        operations: (n_ops,) indices of the parent's operations that are left.
+        reversal: (n_ops,) −1 for those that are left together with time reversal only, else 1.
         frames: how many independent frames there are, |G|/|P_left|.
     """
 
-    parent: Parent
-    perturbation: Perturbation
-    operations: np.ndarray
-    reversal: np.ndarray
-    node_atom: np.ndarray
-    node_rotation: np.ndarray
-    node_reversal: np.ndarray
-    receiver: np.ndarray
-    sender: np.ndarray
-    bond: np.ndarray
-    frames: int
+    numbers: A = rows("atom")
+    node_atom: A = rows("node", "atom")
+    node_rotation: A = rows("node")
+    node_reversal: A = rows("node")
+    receiver: A = rows("edge", "node")
+    sender: A = rows("edge", "node")
+    bond: A = rows("edge", "bond")
+    bond_receiver: A = rows("bond", "atom")
+    bond_sender: A = rows("bond", "atom")
+    bond_vector: A = rows("bond")
+    bond_crystal: A = rows("bond", "crystal")
+    atom_crystal: A = rows("atom", "crystal")
+    atoms: A = rows("crystal")
+    volume: A = rows("crystal")
+    op_crystal: A = rows("op", "crystal")
+    op_rotation: A = rows("op")
+    op_axial: A = rows("op")
+    image: A = rows("image", "atom")
+    source: A = rows("image", "atom")
+    image_op: A = rows("image", "op")
+    displacements: A = rows("atom")
+    moments: A = rows("atom")
+    strain: A = rows("crystal")
+    field: A = rows("crystal")
+    reference: A | None = alone(default=None)
+    parent: Parent = alone()
+    perturbation: Perturbation = alone()
+    operations: A = alone()
+    reversal: A = alone()
+    frames: int = alone()
 
     def __len__(self) -> int:
-        return len(self.node_atom)
+        return len(self.node_atom)  # type: ignore[arg-type]
 
 
 def parent_of(
-    crystal: SymmetricCrystal, supercell: Sequence | np.ndarray | None = None, options: GraphOptions | None = None
+    crystal: SymmetricCrystal, supercell: Sequence | np.ndarray | None = None, options: NeighbourOptions | None = None
 ) -> Parent:
     """The parent for perturbations of a crystal.
 
@@ -180,7 +210,7 @@ def parent_of(
     Raises:
         IrrepnetError: a supercell that is not of integers or has no volume.
     """
-    options = options or GraphOptions()
+    options = options or NeighbourOptions()
     matrix = np.eye(3) if supercell is None else np.asarray(supercell, float)
     matrix = np.diag(matrix) if matrix.shape == (3,) else matrix
     if matrix.shape != (3, 3) or np.any(matrix != np.rint(matrix)) or abs(np.linalg.det(matrix)) < 0.5:
@@ -212,7 +242,7 @@ def parent_of(
             moved = cell_of @ rotation.T + shifts[g, own]
             permutation += [atoms(crystal.permutation[g, own], moved + cell) for cell in cells]
             element += [g] * m
-    bonds = neighbour_shells(crystal, options.cutoff, options.n_max, options.tolerance)
+    bonds = whole_shells(crystal, options)
     receiver = atoms(np.repeat(bonds.receiver, m), np.tile(cells, (len(bonds.receiver), 1)))
     sender = atoms(
         np.repeat(bonds.sender, m), np.tile(cells, (len(bonds.sender), 1)) + np.repeat(bonds.shift, m, axis=0)
@@ -307,16 +337,43 @@ def broken_graph(
     start = np.cumsum(count) - count
     bond = np.arange(count.sum()) + np.repeat(first[node_atom] - start, count)
     receiver = np.repeat(np.arange(len(nodes)), count)
+    rotations = parent.rotations[operations]
+    atoms, ops = np.arange(n), np.arange(len(operations))
     return BrokenGraph(
+        numbers=parent.numbers,
+        crystal=np.zeros(len(nodes), int),
+        node_atom=node_atom,
+        node_rotation=group.operations[node_element % order],
+        node_reversal=np.where(node_element < order, 1.0, -1.0),
+        receiver=receiver,
+        sender=node_of[node_element[receiver], parent.sender[bond]],
+        bond=bond,
+        bond_receiver=parent.receiver,
+        bond_sender=parent.sender,
+        bond_vector=parent.vector,
+        bond_crystal=np.zeros(len(parent.vector), int),
+        atom_crystal=np.zeros(n, int),
+        atoms=np.array([float(n)]),
+        volume=np.array([parent.volume]),
+        op_crystal=np.zeros(len(ops), int),
+        op_rotation=rotations,
+        op_axial=np.linalg.det(rotations) * reversal,
+        image=parent.permutation[operations].ravel(),
+        source=np.tile(atoms, len(ops)),
+        image_op=np.repeat(ops, n),
+        displacements=known.displacements,
+        moments=known.moments,
+        strain=known.strain[None],
+        field=known.field[None],
         parent=parent,
         perturbation=known,
         operations=operations,
         reversal=reversal,
-        node_atom=node_atom,
-        node_rotation=group.operations[node_element % order],
-        node_reversal=np.where(node_element < order, 1, -1),
-        receiver=receiver,
-        sender=node_of[node_element[receiver], parent.sender[bond]],
-        bond=bond,
         frames=len(np.unique(node_element)),
     )
+
+
+@lru_cache(maxsize=16)
+def unperturbed(parent: Parent, group: PointGroup) -> BrokenGraph:
+    """The graph of a parent by itself, to which energies are relative."""
+    return broken_graph(parent, group=group)

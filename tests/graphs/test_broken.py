@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
 from irrepnet.crystals import SymmetricCrystal
-from irrepnet.crystals.broken import Perturbation, broken_graph, parent_of, symmetry_left
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs.broken import Perturbation, broken_graph, parent_of, symmetry_left
 from irrepnet.groups import PointGroup
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from tests.environments import PAIRS, diamond, lonsdaleite
 
-from irrepnet.crystals import HypergraphOptions, SymmetricCrystal, hypergraph
+from irrepnet.crystals import SymmetricCrystal
+from irrepnet.graphs import HypergraphOptions, hypergraph
 
 
 @pytest.fixture(autouse=True)

@@ -14,24 +14,22 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from scipy.spatial.transform import Rotation
 
-from irrepnet.crystals import (
+from irrepnet.crystals import SymmetricCrystal, find_neighbours, plain_supercell
+from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import (
     Column,
     Hyperedges,
     HyperedgeType,
     Hypergraph,
     HypergraphOptions,
-    SymmetricCrystal,
     add_hyperedge_type,
-    find_neighbours,
     fingerprint,
     hyperedge_type,
     hyperedge_types,
     hypergraph,
     pair_correlation,
-    plain_supercell,
 )
-from irrepnet.crystals.fingerprint import COLUMNS
-from irrepnet.errors import IrrepnetError
+from irrepnet.graphs.fingerprint import COLUMNS
 
 FORMULAS = ["CaF2", "MgAl2O4", "NaCl", "Si", "SrTiO3", "TiO2"]
 SUPERCELLS = [
@@ -50,7 +48,7 @@ def made(examples) -> dict[str, SymmetricCrystal]:
 @pytest.fixture
 def own_types(monkeypatch):
     """Types added in a test are forgotten after it."""
-    module = import_module("irrepnet.crystals.hypergraph")
+    module = import_module("irrepnet.graphs.hypergraph")
     monkeypatch.setattr(module, "_TYPES", dict(module._TYPES))
 
 

@@ -12,16 +12,20 @@ So the features of one atom an orbit say all, and they lie in Fix_{G_a}, G_a the
 What a network computes on one equals what it computes on the other.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
-from irrepnet.crystals.graph import SAME, GraphOptions, crystallographic_indices, operation_set
-from irrepnet.crystals.hypergraph import HypergraphOptions, plain_supercell
+from irrepnet.crystals.descriptions import plain_supercell
 from irrepnet.crystals.neighbours import find_neighbours
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs.edges import carriers, edge_orbits, nearest_distances
+from irrepnet.graphs.graph import A, Graph, GraphOptions, rows
+from irrepnet.groups import crystallographic_indices, operation_set
 
 VectorForm = Literal["asymmetric-unit", "atoms"]
 VECTOR_FORMS: tuple[VectorForm, ...] = get_args(VectorForm)
@@ -29,50 +33,46 @@ VECTOR_FORMS: tuple[VectorForm, ...] = get_args(VectorForm)
 
 @dataclass(frozen=True)
 class VectorGraphOptions(GraphOptions):
-    """How a structure becomes a vector graph; cutoff, n_max, tolerance, symprec as for :class:`GraphOptions`.
+    """How a structure becomes a vector graph; neighbours are bonded, by any method.
 
     Attributes:
-        neighbours, scale: which atoms are bonded: see :func:`irrepnet.crystals.find_neighbours`.
         form: "asymmetric-unit" or "atoms".
     """
 
-    neighbours: str = "shells"
-    scale: float = HypergraphOptions.scale
     form: VectorForm = "asymmetric-unit"
 
+    def graph(self, crystal: SymmetricCrystal) -> VectorGraph:
+        return vector_graph(crystal, self)
 
-@dataclass(frozen=True)
-class VectorGraph:
+
+@dataclass(frozen=True, kw_only=True)
+class VectorGraph(Graph[A]):
     """One crystal's nodes and edges, in its standard frame.
 
-    Operations are indices into :func:`irrepnet.groups.crystallographic_operations`, and sets of them uint64, bit k
-    for operation k.
+    Operations are indices into :func:`irrepnet.groups.crystallographic_operations`.
 
     Attributes:
-        numbers: (n_nodes,) atomic numbers.
         multiplicity: (n_nodes,) atoms that the node stands for.
         nearest: (n_nodes,) Å, the distance of the nearest neighbour.
-        site_group: (n_nodes,) the operations that fix the node's atom; the identity alone in the form "atoms".
+        site_group: (n_nodes,) which of the ``sets`` fixes the node's atom; the identity alone in the form "atoms".
         receiver, sender: (n_edges,) nodes.
         operation: (n_edges,) takes the sender node's features to those of the atom that sends.
         vector: (n_edges, 3) Å, from the receiver to the atom that sends.
         weight: (n_edges,) how many neighbours the edge stands for.
-        point_group: the crystal's point group; the identity alone in the form "atoms".
+        point_group: (size,) which of the ``sets`` is the crystal's point group; the identity alone in the form "atoms".
+        sets: (n_sets,) of operations: see :func:`irrepnet.groups.operation_set`.
     """
 
-    numbers: np.ndarray
-    multiplicity: np.ndarray
-    nearest: np.ndarray
-    site_group: np.ndarray
-    receiver: np.ndarray
-    sender: np.ndarray
-    operation: np.ndarray
-    vector: np.ndarray
-    weight: np.ndarray
-    point_group: np.uint64
-
-    def __len__(self) -> int:
-        return len(self.numbers)
+    multiplicity: A = rows("node")
+    nearest: A = rows("node")
+    site_group: A = rows("node", "set")
+    receiver: A = rows("edge", "node")
+    sender: A = rows("edge", "node")
+    operation: A = rows("edge")
+    vector: A = rows("edge")
+    weight: A = rows("edge")
+    point_group: A = rows("crystal", "set")
+    sets: A = rows("set", distinct=True)
 
 
 def vector_graph(crystal: SymmetricCrystal, options: VectorGraphOptions | None = None) -> VectorGraph:
@@ -89,40 +89,32 @@ def vector_graph(crystal: SymmetricCrystal, options: VectorGraphOptions | None =
         crystal = plain_supercell(crystal)
     elif options.neighbours == "n-max":
         raise IrrepnetError('neighbours "n-max" break the symmetry: set form to "atoms", or find neighbours otherwise')
-    found = find_neighbours(
-        crystal,
-        HypergraphOptions(
-            options.cutoff, options.n_max, options.tolerance, neighbours=options.neighbours, scale=options.scale
-        ),
-    )
-    nearest = np.full(len(crystal), np.inf)
-    np.minimum.at(nearest, found.receiver, found.distance)
-
+    found = find_neighbours(crystal, options)
     members = crystallographic_indices(crystal.point_group)
-    representative = crystal.representatives[crystal.orbits]
-    carrier = (crystal.permutation[:, representative] == np.arange(len(crystal))).argmax(0)  # b = carrier[b]·b₀
+    carrier = carriers(crystal.permutation, crystal.representatives[crystal.orbits])  # b = carrier[b]·b₀
     kept, receiver, weight = [], [], []
     for orbit, atom in enumerate(crystal.representatives):
         own = np.flatnonzero(found.receiver == atom)
-        site_group = crystal.point_group.operations[crystal.site_groups[orbit]]
-        # [g, e, f]: whether g takes the edge e to f; an orbit is known by its first edge
-        images = found.vector[own] @ site_group.transpose(0, 2, 1)
-        joined = (np.abs(images[:, :, None] - found.vector[own]).max(-1) < SAME).any(0)
-        first, count = np.unique(joined.argmax(1), return_counts=True)
+        number = edge_orbits(found.vector[own], crystal.point_group.operations[crystal.site_groups[orbit]])
+        _, first, count = np.unique(number, return_index=True, return_counts=True)
         kept.append(own[first])
         receiver.append(np.full(len(first), orbit))
         weight.append(count * found.weight[own[first]])
     edges = np.concatenate(kept)
     sender = found.sender[edges]
+    groups = [operation_set(members[site]) for site in crystal.site_groups]
+    sets, number = np.unique(np.array([*groups, operation_set(members)]), return_inverse=True)
     return VectorGraph(
         numbers=crystal.numbers[crystal.representatives],
-        multiplicity=np.bincount(crystal.orbits),
-        nearest=nearest[crystal.representatives],
-        site_group=np.array([operation_set(members[site]) for site in crystal.site_groups]),
+        crystal=np.zeros(len(groups), int),
+        multiplicity=np.bincount(crystal.orbits).astype(float),
+        nearest=nearest_distances(crystal, found)[crystal.representatives],
+        site_group=number[:-1],
         receiver=np.concatenate(receiver),
         sender=crystal.orbits[sender],
         operation=members[carrier[sender]],
         vector=found.vector[edges],
         weight=np.concatenate(weight),
-        point_group=operation_set(members),
+        point_group=number[-1:],
+        sets=sets,
     )

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from irrepnet.crystals.fingerprint import COLUMNS, fingerprint
-from irrepnet.crystals.hypergraph import Column, Hyperedges, HyperedgeType, HypergraphOptions, add_hyperedge_type
 from irrepnet.crystals.neighbours import Neighbours, find_neighbours
 from irrepnet.crystals.symmetric import SymmetricCrystal
+from irrepnet.graphs.fingerprint import COLUMNS, fingerprint
+from irrepnet.graphs.hypergraph import Column, Hyperedges, HyperedgeType, HypergraphOptions, add_hyperedge_type
 
 
 def _own_neighbours(crystal: SymmetricCrystal, options: HypergraphOptions) -> tuple[Neighbours, np.ndarray]:

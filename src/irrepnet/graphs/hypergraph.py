@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 import numpy as np
 
-from irrepnet.crystals.graph import GraphOptions
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
-
-if TYPE_CHECKING:
-    from irrepnet.crystals.vector_graph import VectorGraph
+from irrepnet.graphs.graph import A, Graph, GraphOptions, Part, alone, rows
+from irrepnet.graphs.vectors import VectorGraph, VectorGraphOptions, vector_graph
 
 # Features of an idealised crystal that differ by less than half of this are equal (Å, or dimensionless).
 _SAME = 1e-10
@@ -28,12 +26,10 @@ _SAME = 1e-10
 
 @dataclass(frozen=True)
 class HypergraphOptions(GraphOptions):
-    """How a structure becomes a hypergraph; cutoff, n_max, tolerance, symprec as for :class:`GraphOptions`.
+    """How a structure becomes a hypergraph; neighbours are bonded, by any method.
 
     Attributes:
         hyperedges: names of the hyperedge types, in the order in which a network uses them.
-        neighbours: which atoms are bonded: see :func:`irrepnet.crystals.find_neighbours`.
-        scale: for neighbours "nearest": the farthest neighbour in units of the nearest one's distance.
         motif_shell: which neighbours make the motif of an atom: "crystalnn", "minimum-distance" or "voronoi".
         motif_features: "lsop", "csm" or both.
         resemblance: give continuous symmetry measures as resemblance, 1 for the ideal polyhedron and 0 for the
@@ -42,12 +38,13 @@ class HypergraphOptions(GraphOptions):
     """
 
     hyperedges: tuple[str, ...] = ("bonds",)
-    neighbours: str = "shells"
-    scale: float = 1.5
     motif_shell: str = "crystalnn"
     motif_features: tuple[str, ...] = ("lsop", "csm")
     resemblance: bool = False
     directions: bool = False
+
+    def graph(self, crystal: SymmetricCrystal) -> Hypergraph:
+        return hypergraph(crystal, self)
 
 
 class Column(NamedTuple):
@@ -135,8 +132,8 @@ def hyperedge_type(name: str) -> HyperedgeType:
     raise IrrepnetError(f"unknown hyperedge type {name!r}; {hint} (a type of your own is added before use)")
 
 
-@dataclass(frozen=True)
-class Incidences:
+@dataclass(frozen=True, kw_only=True)
+class Incidences(Part[A]):
     """Hyperedges of one type on the nodes of a hypergraph.
 
     An incidence says that hyperedge ``edge`` contains node ``node``, and who the others in it are.
@@ -150,35 +147,30 @@ class Incidences:
         count: (n_others,) how many such members there are.
     """
 
-    features: np.ndarray
-    node: np.ndarray
-    edge: np.ndarray
-    weight: np.ndarray
-    other: np.ndarray
-    incidence: np.ndarray
-    count: np.ndarray
+    features: A = rows("hyperedge")
+    node: A = rows("incidence", "node")
+    edge: A = rows("incidence", "hyperedge")
+    weight: A = rows("incidence")
+    other: A = rows("other", "node")
+    incidence: A = rows("other", "incidence")
+    count: A = rows("other")
 
 
-@dataclass(frozen=True)
-class Hypergraph:
+@dataclass(frozen=True, kw_only=True)
+class Hypergraph(Graph[A]):
     """One crystal's nodes and hyperedges; one node an orbit.
 
     Attributes:
-        numbers: (n_nodes,) atomic numbers.
         multiplicity: (n_nodes,) atoms of the orbit in the primitive cell.
         types: the incidences of each type, in the order of the options.
         vectors: the vector graph on the same nodes, if the options ask for directions.
         failures: sites on which a descriptor failed, with the reason; their hyperedges are left out.
     """
 
-    numbers: np.ndarray
-    multiplicity: np.ndarray
-    types: dict[str, Incidences]
-    vectors: VectorGraph | None = None
-    failures: tuple[str, ...] = field(default=())
-
-    def __len__(self) -> int:
-        return len(self.numbers)
+    multiplicity: A = rows("node")
+    types: dict[str, Incidences[A]] = field(default_factory=dict)
+    vectors: VectorGraph[A] | None = None
+    failures: tuple[str, ...] = alone(default=())
 
 
 def hypergraph(crystal: SymmetricCrystal, options: HypergraphOptions | None = None) -> Hypergraph:
@@ -186,12 +178,10 @@ def hypergraph(crystal: SymmetricCrystal, options: HypergraphOptions | None = No
 
     Raises:
         IrrepnetError: an unknown type, an option out of range, or features that are not finite; with directions what
-            :func:`irrepnet.crystals.vector_graph` raises.
+            :func:`irrepnet.graphs.vectors` raises.
     """
-    from irrepnet.crystals.vector_graph import VectorGraphOptions, vector_graph
-
     options = options or HypergraphOptions()
-    multiplicity = np.bincount(crystal.orbits)
+    multiplicity = np.bincount(crystal.orbits).astype(float)
     types, failures = {}, ()
     for name in options.hyperedges:
         kind = hyperedge_type(name)
@@ -205,7 +195,14 @@ def hypergraph(crystal: SymmetricCrystal, options: HypergraphOptions | None = No
         failures += built.failures
     shared = {f.name: getattr(options, f.name) for f in fields(VectorGraphOptions) if hasattr(options, f.name)}
     vectors = vector_graph(crystal, VectorGraphOptions(**shared)) if options.directions else None
-    return Hypergraph(crystal.numbers[crystal.representatives], multiplicity, types, vectors, failures)
+    return Hypergraph(
+        numbers=crystal.numbers[crystal.representatives],
+        crystal=np.zeros(len(multiplicity), int),
+        multiplicity=multiplicity,
+        types=types,
+        vectors=vectors,
+        failures=failures,
+    )
 
 
 def _reduce(built: Hyperedges, orbits: np.ndarray, multiplicity: np.ndarray, whole: bool) -> Incidences:
@@ -257,41 +254,4 @@ def _reduce(built: Hyperedges, orbits: np.ndarray, multiplicity: np.ndarray, who
         other=pair_orbit[heard][kept],
         incidence=incidence[kept],
         count=count[kept],
-    )
-
-
-def plain_supercell(crystal: SymmetricCrystal, matrix: np.ndarray | None = None) -> SymmetricCrystal:
-    """The same atoms with no use made of their symmetry: every atom an orbit of its own.
-
-    For checks: results on it are equal to those on ``crystal``, whose space group it still names.
-
-    Args:
-        matrix: (3, 3) integers, rows are the supercell's vectors in those of the cell; the cell itself by default.
-    """
-    from irrepnet.groups import PointGroup
-
-    matrix = np.eye(3, dtype=int) if matrix is None else np.asarray(matrix)
-    n_cells = round(abs(np.linalg.det(matrix)))
-    reach = int(np.abs(matrix).sum())
-    shifts = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 3, indexing="ij"), -1).reshape(-1, 3)
-    inside = shifts @ np.linalg.inv(matrix)
-    shifts = shifts[((inside > -1e-9) & (inside < 1 - 1e-9)).all(1)]
-    assert len(shifts) == n_cells
-    frac_coords = (crystal.frac_coords[:, None] + shifts).reshape(-1, 3) @ np.linalg.inv(matrix) % 1.0
-    n = len(frac_coords)
-    return replace(
-        crystal,
-        lattice=matrix @ crystal.lattice,
-        frac_coords=frac_coords,
-        numbers=np.repeat(crystal.numbers, n_cells),
-        hall_number=1,
-        point_group=PointGroup("1"),
-        rotations=np.eye(3, dtype=int)[None],
-        translations=np.zeros((1, 3)),
-        permutation=np.arange(n)[None],
-        wyckoff=("a",) * n,
-        orbits=np.arange(n),
-        representatives=np.arange(n),
-        site_groups=(np.zeros(1, int),) * n,
-        site_symmetry=("1",) * n,
     )
