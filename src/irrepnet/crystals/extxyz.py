@@ -20,10 +20,11 @@ from irrepnet.errors import IrrepnetError
 if TYPE_CHECKING:
     from ase import Atoms
 
-_NAMES = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}
 _KEY = re.compile(r"(?<!\S)(lattice|properties|pbc)(?=\s*=)", re.IGNORECASE)
+_NAMES = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}
+_WORD = r"""([^\s,"\]}]+)"""
 _SIX = re.compile(
-    r'(?<!\S)((?:stress|virial)\s*=\s*["{\[]\s*)' + r"([^\s,\"\]}]+)[\s,]+" * 5 + r'([^\s,"\]}]+)(?=\s*["}\]])'
+    r"""(?<!\S)((?:stress|virial)\s*=\s*["{\[]\s*)""" + rf"{_WORD}[\s,]+" * 5 + rf"""{_WORD}(?=\s*["\]}}])"""
 )
 
 
