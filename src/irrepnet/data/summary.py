@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ def summary(source: Any) -> dict[str, Any]:
     known tensor of the crystal.
     """
     records, rejections = read_records(source)
-    name = str(source) if isinstance(source, str) else type(source).__name__
+    name = str(source) if isinstance(source, str | PathLike) else type(source).__name__
     described = {}
     if name in DATASETS:
         data = DATASETS[name]

@@ -72,7 +72,7 @@ def _record_of_structure(structure: Any, id: str, source: str) -> Record:
 
     if isinstance(structure, Mapping):
         structure = Structure.from_dict(plain(structure))
-    own = merged(plain(structure.properties), plain(structure.site_properties))
+    own = merged(structure.properties or {}, structure.site_properties)
     return Record.from_structure(structure, id, own, source)
 
 
@@ -94,7 +94,7 @@ def record_of_atoms(atoms: "Atoms", id: str, properties: Mapping[str, Any], sour
             the atoms no longer have, or a name with two values.
     """
     if not atoms.pbc.all() or atoms.cell.rank < 3:
-        flags = " ".join("FT"[flag] for flag in atoms.pbc)
+        flags = " ".join("FT"[bool(flag)] for flag in atoms.pbc)
         raise IrrepnetError(
             f"periodic in {atoms.cell.rank} directions (pbc {flags}): a crystal has three lattice vectors and is "
             "periodic in all three directions"
@@ -103,8 +103,9 @@ def record_of_atoms(atoms: "Atoms", id: str, properties: Mapping[str, Any], sour
     for site in occupancy.values() if isinstance(occupancy, Mapping) else ():
         if isinstance(site, Mapping) and (len(site) != 1 or abs(sum(site.values()) - 1) > 1e-6):
             raise IrrepnetError(f"a site is partly occupied ({dict(site)}): only ordered crystals")
-    results = {} if atoms.calc is None else atoms.calc.results
-    if results and atoms.calc.check_state(atoms):
+    calculator: Any = atoms.calc
+    results = getattr(calculator, "results", {})
+    if results and calculator.check_state(atoms):
         raise IrrepnetError(
             "the results of the calculator are those of another geometry; compute them again, or set atoms.calc to None"
         )

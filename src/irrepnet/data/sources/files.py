@@ -143,7 +143,7 @@ def read_database(path: Path) -> Items:
         # ASE would write its tables into any other database
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             ids = [row[0] for row in connection.execute("SELECT id FROM systems ORDER BY id")]
-        database = connect(str(path), type="db", use_lock_file=False)
+        database: Any = connect(str(path), type="db", use_lock_file=False)
         with database:
             for number in ids:
                 yield _attempt_row(path, number, partial(database.get, id=number))

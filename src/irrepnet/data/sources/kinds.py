@@ -17,6 +17,7 @@ from irrepnet.data.sources.files import (
     Items,
     Kind,
     id_of,
+    is_file,
     kind_of_files,
     read_database,
     read_json_lines,
@@ -57,7 +58,7 @@ def _is_list(source: Any) -> bool:
 
 KINDS: tuple[Kind, ...] = (
     Kind("embedded set, by name", _is_embedded, lambda s: iter(embedded(str(s)))),
-    Kind(f"folder with {ID_PROP}", lambda s: isinstance(s, Path) and (s / ID_PROP).exists(), read_id_prop),
+    Kind(f"folder with {ID_PROP}", lambda s: isinstance(s, Path) and is_file(s / ID_PROP), read_id_prop),
     Kind("folder of structure files", lambda s: isinstance(s, Path) and s.is_dir(), read_folder),
     kind_of_files("JSON lines", "*.jsonl", "*.jsonl.gz", read=read_json_lines),
     *STRUCTURE_FILES,

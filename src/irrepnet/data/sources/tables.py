@@ -30,7 +30,8 @@ CRYSTAL_COLUMNS = ("structure", "atoms", "file", "filename", "file_name", "path"
 """Names, in lower case, of columns of crystals or file names; the first that holds any is taken."""
 CRYSTAL_KEYS = ("species", "frac_coords", "lattice", "cell", "lattice_ieee")
 """Columns of a table in the record format."""
-ID_COLUMNS = ("id", "material_id", "name")
+ID_COLUMNS = ("id", "material_id", "name", "", "__index_level_0__")
+"""Columns of ids; the last two are what pandas makes of an index without a name."""
 ID_PROP = "id_prop.csv"
 MISSING = frozenset({"", "nan", "none", "null", "na", "n/a"})
 """Cells that stand for an unknown value, in any case."""
