@@ -3,6 +3,7 @@ import json
 from typer.testing import CliRunner
 
 from irrepnet.cli.data import app
+from irrepnet.data import KINDS
 
 
 def run(*arguments):
@@ -30,6 +31,48 @@ def test_show():
     assert summary["targets"]["n"]["min"] > 0
     assert set(summary["tensors"]) == {"e_electronic", "e_total"}
     assert summary["first"][0] == {"id": "mp-441", "formula": "Rb2Te", "atoms": 3}
+
+
+def test_list_names_what_can_be_read():
+    table = run("list")
+    assert all(kind.name.partition(" (")[0] in table for kind in KINDS[1:-1])
+
+
+def test_show_tells_tensors_from_arrays_of_the_atoms(tmp_path):
+    lines = [
+        {
+            "species": ["Cu", "O", "O"][:size],
+            "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0]][:size],
+            "cell": [4, 4, 4, 90, 90, 90],
+            "charges": [[[1.0] * 3] * 3] * size,
+            "moments": [0.5] * size,
+            "e_total": [[1.0] * 3] * 3,  # three rows as there are three atoms, and yet known as a tensor
+            "spectrum": [0.1] * 5 * size,
+            "names": ["a"] * size,
+        }
+        for size in (3, 2)
+    ]
+    path = tmp_path / "own.jsonl"
+    for count in (1, 2):
+        path.write_text("\n".join(map(json.dumps, lines[:count])))
+        summary = json.loads(run("show", str(path), "--json"))
+        assert {name: found["shape"] for name, found in summary["site_arrays"].items()} == {
+            "charges": "n×3×3", "moments": "n"
+        }  # fmt: skip
+        assert summary["tensors"].keys() == {"e_total", "spectrum"}
+    assert summary["tensors"]["spectrum"]["shape"] == "…"
+    text = run("show", str(path))
+    assert "array of the n atoms" in text
+    assert "n×3×3" in text
+
+
+def test_nothing_readable_is_exit_code_2(tmp_path):
+    path = tmp_path / "own.jsonl"
+    path.write_text("{}\n")
+    for options in ([], ["--json"]):
+        result = CliRunner().invoke(app, ["show", str(path), *options])
+        assert result.exit_code == 2
+        assert "own.jsonl:1" in result.stdout.replace("\n", "")
 
 
 def test_show_a_file_with_a_bad_line(tmp_path):

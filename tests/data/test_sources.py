@@ -137,7 +137,7 @@ def test_bad_rows_of_a_folder(cifs):
 
 
 def test_folder_without_table(tmp_path):
-    with pytest.raises(IrrepnetError, match=r"id_prop\.csv: cannot be read"):
+    with pytest.raises(IrrepnetError, match=r"no id_prop\.csv and no structure file"):
         read_records(tmp_path)
     (tmp_path / "id_prop.csv").write_text("")
     with pytest.raises(IrrepnetError, match="holds no crystal"):

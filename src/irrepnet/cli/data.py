@@ -1,14 +1,9 @@
 """`irrepnet data`: what data there are and what is in them."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from irrepnet.data import Record
 
 app = typer.Typer(help="The embedded data sets, and what a file of records holds.", no_args_is_help=True)
 
@@ -17,8 +12,8 @@ JSON = typer.Option(False, "--json", help="Print one JSON document instead of a 
 
 @app.command("list")
 def list_sets(as_json: bool = JSON) -> None:
-    """List the data sets that come with the package."""
-    from irrepnet.data import DATASETS, target_unit
+    """List the data sets that come with the package, and what else can be read."""
+    from irrepnet.data import DATASETS, KINDS, target_unit
 
     if as_json:
         rows = [
@@ -45,6 +40,7 @@ def list_sets(as_json: bool = JSON) -> None:
     console = Console()
     console.print(table)
     console.print("Licence, citation, frames and contents of one: irrepnet data show NAME", highlight=False)
+    console.print("Your own data can be:", *(f"  {kind.name}" for kind in KINDS[1:]), sep="\n", highlight=False)
 
 
 @app.command("show")
@@ -52,64 +48,16 @@ def show(
     name: str = typer.Argument(help="An embedded set, or a file or folder of records."),
     as_json: bool = JSON,
 ) -> None:
-    """Show a data set: licence, citation, frames, point groups, targets and their ranges, first records."""
-    from irrepnet.data import read_records
+    """Show what a data set holds, and what in it cannot be read; exit code 2 if nothing can."""
+    from irrepnet.data.summary import summary
 
-    records, rejections = read_records(name)
-    summary = _summary(name, records) | {"rejected": [vars(rejection) for rejection in rejections]}
+    found = summary(name)
     if as_json:
-        typer.echo(json.dumps(summary, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
-        _print(summary)
-
-
-def _summary(name: str, records: "Sequence[Record]") -> dict[str, Any]:
-    from collections import Counter
-
-    import numpy as np
-
-    from irrepnet.data import DATASETS, QUANTITIES, scalar_targets, target_kind, target_unit, target_values
-
-    described = {}
-    if name in DATASETS:
-        data = DATASETS[name]
-        described = {
-            "description": data.description,
-            "licence": data.licence,
-            "citation": list(data.citation),
-            "source": data.source,
-            "sha256": data.sha256,
-            "frame": data.frame,
-        }
-    ranges = {}
-    for target in scalar_targets(records):
-        values = target_values(records, target)
-        values = values[~np.isnan(values)]
-        ranges[target] = {
-            "unit": target_unit(target),
-            "kind": target_kind(target),
-            "count": len(values),
-            "min": float(values.min()),
-            "mean": float(values.mean()),
-            "max": float(values.max()),
-        }
-    names = {key for record in records for key, value in record.properties.items() if isinstance(value, list)}
-    tensors = {
-        key: {"unit": quantity.unit, "description": quantity.description}
-        for key, quantity in QUANTITIES.items()
-        if key in names
-    }
-    groups = Counter(record.properties.get("point_group") for record in records)
-    return {
-        "name": name,
-        **described,
-        "count": len(records),
-        "doubtful_frames": sum(bool(record.properties.get("frame_doubtful")) for record in records),
-        "point_groups": {group: count for group, count in groups.most_common() if group is not None},
-        "targets": ranges,
-        "tensors": tensors,
-        "first": [{"id": record.id, "formula": record.formula, "atoms": len(record)} for record in records[:3]],
-    }
+        _print(found)
+    if not found["count"]:
+        raise typer.Exit(2)
 
 
 def _print(summary: dict[str, Any]) -> None:
@@ -136,11 +84,13 @@ def _print(summary: dict[str, Any]) -> None:
             numbers = (f"{r[key]:.4g}" for key in ("min", "mean", "max"))
             table.add_row(escape(_with_unit(target, r["unit"])), str(r["count"]), *numbers)
         console.print(table)
-    if summary["tensors"]:
-        table = Table("tensor", "description")
-        for key, tensor in summary["tensors"].items():
-            table.add_row(escape(_with_unit(key, tensor["unit"])), tensor["description"])
-        console.print(table)
+    for key, what in (("tensors", "tensor"), ("site_arrays", "array of the n atoms")):
+        if summary[key]:
+            table = Table(what, "crystals", "shape", "description")
+            for name, array in summary[key].items():
+                label = escape(_with_unit(name, array["unit"]))
+                table.add_row(label, str(array["count"]), array["shape"], array["description"])
+            console.print(table)
     for rejection in summary["rejected"]:
         console.print(f"rejected {rejection['id']}: {rejection['reason']}", markup=False, highlight=False)
 

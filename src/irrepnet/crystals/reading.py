@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shlex
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import moyopy
 import numpy as np
 
+from irrepnet.crystals.extxyz import read_frames
 from irrepnet.crystals.pairs import LONGEST, SEARCH, close_pairs
 from irrepnet.errors import IrrepnetError
 
@@ -179,40 +179,15 @@ def _read_poscar(text: str) -> list[Structure]:
 
 def _read_extxyz(text: str) -> list[Structure]:
     """extended XYZ"""
-    lines = text.splitlines()
-    structures, start = [], 0
-    while start < len(lines) and lines[start].strip():
-        stop = start + 2 + int(lines[start])
-        if stop > len(lines):
-            raise IrrepnetError(
-                f"frame {len(structures) + 1} ends after {len(lines) - start - 2} of {lines[start]} atoms"
-            )
-        structures.append(_extxyz_frame(lines[start + 1], lines[start + 2 : stop]))
-        start = stop
-    return structures
-
-
-def _extxyz_frame(comment: str, atoms: list[str]) -> Structure:
     from pymatgen.core import Structure
 
-    pairs = (word.partition("=") for word in shlex.split(comment) if "=" in word)
-    info = {key.lower(): value for key, _, value in pairs}
-    if "lattice" not in info:
-        raise IrrepnetError('no Lattice="…" in the comment line: not a periodic structure')
-    if any(flag.upper() not in ("T", "TRUE", "1") for flag in info.get("pbc", "T T T").split()):
-        raise IrrepnetError(f'pbc="{info["pbc"]}": a crystal is periodic in all three directions')
-    columns, at = {}, 0
-    layout = info.get("properties", "species:S:1:pos:R:3").split(":")
-    for name, width in zip(layout[0::3], map(int, layout[2::3]), strict=True):
-        columns[name] = slice(at, at + width)
-        at += width
-    if "species" not in columns or "pos" not in columns:
-        raise IrrepnetError("Properties names no species or no pos")
-    rows = [line.split() for line in atoms]
-    lattice = np.array(info["lattice"].split(), dtype=float).reshape(3, 3)
-    positions = np.array([row[columns["pos"]] for row in rows], dtype=float).reshape(-1, 3)
-    species = [row[columns["species"]][0] for row in rows]
-    return Structure(lattice, species, positions, coords_are_cartesian=True)
+    structures = []
+    for atoms in read_frames(text.splitlines()):
+        if isinstance(atoms, IrrepnetError):
+            raise atoms
+        symbols = atoms.get_chemical_symbols()
+        structures.append(Structure(atoms.cell.array, symbols, atoms.positions, coords_are_cartesian=True))
+    return structures
 
 
 def _read_json(text: str) -> list[Structure]:

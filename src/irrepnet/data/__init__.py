@@ -1,8 +1,8 @@
 """Records, where they come from, and how they are split."""
 
-from irrepnet.data.records import Record, Rejection, data_hash
+from irrepnet.data.records import Record, Rejection, data_hash, site_array
 from irrepnet.data.sets import DATASETS, Dataset
-from irrepnet.data.sources import embedded, read_records
+from irrepnet.data.sources import KINDS, embedded, read_records
 from irrepnet.data.splits import split_by_formula
 from irrepnet.data.targets import (
     QUANTITIES,
@@ -15,6 +15,7 @@ from irrepnet.data.targets import (
 
 __all__ = [
     "DATASETS",
+    "KINDS",
     "QUANTITIES",
     "Dataset",
     "Quantity",
@@ -24,6 +25,7 @@ __all__ = [
     "embedded",
     "read_records",
     "scalar_targets",
+    "site_array",
     "split_by_formula",
     "target_kind",
     "target_unit",

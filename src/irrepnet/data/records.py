@@ -6,7 +6,9 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, time
+from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +67,8 @@ class Record:
             id: to use where the content has none.
             source: kept in the record.
 
-        Oxidation states in `species` are stripped, D and T are H. A property that is NaN becomes None.
+        Oxidation states in `species` are stripped, D and T are H. A property that is NaN becomes None, arrays become
+        nested lists; what is no number, truth value, text, list or mapping of these is left out, with a warning.
 
         Raises:
             IrrepnetError: missing keys, wrong shapes, numbers that are none or not finite, an unknown element
@@ -83,7 +86,7 @@ class Record:
         except TypeError:
             raise IrrepnetError("species holds something that is no element symbol") from None
         frac_coords = _array(content["frac_coords"], (len(species), 3), "frac_coords")
-        properties = {key: _property(key, value) for key, value in content.items() if key not in STRUCTURE_KEYS}
+        properties = merged({key: value for key, value in content.items() if key not in STRUCTURE_KEYS})
         if content.get("lattice") is not None:
             lattice = _array(content["lattice"], (3, 3), "lattice")
         else:
@@ -98,6 +101,14 @@ class Record:
             raise IrrepnetError("the lattice vectors span no volume")
         name = next((content[key] for key in ("material_id", "id") if content.get(key) is not None), id)
         return cls(str(name), species, frac_coords, lattice, properties, reduced_formula(species), source)
+
+    def with_properties(self, properties: Mapping[str, Any]) -> "Record":
+        """The same crystal with these properties besides its own.
+
+        Raises:
+            IrrepnetError: as `merged`.
+        """
+        return replace(self, properties=merged(self.properties, properties))
 
     @classmethod
     def from_structure(
@@ -116,7 +127,7 @@ class Record:
             "frac_coords": structure.frac_coords,
             "lattice": structure.lattice.matrix,
         }
-        return cls.from_dict(content | dict(properties or {}), id, source)
+        return cls.from_dict(content, id, source).with_properties(properties or {})
 
 
 @dataclass(frozen=True)
@@ -147,6 +158,96 @@ def data_hash(records: Iterable[Record]) -> str:
         for array in (record.lattice, record.frac_coords):
             digest.update((array + 0.0).astype("<f8").tobytes())  # -0.0 + 0.0 is 0.0
     return digest.hexdigest()
+
+
+def site_array(record: Record, name: str) -> np.ndarray:
+    """(n, …) the property `name` of the record's n atoms, in their order.
+
+    Raises:
+        IrrepnetError: the record has no such property, or it is not one finite array of numbers an atom, of the same
+            shape for all. The message does not repeat the id.
+    """
+    value = record.properties.get(name)
+    value = value.tolist() if isinstance(value, np.ndarray) else value
+    if value is None:
+        known = ", ".join(key for key, values in record.properties.items() if isinstance(values, list)) or "none"
+        raise IrrepnetError(f"no value of {name}; its arrays: {known}")
+    if not isinstance(value, list) or len(value) != len(record):
+        found = f"{len(value)} rows" if isinstance(value, list) else "no rows"
+        raise IrrepnetError(f"{name} has {found}, the crystal has {len(record)} atoms")
+    array = None
+    for site, row in enumerate(value):
+        where = f"{name} of site {site + 1} ({record.species[site]})"
+        try:
+            numbers = np.array(row)
+        except ValueError:
+            raise IrrepnetError(f"{where} is ragged, not an array of numbers") from None
+        if numbers.dtype.kind == "O" and all(x is None or isinstance(x, int | float) for x in numbers.flat):
+            numbers = numbers.astype(float)  # None becomes NaN
+        if numbers.dtype.kind not in "biuf":
+            raise IrrepnetError(f"{where} is not an array of numbers")
+        array = np.empty((len(record), *numbers.shape)) if array is None else array
+        if numbers.shape != array.shape[1:] or not numbers.size:
+            raise IrrepnetError(f"{where} has shape {numbers.shape}, that of site 1 {array.shape[1:]}")
+        if not np.isfinite(numbers).all():
+            raise IrrepnetError(f"{where} has a number that is missing or not finite")
+        array[site] = numbers
+    assert array is not None  # a record has at least one atom
+    return array
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: numbers, truth values, text, None, and lists and mappings of these.
+
+    Arrays become nested lists, dates text; pandas' NA and NaT are None.
+
+    Raises:
+        TypeError: the value, or something in it, is none of these.
+    """
+    if value is None or type(value) in (str, bool, int, float):
+        return value
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufU":
+        return value.tolist()
+    if isinstance(value, np.ndarray):
+        return [plain(item) for item in value]
+    for kind in (str, bool, int, float):
+        if isinstance(value, kind):  # of a library's own subclass
+            return kind(value)
+    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+        return value.item()
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, date | time):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is no number, text or array of these")
+
+
+def merged(*parts: Mapping[Any, Any]) -> dict[str, Any]:
+    """The properties of all parts, plain; what `plain` refuses is left out, with a warning.
+
+    Raises:
+        IrrepnetError: a number is infinite, or two parts give one name different values (None is unknown, and no
+            value).
+    """
+    properties: dict[str, Any] = {}
+    for name, value in (item for part in parts for item in part.items()):
+        name = str(name)
+        try:
+            value = _property(name, plain(value))
+        except TypeError as error:
+            warnings.warn(f"{name} is left out: {error}", stacklevel=3)
+            continue
+        known = properties.get(name)
+        if known is not None and value is not None and known != value:
+            raise IrrepnetError(f"{name} is given twice, with different values; rename one of them")
+        properties[name] = value if known is None else known
+    return properties
 
 
 @cache

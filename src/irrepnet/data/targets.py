@@ -42,8 +42,10 @@ QUANTITIES: dict[str, Quantity] = {
     "piezoelectric_tensor": Quantity("C/m²", "3×6 piezoelectric stress tensor e, Voigt xx yy zz yz xz xy"),
 }
 
-METADATA = frozenset({"spacegroup_number", "frame_residual", "frame_residual_original", "frame_doubtful"})
-"""Scalar properties that describe a record and are not proposed as targets."""
+METADATA = frozenset(
+    {"spacegroup_number", "frame_residual", "frame_residual_original", "frame_doubtful", "lattice_original"}
+)
+"""Properties that describe a record and are not proposed as targets."""
 
 
 def target_unit(name: str) -> str:

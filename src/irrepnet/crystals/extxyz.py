@@ -1,0 +1,109 @@
+"""Extended XYZ: one frame after another, each read by ASE.
+
+ASE reads a file as a whole; here the lines are cut into frames first, so that a bad frame leaves the others alone, and
+what ASE would pass over in silence (no positions, columns without a name, half of a stress) is refused or said.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from irrepnet.errors import IrrepnetError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+_KEY = re.compile(r"(?<!\S)(lattice|properties|pbc)(?=\s*=)", re.IGNORECASE)
+_NAMES = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}
+_WORD = r"""([^\s,"\]}]+)"""
+_SIX = re.compile(
+    r"""(?<!\S)((?:stress|virial)\s*=\s*["{\[]\s*)""" + rf"{_WORD}[\s,]+" * 5 + rf"""{_WORD}(?=\s*["\]}}])"""
+)
+
+
+def read_frames(lines: Iterable[str]) -> Iterator[Atoms | IrrepnetError]:
+    """The frames of an extended XYZ file, as ASE Atoms in the order of the file; for a bad one, what is wrong with it.
+
+    Every frame has a `Lattice` and is periodic in all directions. Symbols may carry oxidation states, and D and T are
+    H. ASE's rules hold for the rest: its results (`energy`, `forces`, `stress`, …) are those of `atoms.calc`, other
+    columns are `atoms.arrays`, other keys of the comment `atoms.info`. `stress` and `virial` may have nine numbers or
+    Voigt's six, xx yy zz yz xz xy. Lines between frames that begin none are one error, however many they are.
+    """
+    numbered = enumerate(lines, start=1)
+    frame, astray = 0, False
+    for number, line in numbered:
+        if not line.strip():
+            continue
+        if not line.strip().isdecimal():
+            if not astray:
+                yield IrrepnetError(f"line {number}: {line.strip()[:40]!r} is not the number of atoms of a frame")
+            astray = True
+            continue
+        astray, frame, size = False, frame + 1, int(line)
+        comment, *rows = [text for _, text in islice(numbered, size + 1)] or [""]
+        try:
+            if len(rows) < size:
+                raise IrrepnetError(f"it ends after {len(rows)} of {size} atoms")
+            yield _frame(comment, rows)
+        except Exception as error:  # ASE meets bad text in any way it likes; all of them are bad input
+            reason = " ".join(str(error).split()) or type(error).__name__
+            what = reason if isinstance(error, IrrepnetError) else f"cannot be read as extended XYZ: {reason}"
+            yield IrrepnetError(f"frame {frame} (line {number}): {what}")
+
+
+def _frame(comment: str, rows: list[str]) -> Atoms:
+    import ase.io
+
+    info = _comment(comment)
+    layout = str(info.get("Properties", "species:S:1:pos:R:3")).split(":")
+    columns = dict(zip(layout[0::3], map(int, layout[2::3]), strict=True))
+    if not columns.keys() & {"species", "Z"} or "pos" not in columns:
+        raise IrrepnetError("Properties names no species or no pos")
+    if not rows:
+        raise IrrepnetError("it holds no atoms")
+    width = sum(columns.values())
+    words = [row.split() for row in rows]
+    if any(len(row) > width for row in words):
+        warnings.warn(f"Properties names {width} columns; what stands behind them is not read", stacklevel=2)
+    if "species" in columns:
+        before = list(columns).index("species")
+        _plain_symbols(words, sum(list(columns.values())[:before]))
+    text = "\n".join([str(len(words)), "as in info", *map(" ".join, words)])
+    return ase.io.read(io.StringIO(text), index=0, format="extxyz", properties_parser=lambda _: info)  # type: ignore
+
+
+def _comment(comment: str) -> dict[str, Any]:
+    """The keys of a comment line and their values, as ASE reads them, with the crystal's checked."""
+    from ase.io.extxyz import key_val_str_to_dict
+
+    comment = _KEY.sub(lambda key: _NAMES[key[0].lower()], comment.strip())
+    comment = _SIX.sub(r"\1\2 \7 \6 \7 \3 \5 \6 \5 \4", comment)
+    info = key_val_str_to_dict(comment)
+    if "Lattice" not in info:
+        raise IrrepnetError('no Lattice="…" in the comment line: not a periodic structure')
+    flags = info.get("pbc", True)
+    flags = [word.upper() in ("T", "TRUE", "1") for word in flags.split()] if isinstance(flags, str) else flags
+    if not np.all(flags):
+        raise IrrepnetError(f"pbc is {np.atleast_1d(flags).tolist()}: a crystal is periodic in all three directions")
+    stress = info.get("stress")
+    if stress is not None and not np.allclose(stress, stress.T, atol=1e-3 * np.abs(stress).max()):
+        raise IrrepnetError("the stress is not symmetric")
+    return info | {"pbc": True, "Properties": info.get("Properties", "species:S:1:pos:R:3")}
+
+
+def _plain_symbols(rows: list[list[str]], column: int) -> None:
+    """Element symbols without decoration, in place."""
+    from ase.data import chemical_symbols
+
+    from irrepnet.crystals.reading import atomic_number
+
+    for row in rows:
+        if len(row) > column:
+            row[column] = chemical_symbols[atomic_number(row[column].capitalize())]

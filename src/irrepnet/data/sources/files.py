@@ -1,0 +1,223 @@
+"""Files that hold crystals and nothing else: JSON lines, structure files and ASE's databases."""
+
+import gzip
+import json
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from irrepnet.data.records import Record, Rejection, merged
+from irrepnet.data.sources.crystal import attempt, record_of, record_of_atoms
+from irrepnet.errors import IrrepnetError
+
+if TYPE_CHECKING:
+    from ase.db.row import AtomsRow
+
+Items = Iterator[Record | Rejection]
+_T = TypeVar("_T")
+
+
+class Kind(NamedTuple):
+    """A kind of source."""
+
+    name: str
+    """What messages and documents call it."""
+    matches: Callable[[Any], bool]
+    read: Callable[[Any], Items]
+
+
+def kind_of_files(name: str, *patterns: str, read: Callable[[Path], Items]) -> Kind:
+    """The kind of the files whose names, in lower case, match one of the patterns."""
+
+    def matches(source: Any) -> bool:
+        return isinstance(source, Path) and any(fnmatchcase(source.name.lower(), pattern) for pattern in patterns)
+
+    return Kind(f"{name} ({', '.join(patterns)})", matches, read)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that the system cannot have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a file, gzipped or not, whatever its name.
+
+    Raises:
+        IrrepnetError: it cannot be read, or is damaged.
+    """
+    try:
+        raw = path.open("rb")
+    except OSError as error:
+        raise IrrepnetError(f"{path}: cannot be read: {error.strerror}") from error
+    with raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        try:
+            yield from gzip.GzipFile(fileobj=raw) if zipped else raw
+        except (OSError, EOFError, zlib.error) as error:
+            raise IrrepnetError(f"{path}: damaged file, get it again: {error}") from error
+
+
+def stem(path: Path) -> str:
+    """The name of a file without its ending; .gz is one with the ending before it."""
+    return path.with_suffix("").stem if path.suffix == ".gz" else path.stem
+
+
+def read_json_lines(path: Path) -> Items:
+    """One crystal a line."""
+    for number, line in enumerate(lines_of(path), start=1):
+        if not line.strip():
+            continue
+        name = str(number)
+        try:
+            content = json.loads(line)
+            if not isinstance(content, dict):
+                raise IrrepnetError("not a JSON object")
+            name = id_of(content, name)
+            yield Record.from_dict(content, id=name, source=str(path))
+        except IrrepnetError as error:
+            yield Rejection(name, f"{path}:{number}: {error}")
+        except (ValueError, RecursionError) as error:
+            yield Rejection(name, f"{path}:{number}: not JSON: {error}")
+
+
+def read_structures_of(path: Path) -> Items:
+    """A CIF, one crystal a data block, or a POSCAR."""
+    from irrepnet.crystals.reading import read_structures
+
+    try:
+        structures = read_structures(path)
+    except IrrepnetError as error:
+        yield Rejection(path.stem, str(error))
+        return
+    for name, structure in _numbered(structures, path.stem):
+        yield attempt(name, str(path), Record.from_structure, structure, name, {}, str(path))
+
+
+def read_extxyz(path: Path) -> Items:
+    """Extended XYZ, one crystal a frame, with what ASE finds in it."""
+    from irrepnet.crystals.extxyz import read_frames
+
+    lines = (line.decode("utf-8-sig", errors="replace") for line in lines_of(path))
+    for name, atoms in _numbered(read_frames(lines), stem(path)):
+        if isinstance(atoms, IrrepnetError):
+            yield Rejection(name, f"{path}: {atoms}")
+        else:
+            yield attempt(name, f"{path}: {name}", record_of_atoms, atoms, name, {}, str(path))
+
+
+def read_json(path: Path) -> Items:
+    """A record, pymatgen's dictionary of a Structure, a list of these, or an ASE database in JSON."""
+    try:
+        content = json.loads(b"".join(lines_of(path)))
+    except (ValueError, RecursionError) as error:
+        yield Rejection(stem(path), f"{path}: cannot be read as JSON: {error}")
+        return
+    if isinstance(content, dict) and {"ids", "nextid"} <= content.keys():
+        yield from _read_json_rows(content, path)
+        return
+    for name, entry in _numbered(content if isinstance(content, list) else [content], stem(path)):
+        yield attempt(id_of(entry, name), f"{path}: {name}", record_of, entry, name, {}, str(path))
+
+
+def read_database(path: Path) -> Items:
+    """An ASE database in SQLite; a row is called by the file and its id.
+
+    Raises:
+        IrrepnetError: it is no such database.
+    """
+    from ase.db import connect
+
+    try:
+        # ASE would write its tables into any other database
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            ids = [row[0] for row in connection.execute("SELECT id FROM systems ORDER BY id")]
+        database: Any = connect(str(path), type="db", use_lock_file=False)
+        with database:
+            for number in ids:
+                yield _attempt_row(path, number, partial(database.get, id=number))
+    except (sqlite3.Error, OSError) as error:
+        raise IrrepnetError(f"{path}: is no ASE database that can be read: {error}") from error
+
+
+def _read_json_rows(content: Mapping[str, Any], path: Path) -> Items:
+    from ase.db.row import AtomsRow
+    from ase.io.jsonio import decode
+
+    def get(number: int) -> "AtomsRow":
+        return AtomsRow(decode(json.dumps(content[str(number)])))
+
+    for number in content["ids"]:
+        yield _attempt_row(path, number, partial(get, number))
+
+
+def _attempt_row(path: Path, number: int, get: Callable[[], "AtomsRow"]) -> Record | Rejection:
+    name = f"{stem(path)}:{number}"
+    return attempt(name, f"{path}: row {number}", _record_of_row, get, name, str(path))
+
+
+def _record_of_row(get: Callable[[], "AtomsRow"], name: str, source: str) -> Record:
+    row = get()
+    return record_of_atoms(row.toatoms(), name, merged(row.key_value_pairs, row.data), source)
+
+
+def _numbered(items: Iterable[_T], name: str) -> Iterator[tuple[str, _T]]:
+    """(name, item) of an only item, else (name:1, item), (name:2, item), …"""
+    items = iter(items)
+    first = list(islice(items, 2))
+    for number, item in enumerate(chain(first, items), start=1):
+        yield (name if len(first) == 1 else f"{name}:{number}"), item
+
+
+def id_of(entry: Any, otherwise: str) -> str:
+    """What a record or a mapping calls itself."""
+    if isinstance(entry, Record):
+        return entry.id
+    names = [entry.get(key) for key in ("material_id", "id")] if isinstance(entry, Mapping) else []
+    return str(next((name for name in names if name is not None), otherwise))
+
+
+STRUCTURE_FILES = (
+    kind_of_files("CIF", "*.cif", read=read_structures_of),
+    kind_of_files("POSCAR", "poscar*", "contcar*", "*.vasp", "*.poscar", read=read_structures_of),
+    kind_of_files("extended XYZ", "*.extxyz", "*.xyz", "*.extxyz.gz", "*.xyz.gz", read=read_extxyz),
+    kind_of_files("JSON: records, pymatgen Structures or an ASE database", "*.json", "*.json.gz", read=read_json),
+)
+"""The files that a table or a folder may name; the first that matches counts."""
+
+
+def is_structure_file(path: Path) -> bool:
+    """Whether it is called like one; there may be none."""
+    return any(kind.matches(path) for kind in STRUCTURE_FILES)
+
+
+def record_in(path: Path, id: str, properties: Mapping[str, Any], source: str) -> Record:
+    """The only crystal in a structure file, with these properties besides what the file says.
+
+    Raises:
+        IrrepnetError: the file is missing, of another kind, unreadable or holds several crystals.
+    """
+    if not is_file(path):
+        raise IrrepnetError(f"{str(path)[:200]}: no such file")
+    kind = next((kind for kind in STRUCTURE_FILES if kind.matches(path)), None)
+    if kind is None:
+        names = "; ".join(kind.name for kind in STRUCTURE_FILES)
+        raise IrrepnetError(f"{path}: unknown format; a structure file is one of {names}")
+    items = list(kind.read(path))
+    if len(items) != 1:
+        raise IrrepnetError(f"{path}: holds {len(items)} structures, one was expected")
+    (item,) = items
+    if isinstance(item, Rejection):
+        raise IrrepnetError(item.reason)
+    return replace(item, id=id, source=source).with_properties(properties)

@@ -1,0 +1,132 @@
+"""The table of the kinds of sources, and the reader of them all."""
+
+import difflib
+import gzip
+import json
+import os
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from irrepnet.data.records import Record, Rejection
+from irrepnet.data.sets import DATASETS
+from irrepnet.data.sources.crystal import attempt, is_crystal, record_of
+from irrepnet.data.sources.files import (
+    STRUCTURE_FILES,
+    Items,
+    Kind,
+    id_of,
+    is_file,
+    kind_of_files,
+    read_database,
+    read_json_lines,
+)
+from irrepnet.data.sources.tables import ID_PROP, read_csv, read_folder, read_frame, read_id_prop, read_parquet
+from irrepnet.errors import IrrepnetError
+
+
+def embedded(name: str) -> list[Record]:
+    """The records of an embedded set.
+
+    Raises:
+        IrrepnetError: no set has the name, or its file is not the one that was released.
+    """
+    if name not in DATASETS:
+        raise IrrepnetError(f"no embedded set {name!r}; there are: {', '.join(DATASETS)}")
+    lines = gzip.decompress(DATASETS[name].read_bytes()).splitlines()
+    return [Record.from_dict(json.loads(line), source=name) for line in lines]
+
+
+def read_crystals(crystals: Iterable[Any]) -> Items:
+    """Crystals of any kind (`record_of`); those without an id are called by their number."""
+    for number, crystal in enumerate(crystals, start=1):
+        yield attempt(id_of(crystal, str(number)), f"crystal {number}", record_of, crystal, str(number), {}, "list")
+
+
+def _is_embedded(source: Any) -> bool:
+    return isinstance(source, str | Path) and str(source) in DATASETS
+
+
+def _is_frame(source: Any) -> bool:
+    return hasattr(source, "itertuples") and hasattr(source, "columns")
+
+
+def _is_list(source: Any) -> bool:
+    return isinstance(source, Iterable) and not isinstance(source, str | bytes | Path)
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("embedded set, by name", _is_embedded, lambda s: iter(embedded(str(s)))),
+    Kind(f"folder with {ID_PROP}", lambda s: isinstance(s, Path) and is_file(s / ID_PROP), read_id_prop),
+    Kind("folder of structure files", lambda s: isinstance(s, Path) and s.is_dir(), read_folder),
+    kind_of_files("JSON lines", "*.jsonl", "*.jsonl.gz", read=read_json_lines),
+    *STRUCTURE_FILES,
+    kind_of_files("CSV", "*.csv", "*.csv.gz", read=read_csv),
+    kind_of_files("Parquet", "*.parquet", read=read_parquet),
+    kind_of_files("ASE database", "*.db", read=read_database),
+    Kind("pandas DataFrame", _is_frame, read_frame),
+    Kind("one pymatgen Structure, ASE Atoms or Record", is_crystal, lambda s: read_crystals([s])),
+    Kind("list of pymatgen Structures, ASE Atoms, Records or mappings in the record format", _is_list, read_crystals),
+)
+"""All kinds of sources; the first that matches counts."""
+
+
+def read_records(source: Any) -> tuple[list[Record], list[Rejection]]:
+    """All records of a source, and what in it could not be used.
+
+    Args:
+        source: of one of the `KINDS`; docs/data.md says what each holds.
+
+    Returns:
+        Records in the order of the source, with ids of their own, and a Rejection for every crystal that cannot be
+        read, is not ordered or has an id that came before; its reason names the file and the line, frame or row.
+
+    What a library warns of is passed on as a warning with the name of the source and of the first crystal it is about.
+
+    Raises:
+        IrrepnetError: the source does not exist, is of no known kind, is empty, or is damaged as a whole.
+    """
+    if isinstance(source, str | os.PathLike):
+        source = _existing(source)
+    kind = next((kind for kind in KINDS if kind.matches(source)), None)
+    if kind is None:
+        known = "; ".join(kind.name for kind in KINDS)
+        what = source if isinstance(source, Path) else f"a {type(source).__name__}"
+        raise IrrepnetError(f"{what}: no kind of source that is known; there are: {known}")
+    name = str(source) if isinstance(source, str | Path) else kind.name
+    records: dict[str, Record] = {}
+    rejections: list[Rejection] = []
+    told: dict[tuple[str, type[Warning]], str] = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for item in kind.read(source):
+            for warning in caught:
+                told.setdefault((str(warning.message), warning.category), item.id)
+            caught.clear()
+            if isinstance(item, Rejection):
+                rejections.append(item)
+            elif item.id in records:
+                rejections.append(Rejection(item.id, f"{name}: the id {item.id} came before; only the first is kept"))
+            else:
+                records[item.id] = item
+    for (text, category), id in told.items():
+        warnings.warn(f"{name}: {id}: {text}", category, stacklevel=2)
+    if not records and not rejections:
+        raise IrrepnetError(f"{name}: holds no crystal")
+    return list(records.values()), rejections
+
+
+def _existing(source: Any) -> str | Path:
+    """The name of an embedded set, or a path at which there is something."""
+    if str(source) in DATASETS:
+        return str(source)
+    try:
+        if Path(source).exists():
+            return Path(source)
+    except (OSError, ValueError):
+        pass  # a name that no file can have
+    close = difflib.get_close_matches(str(source), DATASETS, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"embedded sets: {', '.join(DATASETS)}"
+    raise IrrepnetError(f"{str(source)[:200]}: no such file, folder or embedded set; {hint}")
