@@ -23,6 +23,9 @@ STRUCTURE_KEYS = frozenset({"material_id", "id", "formula", "species", "frac_coo
 """Keys of a record line that describe the crystal; all others are properties."""
 
 
+_PLAIN = frozenset({type(None), str, bool, int, float})
+
+
 @dataclass(frozen=True, eq=False)
 class Record:
     """One crystal and what is known of it.
@@ -204,10 +207,10 @@ def plain(value: Any) -> Any:
     Raises:
         TypeError: the value, or something in it, is none of these.
     """
-    if value is None or type(value) in (str, bool, int, float):
+    if type(value) in _PLAIN:
         return value
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [item if type(item) in _PLAIN else plain(item) for item in value]
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if type(value).__name__ in ("NAType", "NaTType"):

@@ -94,7 +94,7 @@ def read_records(source: Any) -> tuple[list[Record], list[Rejection]]:
         known = "; ".join(kind.name for kind in KINDS)
         what = source if isinstance(source, Path) else f"a {type(source).__name__}"
         raise IrrepnetError(f"{what}: no kind of source that is known; there are: {known}")
-    name = str(source) if isinstance(source, str | Path) else kind.name
+    name = str(source) if isinstance(source, str | Path) else type(source).__name__
     records: dict[str, Record] = {}
     rejections: list[Rejection] = []
     told: dict[tuple[str, type[Warning]], str] = {}
