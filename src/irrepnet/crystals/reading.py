@@ -58,7 +58,7 @@ def read_cell(source: Any) -> Cell:
     """The crystal in `source`, checked.
 
     Args:
-        source: a pymatgen Structure; a path to a file with exactly one structure (see `read_structures`);
+        source: a pymatgen Structure; a Cell; a path to a file with exactly one structure (see `read_structures`);
             a record, that is a mapping with `species` (symbols), `frac_coords` (n, 3) and either `lattice`
             (3, 3) row vectors in Å or `cell` [a, b, c, α, β, γ] in Å and degrees; or an object with the
             attributes `species`, `frac_coords` and `lattice` of a record.
@@ -78,6 +78,8 @@ def read_cell(source: Any) -> Cell:
                 f"{source}: holds {len(structures)} structures, one was expected; use read_structures for all"
             )
         return _from_structure(structures[0], str(source))
+    if isinstance(source, Cell):
+        return _checked(*source)
     if isinstance(source, Mapping):
         return _from_record(source)
     if hasattr(source, "sites") and hasattr(source, "lattice"):
