@@ -11,13 +11,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from scipy.optimize import linear_sum_assignment
+from tests.prototypes import SYMMORPHIC, crystal_of
 
 from irrepnet.crystals import Cell, Perturbation, SymmetricCrystal, broken_graph, parent_of, read_cell
 from irrepnet.crystals.perturbed import Frames, Matched, hermite_normal_form, reference_energy
 from irrepnet.data.broken import collate_broken
 from irrepnet.errors import IrrepnetError
 from irrepnet.models.energy import EnergyConfig, EnergyNet
-from tests.prototypes import SYMMORPHIC, crystal_of
 
 ROOT = Path(__file__).resolve().parents[2]
 BATIO3 = ROOT / ".." / "shared" / "data" / "batio3_polarization.extxyz.gz"
@@ -187,11 +187,12 @@ def test_frames_in_the_axes_of_the_parents_file_stay_there(name):
     assert np.abs(crystal.point_group.operations - turn).max((1, 2)).min() < 1e-6
 
 
-def test_the_same_as_the_best_of_all_orders():
-    """Rattled silicon of ASE: no order of the atoms has smaller displacements (Hungarian method, all images)."""
+@pytest.mark.parametrize("element", ["Si", "Cu", "Fe", "Mg"])
+def test_the_same_as_the_best_of_all_orders(element):
+    """Rattled crystals of ASE: no order of the atoms has smaller displacements (Hungarian method, all images)."""
     build = pytest.importorskip("ase.build")
-    atoms = build.bulk("Si", cubic=True).repeat(2)
-    crystal = SymmetricCrystal.from_structure(structure_of(build.bulk("Si")))
+    atoms = build.bulk(element).repeat((3, 3, 2))
+    crystal = SymmetricCrystal.from_structure(structure_of(build.bulk(element)))
     for seed in range(5):
         moved = atoms.copy()
         moved.rattle(0.15, seed=seed)
@@ -210,7 +211,7 @@ def structure_of(atoms) -> Structure:
     return Structure(atoms.cell.array, atoms.numbers.tolist(), atoms.positions, coords_are_cartesian=True)
 
 
-@pytest.mark.parametrize("a", [3.95, 4.0, 4.05])
+@pytest.mark.parametrize("a", [3.95, 4.05])
 def test_batio3(a):
     """59 frames of 135 atoms, in cells with c/a = 1.085, are perturbations of one cubic supercell."""
     read = pytest.importorskip("ase.io").read
@@ -287,6 +288,8 @@ def melted(cell: Cell) -> np.ndarray:
         ({"numbers": lambda c: np.where(c.numbers == 22, 40, c.numbers)}, "frame 1: its atoms, Sr8 Zr8 O24, are no"),
         ({"numbers": lambda c: np.where(np.arange(40) == 3, 9, c.numbers)}, "no whole number of primitive cells"),
         ({"lattice": lambda c: 1.3 * c.lattice}, "no supercell of 8 primitive cells .* within a strain of 15%"),
+        ({"numbers": lambda c: np.where(np.arange(40) == 3, 0, c.numbers)}, "frame 1: the atomic numbers"),
+        ({"numbers": lambda c: c.numbers[:-1]}, "frame 1: 39 species but"),
         ({"lattice": lambda c: c.lattice[:, [0, 0, 2]]}, "frame 1: the lattice is singular"),
         ({"frac_coords": one_moved}, r"frame 1: its atoms are up to 1\.\d\d Å from .* leave the frame out"),
         ({"frac_coords": melted}, r"frame 1: its atoms are up to .* give the parent of this phase"),

@@ -58,7 +58,7 @@ class Matched:
     def is_unperturbed(self) -> bool:
         """Whether the frame is the parent itself within 1e-4."""
         p = self.perturbation
-        return max(np.abs(given).max() for given in (p.displacements, p.strain, p.field, p.moments)) < UNPERTURBED
+        return all(np.abs(given).max() < UNPERTURBED for given in (p.displacements, p.strain, p.field, p.moments))
 
     def to_parent(self, tensor: Any, of_atoms: bool = False) -> np.ndarray:
         """A tensor of the frame in the parent's axes, and atoms in the parent's order.
@@ -103,6 +103,8 @@ class Frames:
         self.parents: dict[bytes, Parent] = {}
         operations = crystal.point_group.operations
         self._turns = operations[np.linalg.det(operations) > 0]
+        self._last: tuple[bytes, int] = b"", 0  # the lattice of the last frame, and what was found of it
+        self._found: dict[float, np.ndarray] = {}
 
     def match(self, frame: Any, field: Any = None, moments: Any = None) -> Matched:
         """The frame as a perturbation of the supercell that it is.
@@ -122,7 +124,7 @@ class Frames:
         cell = read_cell(frame)
         cells = self._cells(cell)
         lattice = np.array(moyopy.minkowski_reduce(cell.lattice.tolist())[0])
-        deformation = self._parents_view(self._deformation(cell, lattice, cells), lattice)
+        deformation = self._canonical(self._deformation(cell, lattice, cells), lattice)
         parent = self._parent(lattice @ np.linalg.inv(deformation))
         strain, rotation = _polar(deformation)
         sites, u = self._sites(cell, deformation)
@@ -160,14 +162,16 @@ class Frames:
     def _deformation(self, cell: Cell, lattice: np.ndarray, cells: int) -> np.ndarray:
         """(1 + ε) Qᵀ (3, 3) from the parent's lattice to the frame's (a reduced basis of it)."""
         primitive = self.crystal.lattice
-        best, least, refused = None, np.inf, (np.inf, np.inf)
-        tries = 0
-        # √mean |r ε|² is at least this times the strain
-        arm = np.linalg.norm(lattice, -2) / (1 + STRAINS[-1]) / np.sqrt(12)
+        best, least, refused, tries = None, np.inf, (np.inf, np.inf), 0
+        if self._last != (lattice.tobytes(), cells):
+            self._last, self._found = (lattice.tobytes(), cells), {}
+        arm = np.linalg.norm(lattice, -2) / (1 + STRAINS[-1]) / np.sqrt(12)  # √mean |r ε|² ≥ arm · strain
         for low, high in pairwise((-1.0, *STRAINS)):
             if arm * low > least or tries == _TRIES:
                 break
-            for deformation in self._deformations(lattice, cells, low, high)[: _TRIES - tries]:
+            if high not in self._found:
+                self._found[high] = self._deformations(lattice, cells, low, high)
+            for deformation in self._found[high][: _TRIES - tries]:
                 tries += 1
                 unstrained, (strain, _) = lattice @ np.linalg.inv(deformation), _polar(deformation)
                 by_strain = np.linalg.norm(unstrained @ strain) / np.sqrt(12)
@@ -182,8 +186,9 @@ class Frames:
         if not tries:
             raise IrrepnetError(
                 f"{cell.name}: its lattice, reduced {_parameters(lattice)}, is no supercell of {cells} primitive cells "
-                f"({_parameters(primitive)}) of the parent {self.crystal.formula} within a strain of {STRAINS[-1]:.0%}; "
-                "give as parent the crystal from which the frames were made, at a lattice constant near theirs"
+                f"({_parameters(primitive)}) of the parent {self.crystal.formula} within a strain of "
+                f"{STRAINS[-1]:.0%}; give as parent the crystal from which the frames were made, at a lattice "
+                "constant near theirs"
             )
         if best is None:
             raise IrrepnetError(
@@ -201,26 +206,29 @@ class Frames:
         """
         primitive = self.crystal.lattice
         inverse = np.linalg.inv(primitive)
+        stretch = np.cbrt(np.linalg.det(inverse @ lattice) / cells)
+        if not 1 - high <= stretch <= 1 + high:
+            return np.empty((0, 3, 3))
         lengths = np.linalg.norm(lattice, axis=1)
         reach = np.floor(lengths.max() / (1 - high) * np.linalg.norm(inverse, axis=0)).astype(int)
         grid = np.stack(np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij"), -1).reshape(-1, 3)
         vectors = grid @ primitive
+        norms = np.linalg.norm(vectors, axis=1)
 
         def fits(found: np.ndarray, wanted: float) -> np.ndarray:  # lengths before the strain and after
             return (found * (1 - high) <= wanted + _ROUNDING) & (found * (1 + high) >= wanted - _ROUNDING)
 
         def fit(i: int, j: int) -> np.ndarray:
             """Whether sum and difference of the candidates for vectors i and j have lengths that fit."""
-            squares = (vectors[rows[i]] ** 2).sum(1)[:, None] + (vectors[rows[j]] ** 2).sum(1)
-            twice = 2 * vectors[rows[i]] @ vectors[rows[j]].T
-            return np.logical_and(
-                *[
-                    fits(np.sqrt(np.maximum(squares + sign * twice, 0)), float(np.linalg.norm(other)))
-                    for sign, other in ((1, lattice[i] + lattice[j]), (-1, lattice[i] - lattice[j]))
-                ]
-            )
+            length, difference = np.linalg.norm([lattice[i] + lattice[j], lattice[i] - lattice[j]], axis=1)
+            found = []
+            for row in rows[i]:
+                squares, twice = norms[rows[j]] ** 2 + norms[row] ** 2, 2 * vectors[rows[j]] @ vectors[row]
+                both = fits(np.sqrt(abs(squares + twice)), length), fits(np.sqrt(abs(squares - twice)), difference)
+                found.append(both[0] & both[1])
+            return np.reshape(found, (len(rows[i]), len(rows[j]))).astype(bool)
 
-        rows = [np.flatnonzero(fits(np.linalg.norm(vectors, axis=1), length)) for length in lengths]
+        rows = [np.flatnonzero(fits(norms, length)) for length in lengths]
         # one first vector of those that the crystal's rotations take into each other
         images = vectors[rows[0]] @ self._turns @ [1, np.sqrt(2), np.pi]
         rows[0] = rows[0][images[self._turns.trace(axis1=1, axis2=2).argmax()] >= images.max(0) - _ROUNDING]
@@ -239,19 +247,20 @@ class Frames:
         inside = (low < strains) & (strains <= high)
         deformations = deformations[inside][np.argsort(strains[inside])]
         equal = self._turns.transpose(0, 2, 1) @ deformations[:, None]
-        nearest = equal[np.arange(len(equal)), self._turned(equal).argmin(1)]
+        nearest = equal[np.arange(len(equal)), self._far_from_file(equal).argmin(1)]
         _, first = np.unique(np.round(nearest.reshape(-1, 9), 6), axis=0, return_index=True)
         return nearest[np.sort(first)]
 
-    def _turned(self, deformations: np.ndarray) -> np.ndarray:
+    def _far_from_file(self, deformations: np.ndarray) -> np.ndarray:
         """(…) for (…, 3, 3): how far Q is from the rotation of the crystal's file; less is nearer."""
         return -np.round((_polar(deformations)[1] * self.crystal.rotation).sum((-2, -1)), 9)
 
-    def _parents_view(self, deformation: np.ndarray, lattice: np.ndarray) -> np.ndarray:
-        """That of the deformations equal by the crystal's rotations whose supercell is the one that has the parent."""
+    def _canonical(self, deformation: np.ndarray, lattice: np.ndarray) -> np.ndarray:
+        """Of the deformations that the crystal's rotations make equal, that whose supercell is the parent's."""
 
         def key(turned: np.ndarray) -> tuple[list[int], float]:
-            return self._normal_form(lattice @ np.linalg.inv(turned)).ravel().tolist(), float(self._turned(turned))
+            form = self._normal_form(lattice @ np.linalg.inv(turned))
+            return form.ravel().tolist(), float(self._far_from_file(turned))
 
         return min(self._turns.transpose(0, 2, 1) @ deformation, key=key)
 
@@ -271,8 +280,8 @@ class Frames:
     def _sites(self, cell: Cell, deformation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For each atom, the nearest site (n, 3) of its element and the displacement (n, 3) from it, of zero mean.
 
-        The origin is that for which the displacements are least when an atom of the rarest element lies on a site,
-        and then their mean.
+        The origin is that for which they vary least when an atom of the rarest element lies on a site,
+        corrected by their mean.
         """
         from pymatgen.core import Lattice
         from pymatgen.util.coord import pbc_shortest_vectors
@@ -294,7 +303,7 @@ class Frames:
         anchors = points[cell.numbers == rarest][:_ANCHORS, None]
         origins = (anchors - crystal.cart_coords[crystal.numbers == rarest]).reshape(-1, 3)
         u = displacements(origins)
-        best = (u**2).sum((1, 2)).argmin()
+        best = u.var(axis=1).sum(-1).argmin()
         origin, u = origins[best], u[best]
         for _ in range(_ROUNDS):
             origin = origin + u.mean(0)
@@ -321,22 +330,21 @@ def reference_energy(
         IrrepnetError: a number that is not finite, or unperturbed frames whose energies differ by more than
             0.005 eV an atom.
     """
-    found = [
-        energy / m.cells
-        for m, energy in zip(matched, energies, strict=True)
-        if energy is not None and m.is_unperturbed
-    ]
-    if not np.isfinite([*found, given or 0.0]).all():
+    if given is None:
+        known = zip(matched, energies, strict=True)
+        found = [energy / m.cells for m, energy in known if energy is not None and m.is_unperturbed]
+        if not found:
+            return None
+        if max(found) - min(found) > SPREAD * len(matched[0].parent) / matched[0].cells:
+            raise IrrepnetError(
+                f"the energies of {len(found)} unperturbed frames lie between {min(found):.6g} and {max(found):.6g} eV "
+                "a primitive cell, so they were not computed in the same way; give the one that counts, and leave out "
+                "the frames computed otherwise"
+            )
+        given = float(np.mean(found))
+    if not np.isfinite(given):
         raise IrrepnetError("the energy of the unperturbed crystal is not finite; give it in eV a primitive cell")
-    if given is not None or not found:
-        return given
-    atoms = len(matched[0].parent) // matched[0].cells
-    if max(found) - min(found) > SPREAD * atoms:
-        raise IrrepnetError(
-            f"the energies of {len(found)} unperturbed frames lie between {min(found):.6g} and {max(found):.6g} eV a "
-            "primitive cell: they were not computed in the same way; give one of them and leave the others' frames out"
-        )
-    return float(np.mean(found))
+    return given
 
 
 def hermite_normal_form(matrix: np.ndarray) -> np.ndarray:

@@ -79,7 +79,11 @@ def read_cell(source: Any) -> Cell:
             )
         return _from_structure(structures[0], str(source))
     if isinstance(source, Cell):
-        return _checked(*source)
+        lattice, frac_coords = np.asarray(source.lattice, float), np.asarray(source.frac_coords, float)
+        numbers = np.asarray(source.numbers)
+        if numbers.ndim != 1 or not np.isin(numbers, np.arange(1, 119)).all():
+            raise IrrepnetError(f"{source.name}: the atomic numbers are not n numbers from 1 to 118")
+        return _checked(lattice, frac_coords, numbers.astype(int), source.name)
     if isinstance(source, Mapping):
         return _from_record(source)
     if hasattr(source, "sites") and hasattr(source, "lattice"):
