@@ -53,7 +53,7 @@ def read_cell(source: Any) -> Cell:
     """The crystal in `source`, checked.
 
     Args:
-        source: a pymatgen Structure; a path to a file with exactly one structure (see `read_structures`);
+        source: a pymatgen Structure; a Cell; a path to a file with exactly one structure (see `read_structures`);
             a record, that is a mapping with `species` (symbols), `frac_coords` (n, 3) and either `lattice`
             (3, 3) row vectors in Å or `cell` [a, b, c, α, β, γ] in Å and degrees; or an object with the
             attributes `species`, `frac_coords` and `lattice` of a record.
@@ -73,6 +73,12 @@ def read_cell(source: Any) -> Cell:
                 f"{source}: holds {len(structures)} structures, one was expected; use read_structures for all"
             )
         return _from_structure(structures[0], str(source))
+    if isinstance(source, Cell):
+        lattice, frac_coords = np.asarray(source.lattice, float), np.asarray(source.frac_coords, float)
+        numbers = np.asarray(source.numbers)
+        if numbers.ndim != 1 or not np.isin(numbers, np.arange(1, 119)).all():
+            raise IrrepnetError(f"{source.name}: the atomic numbers are not n numbers from 1 to 118")
+        return _checked(lattice, frac_coords, numbers.astype(int), source.name)
     if isinstance(source, Mapping):
         return _from_record(source)
     if hasattr(source, "sites") and hasattr(source, "lattice"):
