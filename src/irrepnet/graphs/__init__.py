@@ -37,6 +37,7 @@ from irrepnet.graphs.hypergraph import (
     hypergraph,
 )
 from irrepnet.graphs.motifs import Motif, fill_cache, motif
+from irrepnet.graphs.perturbed import Frames, Matched, reference_energy
 from irrepnet.graphs.sites import SiteGraph, SiteGraphOptions, site_graph
 from irrepnet.graphs.vectors import VECTOR_FORMS, VectorGraph, VectorGraphOptions, vector_graph
 
@@ -49,6 +50,7 @@ __all__ = [
     "Column",
     "FrameGraph",
     "FrameOptions",
+    "Frames",
     "Graph",
     "GraphOptions",
     "HyperedgeType",
@@ -56,6 +58,7 @@ __all__ = [
     "Hypergraph",
     "HypergraphOptions",
     "Incidences",
+    "Matched",
     "Motif",
     "Parent",
     "Part",
@@ -82,6 +85,7 @@ __all__ = [
     "orbit_graph",
     "pair_correlation",
     "parent_of",
+    "reference_energy",
     "site_graph",
     "symmetry_left",
     "unperturbed",

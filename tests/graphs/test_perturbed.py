@@ -13,11 +13,11 @@ from pymatgen.core import Lattice, Structure
 from scipy.optimize import linear_sum_assignment
 from tests.prototypes import SYMMORPHIC, crystal_of
 
-from irrepnet.crystals import Cell, Perturbation, SymmetricCrystal, broken_graph, parent_of, read_cell
-from irrepnet.crystals.perturbed import Frames, Matched, hermite_normal_form, reference_energy
-from irrepnet.data.broken import collate_broken
+from irrepnet.crystals import Cell, SymmetricCrystal, read_cell
 from irrepnet.errors import IrrepnetError
-from irrepnet.models.energy import EnergyConfig, EnergyNet
+from irrepnet.graphs import Perturbation, broken_graph, parent_of
+from irrepnet.graphs.perturbed import Frames, Matched, hermite_normal_form, reference_energy
+from irrepnet.models.energy import EnergyConfig, EnergyNet, perturbed_batch
 
 ROOT = Path(__file__).resolve().parents[2]
 BATIO3 = ROOT / ".." / "shared" / "data" / "batio3_polarization.extxyz.gz"
@@ -109,7 +109,7 @@ def test_predictions_belong_to_the_frame(name, supercell, seed):
     matched = Frames(crystal).match(cell, given.field @ rotation.T, (given.moments @ rotation.T)[order])
 
     def response(parent, perturbation):
-        found = net.response(collate_broken([broken_graph(parent, perturbation, net.group)], net.group))
+        found = net.response(perturbed_batch([broken_graph(parent, perturbation, net.group)], net.group))
         return [part.detach().numpy() for part in found]
 
     energy, forces, stress, polarization, gradient = response(matched.parent, matched.perturbation)

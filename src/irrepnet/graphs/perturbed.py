@@ -22,12 +22,11 @@ import moyopy
 import numpy as np
 from scipy.spatial import KDTree
 
-from irrepnet.crystals.broken import Parent, Perturbation, parent_of
-from irrepnet.crystals.graph import GraphOptions
-from irrepnet.crystals.neighbours import neighbour_shells
+from irrepnet.crystals.neighbours import NeighbourOptions, neighbour_shells
 from irrepnet.crystals.reading import Cell, read_cell
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs.broken import Parent, Perturbation, parent_of
 
 STRAINS = (0.02, 0.05, 0.1, 0.15)
 """Lattices are looked for within these strains, one after the other; those beyond the last are refused."""
@@ -89,7 +88,7 @@ class Frames:
 
     Args:
         crystal: the unperturbed crystal.
-        options: of the parents' bonds, see :func:`irrepnet.crystals.broken.parent_of`.
+        options: of the parents' bonds, see :func:`irrepnet.graphs.broken.parent_of`.
 
     Attributes:
         limit: Å, half the shortest distance of two atoms: no displacement may reach it, nor their root mean square
@@ -97,7 +96,7 @@ class Frames:
         parents: those made so far, by the Hermite normal form of their supercell.
     """
 
-    def __init__(self, crystal: SymmetricCrystal, options: GraphOptions | None = None) -> None:
+    def __init__(self, crystal: SymmetricCrystal, options: NeighbourOptions | None = None) -> None:
         self.crystal, self.options = crystal, options
         self.limit = neighbour_shells(crystal, n_max=1).distance.min() / 2
         self.parents: dict[bytes, Parent] = {}
