@@ -372,7 +372,7 @@ def generate(
     import json
 
     from irrepnet.hamiltonians import Settings
-    from irrepnet.hamiltonians.generate import generate_all, is_finished
+    from irrepnet.hamiltonians.dft.generate import generate_all, is_finished
 
     settings = Settings.checked(basis=basis, cutoff=cutoff, radius=radius, temperature=temperature)
     requests = [request for source in sources for request in _requests(source, settings, tuple(scale or (1.0,)))]

@@ -368,8 +368,8 @@ def sample_for(file: str | Path, run: HamiltonianRun) -> Sample:
         raise IrrepnetError(
             f"{run.folder}: its data do not say how S and H0 are computed; give a *.safetensors that holds them"
         )
-    from irrepnet.hamiltonians.crystal_list import Request, Settings
-    from irrepnet.hamiltonians.generate import start
+    from irrepnet.hamiltonians.dft.crystal_list import Request, Settings
+    from irrepnet.hamiltonians.dft.generate import start
 
     return sample_of(start(Request.from_structure(path, path.stem, Settings.checked(**settings))), path.stem)
 

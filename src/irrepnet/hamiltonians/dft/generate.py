@@ -24,10 +24,11 @@ from irrepnet import __version__
 from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.blocks import bonds_within
-from irrepnet.hamiltonians.crystal_list import Request
-from irrepnet.hamiltonians.dft import BOHR, KohnSham, irreducible, kmesh, scf_mesh
+from irrepnet.hamiltonians.dft.crystal_list import Request
+from irrepnet.hamiltonians.dft.kohn_sham import BOHR, KohnSham, kmesh, scf_mesh
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, read_provenance, reduced, write_reduced
+from irrepnet.hamiltonians.symmetry import irreducible
 
 _OVERLAP = 1e-7  # of the most diffuse orbitals, at the radius of H(R)
 _LEAST_RADIUS = 10.0  # Å

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from irrepnet.crystals import SymmetricCrystal, read_cell
 from irrepnet.crystals.reading import atomic_number
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.dft import grid_mesh, kmesh, scf_mesh
+from irrepnet.hamiltonians.dft.kohn_sham import grid_mesh, kmesh, scf_mesh
 from irrepnet.hamiltonians.symmetry import space_group
 
 _FACE = ((0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0))
@@ -158,7 +158,7 @@ def _refused(what: str, error: ValidationError) -> IrrepnetError:
 
 def released_list() -> CrystalList:
     """The crystals that come with the package."""
-    return read_list(Path(str(files("irrepnet.hamiltonians") / "released.yaml")))
+    return read_list(Path(str(files("irrepnet.hamiltonians.dft") / "released.yaml")))
 
 
 def parse_crystal(text: str) -> Entry:

@@ -21,7 +21,7 @@ from irrepnet.hamiltonians import (
     to_sisl,
     write_hamiltonian,
 )
-from irrepnet.hamiltonians.wannier90 import read_text
+from irrepnet.hamiltonians.formats.wannier90 import read_text
 
 K = np.array([[0.13, 0.27, -0.41], [0.5, 0, 0.25]])
 
@@ -293,7 +293,7 @@ def test_refusals(tmp_path):
 
 
 def test_missing_extra(tmp_path, monkeypatch):
-    import irrepnet.hamiltonians.hdf5 as hdf5
+    import irrepnet.hamiltonians.formats.block_folders as hdf5
 
     hamiltonian = random_hamiltonian("NaCl", "Na:s,Cl:p")
 

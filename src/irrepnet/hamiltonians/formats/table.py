@@ -12,13 +12,19 @@ from irrepnet.crystals import Cell, SymmetricCrystal, read_structures
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import crystallographic_operations
 from irrepnet.hamiltonians.embedded import embedded_hamiltonians, load_hamiltonian
-from irrepnet.hamiltonians.hdf5 import is_deeph, read_deeph, read_deeptb, write_deeph, write_deeptb
+from irrepnet.hamiltonians.formats.block_folders import is_deeph, read_deeph, read_deeptb, write_deeph, write_deeptb
+from irrepnet.hamiltonians.formats.sisl import read_sisl, write_sisl
+from irrepnet.hamiltonians.formats.wannier90 import (
+    read_wannier90,
+    read_wannier_tools,
+    with_wannier90_input,
+    write_hr,
+    write_tb,
+)
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given, shells_by_element, shells_from_text
-from irrepnet.hamiltonians.peers import read_sisl, write_sisl
 from irrepnet.hamiltonians.reduced import read_reduced, reduced, write_reduced
 from irrepnet.hamiltonians.symmetry import action, symmetry_residual
-from irrepnet.hamiltonians.wannier90 import read_wannier90, read_wannier_tools, with_wannier90_input, write_hr, write_tb
 
 KINDS = (
     "Wannier90 (*_hr.dat, *_tb.dat, also .gz), SIESTA (*.TSHS, *.HSX), a folder of DeepH or DeePTB, "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.hdf5 import needs
+from irrepnet.hamiltonians.formats.block_folders import needs
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given, real_if_real
 
