@@ -25,9 +25,10 @@ from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.blocks import bonds_within
 from irrepnet.hamiltonians.dft.crystal_list import Request
-from irrepnet.hamiltonians.dft.kohn_sham import BOHR, KohnSham, kmesh, scf_mesh
-from irrepnet.hamiltonians.model import Hamiltonian
-from irrepnet.hamiltonians.reduced import ReducedHamiltonian, read_provenance, reduced, write_reduced
+from irrepnet.hamiltonians.dft.kohn_sham import KohnSham, kmesh, scf_mesh
+from irrepnet.hamiltonians.formats.own import read_provenance, write_reduced
+from irrepnet.hamiltonians.model import BOHR, Hamiltonian
+from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
 from irrepnet.hamiltonians.symmetry import irreducible
 
 _OVERLAP = 1e-7  # of the most diffuse orbitals, at the radius of H(R)

@@ -34,11 +34,10 @@ from numpy.typing import ArrayLike
 
 from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
+from irrepnet.hamiltonians.model import BOHR
 from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell
 from irrepnet.hamiltonians.symmetry import Action, SpaceGroup, action, irreducible
 
-BOHR = 0.529177210903
-"""Å"""
 HARTREE = 27.211386245988
 """eV"""
 BASES = ("SZV-MOLOPT-SR", "DZVP-MOLOPT-SR")

@@ -1,38 +1,69 @@
-"""Reading and writing Hamiltonians by the kind of file."""
+"""The formats of Hamiltonians, a row each; reading and writing by them.
+
+To add one: a file here with its two functions, and its row.
+"""
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from irrepnet.crystals import Cell, SymmetricCrystal, read_structures
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import crystallographic_operations
 from irrepnet.hamiltonians.embedded import embedded_hamiltonians, load_hamiltonian
-from irrepnet.hamiltonians.formats.block_folders import is_deeph, read_deeph, read_deeptb, write_deeph, write_deeptb
+from irrepnet.hamiltonians.formats.deeph import is_deeph, read_deeph, write_deeph
+from irrepnet.hamiltonians.formats.deeptb import read_deeptb, write_deeptb
+from irrepnet.hamiltonians.formats.own import read_safetensors, write_safetensors
 from irrepnet.hamiltonians.formats.sisl import read_sisl, write_sisl
-from irrepnet.hamiltonians.formats.wannier90 import (
-    read_wannier90,
-    read_wannier_tools,
-    with_wannier90_input,
-    write_hr,
-    write_tb,
-)
+from irrepnet.hamiltonians.formats.wannier90 import read_wannier90, write_wannier90
 from irrepnet.hamiltonians.model import Hamiltonian
-from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given, shells_by_element, shells_from_text
-from irrepnet.hamiltonians.reduced import read_reduced, reduced, write_reduced
-from irrepnet.hamiltonians.symmetry import action, symmetry_residual
 
-KINDS = (
-    "Wannier90 (*_hr.dat, *_tb.dat, also .gz), SIESTA (*.TSHS, *.HSX), a folder of DeepH or DeePTB, "
-    "a reduced Hamiltonian (*.safetensors)"
+
+@dataclass(frozen=True)
+class Format:
+    """How files of a code are known, read and written."""
+
+    name: str
+    """Of the code."""
+    endings: tuple[str, ...]
+    """Of the names of files, or of folders to be written, in letters of any case."""
+    read: Callable[[Path, Path | None, str | None], Hamiltonian]
+    """Of a path, a structure and shells, as `read_hamiltonian` takes them."""
+    write: Callable[[Hamiltonian, Path], None]
+    holds: Callable[[Path], bool] | None = None
+    """Whether a folder is of this code, whatever its name; None if the format is a file."""
+
+    def matches(self, path: Path) -> bool:
+        """Whether it is this format's to read: a folder by what it holds, all else by its name."""
+        if path.is_dir():
+            return self.holds is not None and self.holds(path)
+        return self.is_named(path)
+
+    def is_named(self, path: Path) -> bool:
+        return path.name.lower().endswith(tuple(ending.lower() for ending in self.endings))
+
+
+FORMATS = (
+    Format("Wannier90", ("_hr.dat", "_tb.dat", "_hr.dat.gz", "_tb.dat.gz"), read_wannier90, write_wannier90),
+    Format("SIESTA", (".TSHS", ".HSX"), read_sisl, write_sisl),
+    Format("irrepnet", (".safetensors",), read_safetensors, write_safetensors),
+    Format("DeepH", (".deeph",), read_deeph, write_deeph, is_deeph),
+    Format("DeePTB", (".deeptb",), read_deeptb, write_deeptb, Path.is_dir),  # any other folder
 )
-_WANNIER90 = re.compile(r"(.*)_(hr|tb)\.dat(\.gz)?")
-_OBEYED = 1e-6  # eV, no need to look for better axes
-_BY_COUNT = {1: "s", 3: "p", 4: "sp", 5: "d", 9: "spd", 16: "spdf"}
+
+
+def readable() -> str:
+    """The files that `read_hamiltonian` reads, for people."""
+    return ", ".join(
+        f"{each.name} ({'a folder' if each.holds else ', '.join('*' + ending for ending in each.endings)})"
+        for each in FORMATS
+    )
+
+
+def writable() -> str:
+    """The names that `write_hamiltonian` takes, for people."""
+    *first, last = ("*" + ending for each in FORMATS for ending in each.endings)
+    return f"{', '.join(first)} or {last}"
 
 
 def read_hamiltonian(path: str | Path, structure: str | Path | None = None, shells: str | None = None) -> Hamiltonian:
@@ -43,6 +74,7 @@ def read_hamiltonian(path: str | Path, structure: str | Path | None = None, shel
     is not there either.
 
     Args:
+        path: in one of `FORMATS`.
         structure: a .win file, an input of WannierTools (wt.in), or a structure file in the axes and with the lattice
             vectors of the calculation; only for files that do not hold it. A CIF has no axes: of those along
             the crystal's own, H(R) decides.
@@ -56,119 +88,19 @@ def read_hamiltonian(path: str | Path, structure: str | Path | None = None, shel
     path = Path(path)
     if not path.exists() and str(path) in embedded_hamiltonians():
         return load_hamiltonian(str(path)).expand()
-    if path.is_dir():
-        if structure is not None:
-            raise IrrepnetError(f"{path}: its folder holds the structure, no other can be given")
-        return read_deeph(path) if is_deeph(path) else read_deeptb(path, shells)
-    if path.suffix == ".safetensors":
-        return replace(read_reduced(path).expand(), name=str(path))
-    if path.suffix.upper() in (".TSHS", ".HSX"):
-        found, convention = read_sisl(path), "sisl"
-    else:
-        match = _WANNIER90.fullmatch(path.name)
-        if match is None:
-            raise IrrepnetError(f"{path}: not a Hamiltonian by its name; known are {KINDS}")
-        found, convention = read_wannier90(path), "wannier90"
-        beside = path.with_name(match[1] + ".win")
-        if structure is None and beside.is_file():
-            structure = beside
-    return found if structure is None else _with_structure(found, Path(structure), shells, convention)
-
-
-def _with_structure(found: Hamiltonian, structure: Path, shells: str | None, convention: str) -> Hamiltonian:
-    if structure.suffix == ".win":
-        if shells is not None:
-            raise IrrepnetError(f"{structure}: its projections tell the shells, no others can be given")
-        return with_wannier90_input(found, structure)
-    if structure.name == "wt.in":
-        cell, counts, fermi = read_wannier_tools(structure)
-    else:
-        cell, counts, fermi = _structure(structure), None, found.fermi
-    from pymatgen.core.periodic_table import Element
-
-    symbols = tuple(Element.from_Z(int(number)).symbol for number in cell.numbers)
-    if shells is not None:
-        by_element = shells_by_element(shells, symbols)
-        wanted = [by_element.get(symbol, ()) for symbol in symbols]
-    else:
-        if counts is None and len(set(symbols)) == 1:
-            counts = [len(found) // len(symbols)] * len(symbols)
-        if counts is None or len(counts) != len(symbols) or not set(counts) <= {*_BY_COUNT}:
-            raise IrrepnetError(
-                f"{structure}: does not tell which orbitals the {len(found)} of {found.name} are; say so with the "
-                "basis, such as V:d or Ga:sp,As:sp"
-            )
-        wanted = [shells_from_text(_BY_COUNT[count]) for count in counts]
-    sites = [atom for atom, own in enumerate(wanted) if own]
-    made = tuple(Shell.of(site, l, convention) for site, atom in enumerate(sites) for l in wanted[atom])
-    basis = OrbitalBasis(cell, cell.frac_coords[sites], made)
-    if len(basis) != len(found):
-        raise IrrepnetError(
-            f"{structure}: its {len(symbols)} atoms carry {len(basis)} orbitals by these shells, {found.name} has "
-            f"{len(found)}; give the cell of the calculation"
-        )
-    found = replace(found, basis=basis, fermi=fermi)
-    return _in_own_axes(found) if structure.suffix.lower() == ".cif" else found
-
-
-def _structure(path: Path) -> Cell:
-    structures = read_structures(path)
-    if len(structures) != 1:
-        raise IrrepnetError(f"{path}: holds {len(structures)} structures, one was expected")
-    (only,) = structures
-    species = [site.species_string for site in only]
-    return cell_as_given(only.lattice.matrix, species, only.frac_coords, str(path))
-
-
-def _in_own_axes(hamiltonian: Hamiltonian) -> Hamiltonian:
-    """With the lattice turned so that the crystal's axes lie along x, y, z in the way that H(R) obeys best.
-
-    From the standard frame of the space group, by the rotations of m-3m and 6/mmm: a CIF has lengths and angles but no
-    axes, and orbitals in wrong ones break the symmetry by eV.
-    """
-    from pymatgen.core.periodic_table import Element
-
-    basis = hamiltonian.known_basis
-    cell = basis.cell
-    symbols = [Element.from_Z(int(number)).symbol for number in cell.numbers]
-    record = {"species": symbols, "frac_coords": cell.frac_coords, "lattice": cell.lattice}
-    standard = cell.lattice @ SymmetricCrystal.from_structure(record).rotation
-    operations = crystallographic_operations()
-    found, failure = [], None
-    for turn in operations[np.linalg.det(operations) > 0]:
-        turned = replace(basis, cell=cell._replace(lattice=standard @ turn.T))
-        try:
-            residual = symmetry_residual(hamiltonian, action(turned)).symmetry
-        except IrrepnetError as error:  # a part of a shell is closed in some axes only
-            failure = error
-            continue
-        found.append((residual, turned))
-        if residual < _OBEYED:
-            break
-    if not found:
-        raise failure or IrrepnetError(f"{cell.name}: no axes are found")
-    return replace(hamiltonian, basis=min(found, key=lambda item: item[0])[1])
+    for each in FORMATS:
+        if each.matches(path):
+            return each.read(path, None if structure is None else Path(structure), shells)
+    raise IrrepnetError(f"{path}: not a Hamiltonian by its name; known are {readable()}")
 
 
 def write_hamiltonian(hamiltonian: Hamiltonian, path: str | Path) -> None:
-    """Write by the name: *_hr.dat, *_tb.dat (also .gz), *.TSHS, *.HSX, *.safetensors (its symmetric part, reduced), or
-    a folder that ends in .deeph or .deeptb.
+    """Write in the one of `FORMATS` whose ending the name has; in irrepnet's own, the symmetric part, reduced.
 
     Raises IrrepnetError for another name, or what that format cannot hold.
     """
     path = Path(path)
-    match = _WANNIER90.fullmatch(path.name)
-    if match is not None:
-        (write_hr if match[2] == "hr" else write_tb)(hamiltonian, path)
-    elif path.suffix.upper() in (".TSHS", ".HSX"):
-        write_sisl(hamiltonian, path)
-    elif path.suffix == ".safetensors":
-        write_reduced(reduced(hamiltonian), path)
-    elif path.suffix == ".deeph":
-        write_deeph(hamiltonian, path)
-    elif path.suffix == ".deeptb":
-        write_deeptb(hamiltonian, path)
-    else:
-        raise IrrepnetError(
-            f"{path}: cannot be written; end the name in _hr.dat, _tb.dat, .TSHS, .HSX, .safetensors, .deeph or .deeptb"
-        )
+    for each in FORMATS:
+        if each.is_named(path):
+            return each.write(hamiltonian, path)
+    raise IrrepnetError(f"{path}: cannot be written; name it {writable()}")
