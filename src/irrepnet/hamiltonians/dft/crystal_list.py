@@ -173,6 +173,26 @@ def parse_crystal(text: str) -> Entry:
         ) from error
 
 
+def named_crystals(source: str, settings: Settings, scales: tuple[float, ...] = (1.0,)) -> tuple[Request, ...]:
+    """What one word names: "released", a list file (*.yaml), a structure file, or type:formula:lattice constant.
+
+    Args:
+        settings: of structure files and types; a list has its own.
+        scales: of the lattice constant of a type.
+
+    Raises IrrepnetError if it is none of these, or cannot be read.
+    """
+    path = Path(source)
+    if source == "released":
+        return released_list().requests()
+    if path.suffix in (".yaml", ".yml"):
+        return read_list(path).requests()
+    if path.is_file():
+        return (Request.from_structure(path, path.stem, settings, file=path.name),)
+    entry = parse_crystal(source).model_copy(update={"scales": scales})
+    return CrystalList(settings=settings, crystals=(entry,)).requests()
+
+
 def _expand(entry: Entry, settings: Settings) -> list[Request]:
     settings = Settings.checked(**settings.model_dump() | entry.settings)
     made = []
