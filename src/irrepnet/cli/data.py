@@ -1,115 +1,49 @@
 """`irrepnet data`: what data there are and what is in them."""
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from irrepnet.data import Record
+from irrepnet.cli.options import Json
+from irrepnet.cli.printing import print_json
 
 app = typer.Typer(help="The embedded data sets, and what a file of records holds.", no_args_is_help=True)
 
-JSON = typer.Option(False, "--json", help="Print one JSON document instead of a table.")
-
 
 @app.command("list")
-def list_sets(as_json: bool = JSON) -> None:
+def list_(json_: Json = False) -> None:
     """List the data sets that come with the package."""
-    from irrepnet.data import DATASETS, target_unit
+    from irrepnet.data.reports import list_sets
 
-    if as_json:
-        rows = [
-            {
-                "name": data.name,
-                "count": data.count,
-                "doubtful_frames": data.doubtful,
-                "description": data.description,
-                "targets": {target: target_unit(target) for target in data.targets},
-                "licence": data.licence,
-            }
-            for data in DATASETS.values()
-        ]
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    sets = list_sets()
+    if json_:
+        print_json(sets)
         return
-
     from rich.console import Console
     from rich.table import Column, Table
 
     table = Table(Column("name", no_wrap=True), Column("crystals", justify="right"), "targets")
-    for data in DATASETS.values():
-        targets = "\n".join(_with_unit(target, target_unit(target)) for target in data.targets)
-        table.add_row(data.name, str(data.count), targets, end_section=True)
+    for data in sets:
+        targets = "\n".join(_with_unit(target, unit) for target, unit in data["targets"].items())
+        table.add_row(data["name"], str(data["count"]), targets, end_section=True)
     console = Console()
     console.print(table)
     console.print("Licence, citation, frames and contents of one: irrepnet data show NAME", highlight=False)
 
 
-@app.command("show")
+@app.command()
 def show(
-    name: str = typer.Argument(help="An embedded set, or a file or folder of records."),
-    as_json: bool = JSON,
+    name: Annotated[str, typer.Argument(help="An embedded set, or a file or folder of records.")],
+    json_: Json = False,
 ) -> None:
     """Show a data set: licence, citation, frames, point groups, targets and their ranges, first records."""
-    from irrepnet.data import read_records
+    from irrepnet.data.reports import describe_records
 
-    records, rejections = read_records(name)
-    summary = _summary(name, records) | {"rejected": [vars(rejection) for rejection in rejections]}
-    if as_json:
-        typer.echo(json.dumps(summary, indent=2, ensure_ascii=False))
+    summary = describe_records(name)
+    if json_:
+        print_json(summary)
     else:
         _print(summary)
-
-
-def _summary(name: str, records: "Sequence[Record]") -> dict[str, Any]:
-    from collections import Counter
-
-    import numpy as np
-
-    from irrepnet.data import DATASETS, QUANTITIES, scalar_targets, target_kind, target_unit, target_values
-
-    described = {}
-    if name in DATASETS:
-        data = DATASETS[name]
-        described = {
-            "description": data.description,
-            "licence": data.licence,
-            "citation": list(data.citation),
-            "source": data.source,
-            "sha256": data.sha256,
-            "frame": data.frame,
-        }
-    ranges = {}
-    for target in scalar_targets(records):
-        values = target_values(records, target)
-        values = values[~np.isnan(values)]
-        ranges[target] = {
-            "unit": target_unit(target),
-            "kind": target_kind(target),
-            "count": len(values),
-            "min": float(values.min()),
-            "mean": float(values.mean()),
-            "max": float(values.max()),
-        }
-    names = {key for record in records for key, value in record.properties.items() if isinstance(value, list)}
-    tensors = {
-        key: {"unit": quantity.unit, "description": quantity.description}
-        for key, quantity in QUANTITIES.items()
-        if key in names
-    }
-    groups = Counter(record.properties.get("point_group") for record in records)
-    return {
-        "name": name,
-        **described,
-        "count": len(records),
-        "doubtful_frames": sum(bool(record.properties.get("frame_doubtful")) for record in records),
-        "point_groups": {group: count for group, count in groups.most_common() if group is not None},
-        "targets": ranges,
-        "tensors": tensors,
-        "first": [{"id": record.id, "formula": record.formula, "atoms": len(record)} for record in records[:3]],
-    }
 
 
 def _print(summary: dict[str, Any]) -> None:
