@@ -186,8 +186,8 @@ def test_commands(run, data, tmp_path):
 def test_structure_file(tmp_path):
     """S and H0 of a structure file are those of the generator, and the network predicts from them."""
     pytest.importorskip("pyscf")
-    from irrepnet.hamiltonians.crystal_list import Request, Settings
-    from irrepnet.hamiltonians.generate import generate
+    from irrepnet.hamiltonians.dft.crystal_list import Request, Settings
+    from irrepnet.hamiltonians.dft.generate import generate
 
     settings = Settings(basis="SZV-MOLOPT-SR", cutoff=120.0, radius=6.0, kmesh=(4, 4, 4), scf_kmesh=(3, 3, 3))
     made = generate(Request.from_structure("examples/NaCl.cif", "NaCl", settings))

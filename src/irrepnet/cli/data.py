@@ -1,59 +1,49 @@
 """`irrepnet data`: what data there are and what is in them."""
 
-import json
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="The embedded data sets, and what a file of records holds.", no_args_is_help=True)
+from irrepnet.cli.options import Json
+from irrepnet.cli.printing import print_json
 
-JSON = typer.Option(False, "--json", help="Print one JSON document instead of a table.")
+app = typer.Typer(help="The embedded data sets, and what a file of records holds.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_sets(as_json: bool = JSON) -> None:
+def list_(json_: Json = False) -> None:
     """List the data sets that come with the package, and what else can be read."""
-    from irrepnet.data import DATASETS, KINDS, target_unit
+    from irrepnet.data import KINDS
+    from irrepnet.data.reports import list_sets
 
-    if as_json:
-        rows = [
-            {
-                "name": data.name,
-                "count": data.count,
-                "doubtful_frames": data.doubtful,
-                "description": data.description,
-                "targets": {target: target_unit(target) for target in data.targets},
-                "licence": data.licence,
-            }
-            for data in DATASETS.values()
-        ]
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    sets = list_sets()
+    if json_:
+        print_json(sets)
         return
-
     from rich.console import Console
     from rich.table import Column, Table
 
     table = Table(Column("name", no_wrap=True), Column("crystals", justify="right"), "targets")
-    for data in DATASETS.values():
-        targets = "\n".join(_with_unit(target, target_unit(target)) for target in data.targets)
-        table.add_row(data.name, str(data.count), targets, end_section=True)
+    for data in sets:
+        targets = "\n".join(_with_unit(target, unit) for target, unit in data["targets"].items())
+        table.add_row(data["name"], str(data["count"]), targets, end_section=True)
     console = Console()
     console.print(table)
     console.print("Licence, citation, frames and contents of one: irrepnet data show NAME", highlight=False)
     console.print("Your own data can be:", *(f"  {kind.name}" for kind in KINDS[1:]), sep="\n", highlight=False)
 
 
-@app.command("show")
+@app.command()
 def show(
-    name: str = typer.Argument(help="An embedded set, or a file or folder of records."),
-    as_json: bool = JSON,
+    name: Annotated[str, typer.Argument(help="An embedded set, or a file or folder of records.")],
+    json_: Json = False,
 ) -> None:
     """Show what a data set holds, and what in it cannot be read; exit code 2 if nothing can."""
     from irrepnet.data.summary import summary
 
     found = summary(name)
-    if as_json:
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    if json_:
+        print_json(found)
     else:
         _print(found)
     if not found["count"]:

@@ -1,17 +1,15 @@
 """`irrepnet graph`: the hypergraph of a structure file."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from irrepnet.crystals import SymmetricCrystal
-    from irrepnet.graphs import HypergraphOptions
+from irrepnet.cli.options import File, Json, Symprec
+from irrepnet.cli.printing import in_lines, print_json
 
 
 def graph(
-    file: Annotated[Path, typer.Argument(help="A structure file: CIF, POSCAR, extended XYZ or JSON.")],
+    file: File,
     hyperedges: Annotated[
         str, typer.Option(help="Hyperedge types, separated by commas.")
     ] = "bonds,triplets,motifs,cell",
@@ -23,14 +21,12 @@ def graph(
     scale: Annotated[
         float, typer.Option(help="For nearest: the farthest neighbour in units of the nearest one's distance.")
     ] = 1.5,
-    symprec: Annotated[float, typer.Option(help="How far from symmetric an atom may be, Å.")] = 0.01,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    symprec: Symprec = 0.01,
+    json_: Json = False,
 ) -> None:
     """Show a crystal's hypergraph: hyperedges and features, neighbours, and the shells that a cut would split."""
-    import json
-
-    from irrepnet.crystals import SymmetricCrystal
     from irrepnet.graphs import HypergraphOptions
+    from irrepnet.graphs.reports import describe_hypergraph
 
     options = HypergraphOptions(
         cutoff=cutoff,
@@ -40,72 +36,11 @@ def graph(
         neighbours=neighbours,
         hyperedges=tuple(dict.fromkeys(name.strip() for name in hyperedges.split(","))),
     )
-    report = {"file": str(file)} | _report(SymmetricCrystal.from_structure(file, symprec), options)
+    report = describe_hypergraph(file, options)
     if json_:
-        typer.echo(json.dumps(report))
+        print_json(report)
     else:
         _print(report)
-
-
-def _report(crystal: "SymmetricCrystal", options: "HypergraphOptions") -> dict[str, Any]:
-    from irrepnet.graphs import hyperedge_type, hypergraph
-
-    made = hypergraph(crystal, options)
-    types = {}
-    for name, incidences in made.types.items():
-        kind = hyperedge_type(name)
-        total = float(kind.build(crystal, options).count.sum())
-        types[name] = {
-            "hyperedges": round(total) if abs(total - round(total)) < 1e-6 else total,
-            "classes": len(incidences.features),
-            "features": [{"name": column.name, "size": column.size} for column in kind.columns(options)],
-        }
-    return {
-        "formula": crystal.formula,
-        "spacegroup": {"number": crystal.spacegroup_number, "symbol": crystal.spacegroup_symbol},
-        "neighbours": options.neighbours,
-        "cutoff": options.cutoff,
-        "n_max": options.n_max,
-        "atoms": len(crystal),
-        "nodes": len(made),
-        "types": types,
-        "orbits": _orbits(crystal, options),
-        "failures": list(made.failures),
-    }
-
-
-def _orbits(crystal: "SymmetricCrystal", options: "HypergraphOptions") -> list[dict[str, Any]]:
-    from collections import Counter
-
-    import numpy as np
-
-    from irrepnet.crystals import find_neighbours, shell_starts, split_shells
-
-    found = find_neighbours(crystal, options)
-    split = {
-        shell.orbit: {"distance": shell.distance, "size": shell.size, "kept": shell.kept}
-        for shell in split_shells(crystal, options.n_max, options.cutoff, options.tolerance)
-    }
-    orbits = []
-    for number, atom in enumerate(crystal.representatives):
-        own = found.select(found.receiver == atom)
-        starts = shell_starts(own.distance, options.tolerance)
-        shells = []
-        for start, senders in zip(starts, np.split(own.sender, starts[1:]), strict=True):
-            elements = Counter(sorted(crystal.species[sender] for sender in senders))
-            shells.append({"distance": float(own.distance[start]), "count": len(senders), "elements": elements})
-        orbits.append(
-            {
-                "element": crystal.species[atom],
-                "wyckoff": crystal.wyckoff[atom],
-                "atoms": int((crystal.orbits == number).sum()),
-                "site_symmetry": crystal.site_symmetry[number],
-                "neighbours": len(own.sender),
-                "shells": shells,
-                "split_shell": split.get(number),
-            }
-        )
-    return orbits
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -131,17 +66,13 @@ def _print(report: dict[str, Any]) -> None:
 
     orbits = Table("orbit", "atoms", "site symmetry", "neighbours", "shells", f"a cut at {report['n_max']}")
     for orbit in report["orbits"]:
-        shells = []
-        for shell in orbit["shells"]:
-            elements = ", ".join(f"{count} {element}" for element, count in shell["elements"].items())
-            shells.append(f"{shell['distance']:.3f} Å: {elements}")
         split = orbit["split_shell"]
         orbits.add_row(
             f"{orbit['element']} {orbit['wyckoff']}",
             str(orbit["atoms"]),
             orbit["site_symmetry"],
             str(orbit["neighbours"]),
-            "\n".join(shells),
+            in_lines(orbit["shells"]),
             f"keeps {split['kept']} of {split['size']} at {split['distance']:.3f} Å" if split else "whole shells",
         )
     console.print(orbits)

@@ -1,12 +1,21 @@
 """`irrepnet hamiltonian`: make, check, count and draw tight-binding Hamiltonians."""
 
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+from irrepnet.cli.options import File, Json, Symprec
+from irrepnet.cli.printing import print_json
 
 if TYPE_CHECKING:
-    from irrepnet.hamiltonians import Hamiltonian, Request
+    from irrepnet.hamiltonians.dft.generate import Progress
 
 app = typer.Typer(
     help="Tight-binding Hamiltonians: from DFT or files, their symmetry, independent parameters, bands, and networks.",
@@ -17,13 +26,23 @@ WITHIN = "by default within 20 eV of the Fermi energy"
 SHOWN = 10
 """Pairs of sites that the table of `check` lists."""
 
-File = Annotated[
-    Path,
-    typer.Argument(
-        help="Wannier90 (*_hr.dat, *_tb.dat), SIESTA (*.TSHS, *.HSX), DeepH or DeePTB folder, *.safetensors, or a "
-        "name that `list` lists."
-    ),
-]
+
+class NamesFormats(TyperCommand):
+    """A command whose help names the formats, at {readable} and {writable}.
+
+    They are filled in when the help is asked for, because the table that knows them takes a second to import.
+    """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from irrepnet.hamiltonians.formats.table import readable, writable
+
+        for parameter in self.params:
+            text = getattr(parameter, "help", None)
+            if text:
+                parameter.help = text.replace("{readable}", readable()).replace("{writable}", writable())  # pyright: ignore[reportAttributeAccessIssue]
+        super().format_help(ctx, formatter)
+
+
 Structure = Annotated[
     Path | None,
     typer.Option(help="For files without it: a .win, a wt.in, or a structure file in the axes of the calculation."),
@@ -31,98 +50,32 @@ Structure = Annotated[
 Basis = Annotated[
     str | None, typer.Option(help='Shells where the files do not tell them: "spd" on all atoms, or "V:d,O:sp".')
 ]
-Symprec = Annotated[float, typer.Option(help="How far from symmetric an atom may be, Å.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
-@app.command()
+@app.command(cls=NamesFormats)
 def check(
-    files: Annotated[
-        list[Path],
-        typer.Argument(help="Files or folders of Hamiltonians: Wannier90, SIESTA, DeepH, DeePTB, *.safetensors."),
-    ],
+    files: Annotated[list[Path], typer.Argument(help="Hamiltonians: {readable}, or names that `list` lists.")],
     structure: Structure = None,
     basis: Basis = None,
     symprec: Symprec = 0.01,
     symmetrised: Annotated[
-        Path | None, typer.Option(help="Write the symmetrised Hamiltonian; the name tells the kind of file.")
+        Path | None, typer.Option(help="Write the symmetrised Hamiltonian; the name tells the kind: {writable}.")
     ] = None,
     json_: Json = False,
 ) -> None:
     """How far Hamiltonians are from Hermitian and from obeying each operation of the space group, block by block."""
-    import json
+    from irrepnet.hamiltonians.reports import check_files
 
-    from irrepnet.errors import IrrepnetError
-
-    if symmetrised is not None and len(files) > 1:
-        raise IrrepnetError("--symmetrised writes one file: give one Hamiltonian")
-    reports, errors = [], []
-    for file in files:
-        try:
-            reports.append(_check(file, structure, basis, symprec, symmetrised))
-        except IrrepnetError as error:
-            if len(files) == 1:
-                raise
-            errors.append(str(error))
+    report = check_files(files, structure, basis, symprec, symmetrised)
     if json_:
-        typer.echo(json.dumps(reports[0] if len(files) == 1 else {"files": reports, "errors": errors}))
+        print_json(report["files"][0] if len(files) == 1 else report)
     else:
-        for report in reports:
-            _print_check(report)
-    for error in errors:
+        for one in report["files"]:
+            _print_check(one)
+    for error in report["errors"]:
         typer.echo(f"error: {error}", err=True)
-    if errors:
+    if report["errors"]:
         raise typer.Exit(2)
-
-
-def _check(
-    file: Path, structure: Path | None, shells: str | None, symprec: float, symmetrised: Path | None
-) -> dict[str, Any]:
-    from irrepnet import hamiltonians as room
-
-    hamiltonian = room.read_hamiltonian(file, structure, shells)
-    basis = hamiltonian.basis
-    report: dict[str, Any] = {
-        "file": str(file),
-        "orbitals": len(hamiltonian) if basis is None else list(basis.names),
-        "cells": len(hamiltonian.R),
-        "hermiticity": room.hermiticity(hamiltonian),
-        "symmetry": None,
-        "point_group": None,
-        "operations": [],
-        "blocks": [],
-        "overlap": None,
-    }
-    overlap = {} if hamiltonian.S is None else {"hermiticity": room.hermiticity(hamiltonian, overlap=True)}
-    if basis is not None:
-        act = room.action(basis, symprec)
-        residual = room.symmetry_residual(hamiltonian, act)
-        report |= {
-            "symmetry": residual.symmetry,
-            "point_group": act.group.point_group.name,
-            "operations": [
-                {"rotation": W.tolist(), "translation": t.tolist(), "residual": float(r)}
-                for W, t, r in zip(act.group.rotations, act.group.translations, residual.operations, strict=True)
-            ],
-            "blocks": [
-                {
-                    "sites": [site + 1 for site in block.sites],
-                    "species": [basis.species[site] for site in block.sites],
-                    "R": list(block.R),
-                    "operation": block.operation,
-                    "residual": block.residual,
-                }
-                for block in residual.blocks
-            ],
-        }
-        if hamiltonian.S is not None:
-            overlap["symmetry"] = room.symmetry_residual(hamiltonian, act, overlap=True).symmetry
-        if symmetrised is not None:
-            room.write_hamiltonian(room.symmetrised(hamiltonian, act), symmetrised)
-    elif symmetrised is not None:
-        hamiltonian.known_basis  # noqa: B018 (says that a structure is needed)
-    report["overlap"] = overlap or None
-    return report
 
 
 def _print_check(report: dict[str, Any]) -> None:
@@ -164,50 +117,18 @@ def _print_check(report: dict[str, Any]) -> None:
 
 @app.command()
 def count(
-    file: Annotated[Path, typer.Argument(help="A structure file: CIF, POSCAR, extended XYZ or JSON.")],
+    file: File,
     basis: Annotated[str, typer.Option(help='Shells: "spd" on all atoms, or by element "Mg:ssspp,O:ssppd".')],
     cutoff: Annotated[float, typer.Option(help="Longest bond, Å.")] = 5.0,
     symprec: Symprec = 0.01,
     json_: Json = False,
 ) -> None:
     """Independent parameters of on-site and bond blocks: without symmetry, Slater–Koster, with the crystal's."""
-    import json
+    from irrepnet.hamiltonians.reports import count_parameters
 
-    from irrepnet.crystals import SymmetricCrystal
-    from irrepnet.hamiltonians import count_blocks, crystal_basis
-    from irrepnet.hamiltonians.orbitals import shells_by_element
-
-    crystal = SymmetricCrystal.from_structure(file, symprec)
-    orbitals = crystal_basis(crystal, shells_by_element(basis, crystal.species))
-    blocks = []
-    elements = 0
-    for counted in count_blocks(orbitals, cutoff, symprec):
-        orbit = counted.orbit
-        elements += len(orbit.members) * orbit.space.basis[0].size if len(orbit.space) else 0
-        blocks.append(
-            {
-                "species": [orbitals.species[site] for site in orbit.sites],
-                "distance": orbit.distance,
-                "multiplicity": len(orbit.members),
-                "group": orbit.space.group.name,
-                "full": counted.full,
-                "two_centre": counted.two_centre,
-                "allowed": counted.allowed,
-            }
-        )
-    report = {
-        "file": str(file),
-        "formula": crystal.formula,
-        "spacegroup": {"number": crystal.spacegroup_number, "symbol": crystal.spacegroup_symbol},
-        "cutoff": cutoff,
-        "orbitals": len(orbitals),
-        "elements": elements,
-        "onsite": [block for block in blocks if block["distance"] == 0],
-        "bonds": [block for block in blocks if block["distance"] > 0],
-        "allowed": sum(block["allowed"] for block in blocks),
-    }
+    report = count_parameters(file, basis, cutoff, symprec)
     if json_:
-        typer.echo(json.dumps(report))
+        print_json(report)
     else:
         _print_count(report)
 
@@ -233,9 +154,9 @@ def _print_count(report: dict[str, Any]) -> None:
     console.print(table)
 
 
-@app.command()
+@app.command(cls=NamesFormats)
 def bands(
-    file: File,
+    file: Annotated[Path, typer.Argument(help="A Hamiltonian: {readable}, or a name that `list` lists.")],
     out: Annotated[Path, typer.Option(help="The picture: PNG, PDF or SVG.")],
     structure: Structure = None,
     basis: Basis = None,
@@ -248,96 +169,36 @@ def bands(
     json_: Json = False,
 ) -> None:
     """Draw the bands along the standard path, with the irreps of the levels."""
-    import json
-    from dataclasses import replace
+    from irrepnet.hamiltonians.reports import draw_bands
 
-    from irrepnet.hamiltonians import band_structure, read_hamiltonian
-    from irrepnet.hamiltonians.plots import plot_bands
-
-    hamiltonian = read_hamiltonian(file, structure, basis)
-    if fermi is not None:
-        hamiltonian = replace(hamiltonian, fermi=fermi)
-    found = band_structure(hamiltonian)
-    points = {label: found.k[index] for index, label in found.labelled}
-    levels, failures = {}, []
-    if irreps:
-        levels, failures = _levels(hamiltonian, points, symprec, tolerance)
-    plot_bands(found, out, levels, low, high, Path(hamiltonian.name).name)
-    report = {
-        "file": str(file),
-        "out": str(out),
-        "fermi": hamiltonian.fermi,
-        "points": {label: k.tolist() for label, k in points.items()},
-        "levels": {
-            label: [{"energy": level.energy, "degeneracy": len(level.bands), "irreps": level.irreps} for level in own]
-            for label, own in levels.items()
-        },
-        "failures": failures,
-    }
+    report = draw_bands(file, out, structure, basis, symprec, irreps, tolerance, fermi, low, high)
     if json_:
-        typer.echo(json.dumps(report))
+        print_json(report)
         return
-    for label, own in levels.items():
-        typer.echo(f"{label:3} " + "  ".join(f"{level.label} {level.energy:.3f}" for level in own))
-    for failure in failures:
+    for label, levels in report["levels"].items():
+        texts = [f"{'+'.join(Counter(level['irreps']).elements())} {level['energy']:.3f}" for level in levels]
+        typer.echo(f"{label:3} " + "  ".join(texts))
+    for failure in report["failures"]:
         typer.echo(f"no irreps: {failure}")
     typer.echo(f"{out} written")
-
-
-def _levels(
-    hamiltonian: "Hamiltonian", points: dict[str, Any], symprec: float, tolerance: float
-) -> tuple[dict[str, Any], list[str]]:
-    """The levels at each point where the bands obey the symmetry, and why not elsewhere."""
-    from irrepnet.errors import IrrepnetError
-    from irrepnet.hamiltonians import action, band_irreps
-
-    levels, failures = {}, []
-    try:
-        act = action(hamiltonian.known_basis, symprec)
-    except IrrepnetError as error:
-        return {}, [str(error)]
-    for label, k in points.items():
-        try:
-            levels[label] = band_irreps(hamiltonian, act, k, tolerance)
-        except IrrepnetError as error:
-            failures.append(str(error))
-    return levels, failures
 
 
 @app.command("list")
 def list_(json_: Json = False) -> None:
     """List the Hamiltonians that come with the package; `bands` and `check` take their names."""
-    import json
+    from irrepnet.hamiltonians.reports import list_embedded
 
-    from irrepnet.hamiltonians import embedded_hamiltonians, read_provenance
-    from irrepnet.hamiltonians.embedded import FOLDER
-
-    rows = []
-    for name in embedded_hamiltonians():
-        made = read_provenance(FOLDER / f"{name}.safetensors")
-        rows.append(
-            {
-                "name": name,
-                "formula": made["formula"],
-                "spacegroup": made["spacegroup"],
-                "orbitals": made["orbitals"],
-                "numbers": made["numbers"],
-                "cutoff": made["request"]["settings"]["cutoff"],
-                "radius": made["radius"],
-                "checks": made["checks"],
-                "facts": made["request"]["facts"],
-            }
-        )
+    report = list_embedded()
     if json_:
-        typer.echo(json.dumps({"folder": str(FOLDER), "hamiltonians": rows}))
+        print_json(report)
         return
     from rich.console import Console
     from rich.table import Column, Table
 
     others = ("space group", "orbitals", "numbers", "cutoff (Ry)", "bands (eV)")
     table = Table(Column("name", no_wrap=True), *others)
-    table.caption = f"bands: the worst difference from direct ones; files in {FOLDER}"
-    for row in rows:
+    table.caption = f"bands: the worst difference from direct ones; files in {report['folder']}"
+    for row in report["hamiltonians"]:
         numbers = f"{row['cutoff']:g}", f"{row['checks']['worst']:.0e}"
         table.add_row(row["name"], row["spacegroup"], str(row["orbitals"]), str(row["numbers"]), *numbers)
     Console(highlight=False).print(table)
@@ -369,57 +230,41 @@ def generate(
     What is finished is skipped, a killed run goes on; crystals that fail are listed at the end. The options of the
     calculation are for structure files and types; a list has its own.
     """
-    import json
-
     from irrepnet.hamiltonians import Settings
-    from irrepnet.hamiltonians.generate import generate_all, is_finished
+    from irrepnet.hamiltonians.dft.generate import generate_named
 
     settings = Settings.checked(basis=basis, cutoff=cutoff, radius=radius, temperature=temperature)
-    requests = [request for source in sources for request in _requests(source, settings, tuple(scale or (1.0,)))]
-    skipped = [request.name for request in requests if is_finished(request, out)]
-    made, failures = [], {}
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=json_) as bar:
-        task = bar.add_task("Hamiltonians", total=len(requests) - len(skipped), rate="")
-        for done in generate_all(requests, out, workers, dask):
-            if done.error is None:
-                made.append(done.name)
-            else:
-                failures[done.name] = done.error
-            each = (bar.tasks[0].elapsed or 0.0) / (len(made) + len(failures))
-            bar.update(task, advance=1, description=done.name, rate=f"{each:.0f} s each")
+    track = partial(_with_bar, quiet=json_)
+    report = generate_named(sources, out, settings, tuple(scale or (1.0,)), workers, dask, track)
     if json_:
-        typer.echo(json.dumps({"out": str(out), "made": made, "skipped": skipped, "failures": failures}))
+        print_json(report)
     else:
-        typer.echo(f"{len(made)} made, {len(skipped)} were there, {len(failures)} failed; files in {out}")
-        for name, reason in failures.items():
+        made, skipped, failures = (len(report[key]) for key in ("made", "skipped", "failures"))
+        typer.echo(f"{made} made, {skipped} were there, {failures} failed; files in {out}")
+        for name, reason in report["failures"].items():
             typer.echo(f"failed: {name}: {reason}", err=True)
-    if failures:
+    if report["failures"]:
         raise typer.Exit(2)
 
 
-def _requests(source: str, settings: Any, scales: tuple[float, ...]) -> "tuple[Request, ...]":
-    """The crystals that one argument of `generate` names."""
-    from irrepnet.hamiltonians import CrystalList, Request, parse_crystal, read_list, released_list
+def _with_bar(ended: Iterator[Progress], total: int, quiet: bool) -> Iterator[Progress]:
+    """The crystals as they end, with a bar of how many have."""
+    from rich import progress
+    from rich.console import Console
 
-    path = Path(source)
-    if source == "released":
-        return released_list().requests()
-    if path.suffix in (".yaml", ".yml"):
-        return read_list(path).requests()
-    if path.is_file():
-        return (Request.from_structure(path, path.stem, settings, file=path.name),)
-    entry = parse_crystal(source).model_copy(update={"scales": scales})
-    return CrystalList(settings=settings, crystals=(entry,)).requests()
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[rate]}"),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
+        task = bar.add_task("Hamiltonians", total=total, rate="")
+        for count, each in enumerate(ended, 1):
+            seconds = (bar.tasks[0].elapsed or 0.0) / count
+            bar.update(task, advance=1, description=each.name, rate=f"{seconds:.0f} s each")
+            yield each
 
 
 @app.command()
@@ -482,16 +327,14 @@ def evaluate(
     Console(highlight=False).print(table)
 
 
-@app.command()
+@app.command(cls=NamesFormats)
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder of `hamiltonian train`.")],
     file: Annotated[
         Path, typer.Argument(help="A structure file, or a *.safetensors with S and H0 of `hamiltonian generate`.")
     ],
     bands: Annotated[Path | None, typer.Option(help="Draw the bands: PNG, PDF or SVG.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the Hamiltonian: *.safetensors, *_hr.dat, *.deeph, *.deeptb.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the Hamiltonian: {writable}.")] = None,
     low: Annotated[float | None, typer.Option(help=f"Lowest energy drawn, eV; {WITHIN}.")] = None,
     high: Annotated[float | None, typer.Option(help=f"Highest energy drawn, eV; {WITHIN}.")] = None,
     irreps: Annotated[bool, typer.Option(help="Write the irreps of the levels at the high-symmetry points.")] = True,
@@ -505,6 +348,7 @@ def predict(
     from dataclasses import replace
 
     from irrepnet.hamiltonians import band_gap, band_structure, fermi_energy, write_hamiltonian
+    from irrepnet.hamiltonians.bands import levels_at
     from irrepnet.hamiltonians.plots import plot_bands
     from irrepnet.training.hamiltonians import load_hamiltonian_run, sample_for
 
@@ -523,7 +367,7 @@ def predict(
     if bands is not None:
         found = band_structure(hamiltonian)
         points = {label: found.k[index] for index, label in found.labelled}
-        levels = _levels(hamiltonian, points, 0.01, 1e-3)[0] if irreps else {}
+        levels = levels_at(hamiltonian, points)[0] if irreps else {}
         plot_bands(found, bands, levels, low, high, sample.formula)
         written.append(bands)
     report = {

@@ -1,182 +1,37 @@
 """`irrepnet symmetry`: what the symmetry search makes of a structure file."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from irrepnet.crystals import SymmetricCrystal
-
-N_MAX = 12
-"""The usual number of neighbours to cut at."""
+from irrepnet.cli.options import File, Json, Symprec
+from irrepnet.cli.printing import in_lines, in_sum, print_json
 
 
 def symmetry(
-    file: Annotated[Path, typer.Argument(help="A structure file: CIF, POSCAR, extended XYZ or JSON.")],
-    symprec: Annotated[float, typer.Option(help="How far from symmetric an atom may be, Å.")] = 0.01,
+    file: File,
+    symprec: Symprec = 0.01,
     irreps: Annotated[
         bool, typer.Option("--irreps", help="Add orbitals and tensors at the sites, vibration modes at Γ.")
     ] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json_: Json = False,
 ) -> None:
     """Show a crystal's space group, frame, orbits with their site symmetry, and neighbour shells."""
-    import json
+    from irrepnet.crystals.reports import describe_crystal
+    from irrepnet.graphs import FrameOptions
 
-    from irrepnet.crystals import SymmetricCrystal
-
-    crystal = SymmetricCrystal.from_structure(file, symprec)
-    report = _report(crystal, str(file))
-    if irreps:
-        _add_irreps(report, crystal)
+    report = describe_crystal(file, FrameOptions.max_frames, symprec, irreps)
     if json_:
-        typer.echo(json.dumps(report))
+        print_json(report)
     else:
         _print(report)
-
-
-def _report(crystal: "SymmetricCrystal", file: str) -> dict[str, Any]:
-    import numpy as np
-
-    from irrepnet.crystals import frame_convention, frame_rotation, model_group
-    from irrepnet.graphs import FrameOptions
-    from irrepnet.groups import PointGroup
-
-    group = crystal.point_group
-    conventional = crystal.cart_coords @ np.linalg.inv(crystal.conventional_lattice) % 1.0
-    frames = {name: _frames(group.operations, PointGroup(name)) for name in ("m-3m", "6/mmm")}
-    return {
-        "file": file,
-        "formula": crystal.formula,
-        "spacegroup": {
-            "number": crystal.spacegroup_number,
-            "symbol": crystal.spacegroup_symbol,
-            "hall_number": crystal.hall_number,
-        },
-        "point_group": {
-            "name": group.name,
-            "schoenflies": group.schoenflies,
-            "system": group.system,
-            "order": group.order,
-            "operations": group.operations.tolist(),
-        },
-        "frame": {
-            "rotation": crystal.rotation.tolist(),
-            "rotation_determinant": float(np.linalg.det(crystal.rotation)),
-            "fixed_by_lattice": crystal.frame_is_fixed,
-            "model_group": model_group(crystal).name,
-            "network_convention": frame_convention(crystal),
-            "network_rotation": frame_rotation(crystal).tolist(),
-            "max_frames": FrameOptions.max_frames,
-            "independent_frames": {name: count for name, count in frames.items() if count},
-        },
-        "symprec": crystal.symprec,
-        "displacement": crystal.displacement,
-        "strain": crystal.strain,
-        "lattice": crystal.lattice.tolist(),
-        "conventional_lattice": crystal.conventional_lattice.tolist(),
-        "species": list(crystal.species),
-        "frac_coords": crystal.frac_coords.tolist(),
-        "wyckoff": list(crystal.wyckoff),
-        "rotations": crystal.rotations.tolist(),
-        "translations": crystal.translations.tolist(),
-        "permutation": crystal.permutation.tolist(),
-        "orbits": _orbits(crystal, conventional),
-    }
-
-
-def _frames(operations: "np.ndarray", model_group: Any) -> int | None:
-    """|G|/|P|, the frames that a network of group G needs for this crystal; None if G does not contain P."""
-    from irrepnet.errors import IrrepnetError
-
-    try:
-        model_group.indices(operations)
-    except IrrepnetError:
-        return None
-    return model_group.order // len(operations)
-
-
-def _orbits(crystal: "SymmetricCrystal", conventional: "np.ndarray") -> list[dict[str, Any]]:
-    import numpy as np
-
-    from irrepnet.crystals import neighbour_shells
-
-    pairs = neighbour_shells(crystal, n_max=N_MAX)
-    orbits = []
-    for number, atom in enumerate(crystal.representatives):
-        indices = crystal.site_groups[number]
-        site = crystal.point_group.subgroup(indices)
-        mine = pairs.receiver == atom
-        orbits.append(
-            {
-                "element": crystal.species[atom],
-                "wyckoff": crystal.wyckoff[atom],
-                "multiplicity": int(crystal.multiplicities[number]),
-                "atoms": np.flatnonzero(crystal.orbits == number).tolist(),
-                "site_symmetry": crystal.site_symmetry[number],
-                "site_group": {
-                    "name": site.group.name,
-                    "schoenflies": site.group.schoenflies,
-                    "order": site.group.order,
-                    "operations": crystal.point_group.operations[indices].tolist(),
-                    "rotation": site.rotation.tolist(),
-                },
-                "frac_coords": crystal.frac_coords[atom].tolist(),
-                "conventional_frac_coords": conventional[atom].tolist(),
-                "neighbours": int(mine.sum()),
-                "cut_splits_shell": bool(mine.sum() > N_MAX),
-                "shells": _shells(pairs.distance[mine], [crystal.species[b] for b in pairs.sender[mine]]),
-            }
-        )
-    return orbits
-
-
-def _add_irreps(report: dict[str, Any], crystal: "SymmetricCrystal") -> None:
-    """Adds `orbitals`, `tensors` and `vibrations` to the orbits, and the `vibrations` of the crystal."""
-    from irrepnet.crystals import site_irreps, vibration_modes
-
-    modes = vibration_modes(crystal)
-    for number, orbit in enumerate(report["orbits"]):
-        site = site_irreps(crystal, number)
-        tensors = {
-            "vector": site.vector,
-            "field_gradient": site.field_gradient,
-            "born_charge": site.born_charge,
-        }
-        orbit["orbitals"] = site.orbitals
-        orbit["tensors"] = {
-            name: {"independent": len(tensor.basis), "pattern": tensor.pattern, "basis": tensor.basis.tolist()}
-            for name, tensor in tensors.items()
-        }
-        orbit["vibrations"] = modes.orbits[number]
-    report["vibrations"] = {
-        name: getattr(modes, name) for name in ("mechanical", "acoustic", "optical", "infrared", "raman", "silent")
-    }
-
-
-def _shells(distances: "np.ndarray", elements: list[str]) -> list[dict[str, Any]]:
-    """Sorted distances in shells of which each begins more than 0.001 Å after the one before."""
-    from irrepnet.crystals import shell_starts
-
-    starts = shell_starts(distances).tolist()
-    shells = []
-    for start, stop in zip(starts, [*starts[1:], len(distances)], strict=True):
-        within = elements[start:stop]
-        shells.append(
-            {
-                "distance": float(distances[start]),
-                "count": stop - start,
-                "elements": {element: within.count(element) for element in sorted(set(within))},
-            }
-        )
-    return shells
 
 
 def _print(report: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
+
+    from irrepnet.crystals.reports import N_MAX
 
     console = Console(highlight=False)
     space, point, frame = report["spacegroup"], report["point_group"], report["frame"]
@@ -198,15 +53,11 @@ def _print(report: dict[str, Any]) -> None:
 
     orbits = Table("orbit", "site symmetry", "position", "neighbours", f"cut at {N_MAX}")
     for orbit in report["orbits"]:
-        shells = []
-        for shell in orbit["shells"]:
-            elements = ", ".join(f"{count} {element}" for element, count in shell["elements"].items())
-            shells.append(f"{shell['distance']:.3f} Å: {elements}")
         orbits.add_row(
             _orbit_name(orbit),
             f"{orbit['site_symmetry']} ({orbit['site_group']['schoenflies']})",
             " ".join(f"{x:.5g}" for x in orbit["conventional_frac_coords"]),
-            "\n".join(shells),
+            in_lines(orbit["shells"]),
             "splits the\nlast shell" if orbit["cut_splits_shell"] else "whole shells",
         )
     console.print(orbits)
@@ -235,7 +86,7 @@ def _site_table(orbits: list[dict[str, Any]]) -> Any:
         table.add_row(
             _orbit_name(orbit),
             "\n".join([f"{group['name']} ({group['schoenflies']})", *axes]),
-            "\n".join(f"{l}: {_sum(counts)}" for l, counts in orbit["orbitals"].items()),
+            "\n".join(f"{l}: {in_sum(counts)}" for l, counts in orbit["orbitals"].items()),
             _columns([[component] for component in orbit["tensors"]["vector"]["pattern"]]),
             *map(_columns, tensors),
         )
@@ -249,22 +100,17 @@ def _vibrations(report: dict[str, Any]) -> Any:
     table = Table.grid(padding=(0, 2))
     table.title = f"vibrations at Γ, irreps of {report['point_group']['name']} in the standard frame"
     table.title_justify = "left"
-    table.add_row("all", _sum(modes["mechanical"]))
+    table.add_row("all", in_sum(modes["mechanical"]))
     for orbit in report["orbits"]:
-        table.add_row(f"  of {_orbit_name(orbit)}", _sum(orbit["vibrations"]))
-    table.add_row("acoustic", _sum(modes["acoustic"]))
+        table.add_row(f"  of {_orbit_name(orbit)}", in_sum(orbit["vibrations"]))
+    table.add_row("acoustic", in_sum(modes["acoustic"]))
     for name, label in (("infrared", "infrared active"), ("raman", "Raman active"), ("silent", "silent")):
-        table.add_row(label, _sum(modes[name]))
+        table.add_row(label, in_sum(modes[name]))
     return table
 
 
 def _orbit_name(orbit: dict[str, Any]) -> str:
     return f"{orbit['element']} {orbit['multiplicity']}{orbit['wyckoff']}"
-
-
-def _sum(counts: dict[str, int]) -> str:
-    """ "A1g + 2Eu", "none" """
-    return " + ".join(f"{n if n > 1 else ''}{label}" for label, n in counts.items()) or "none"
 
 
 def _direction(vector: tuple[float, ...]) -> str:

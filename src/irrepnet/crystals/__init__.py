@@ -1,6 +1,7 @@
 """Crystals made exactly symmetric: reading, the standard frame, orbits and whole neighbour shells."""
 
 from irrepnet.crystals.descriptions import input_atoms, plain_supercell
+from irrepnet.crystals.elements import atomic_number
 from irrepnet.crystals.frames import MODEL_GROUPS, frame_convention, frame_rotation, model_group
 from irrepnet.crystals.induction import BandRepresentation, induce, induce_from_position
 from irrepnet.crystals.little_groups import LittleGroup, little_group
@@ -18,7 +19,7 @@ from irrepnet.crystals.neighbours import (
     whole_shells,
 )
 from irrepnet.crystals.pseudosymmetry import REACH, parents
-from irrepnet.crystals.reading import Cell, atomic_number, read_cell, read_structures
+from irrepnet.crystals.reading import Cell, read_cell, read_structures
 from irrepnet.crystals.site_irreps import SiteIrreps, SiteTensor, site_irreps
 from irrepnet.crystals.symmetric import SymmetricCrystal
 

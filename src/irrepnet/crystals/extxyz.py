@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from irrepnet.crystals.elements import atomic_number
 from irrepnet.errors import IrrepnetError
 
 if TYPE_CHECKING:
@@ -101,8 +102,6 @@ def _comment(comment: str) -> dict[str, Any]:
 def _plain_symbols(rows: list[list[str]], column: int) -> None:
     """Element symbols without decoration, in place."""
     from ase.data import chemical_symbols
-
-    from irrepnet.crystals.reading import atomic_number
 
     for row in rows:
         if len(row) > column:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import moyopy
 import numpy as np
 
+from irrepnet.crystals.elements import atomic_number
 from irrepnet.crystals.extxyz import read_frames
 from irrepnet.crystals.pairs import LONGEST, SEARCH, close_pairs
 from irrepnet.errors import IrrepnetError
@@ -32,8 +31,6 @@ FARTHEST = 1e5
 """Fractional coordinates are refused beyond this: their digits within the cell are lost."""
 
 FORMATS = "CIF (.cif), POSCAR (POSCAR*, CONTCAR*, .vasp, .poscar), extended XYZ (.xyz, .extxyz), JSON (.json)"
-
-_SPECIES = re.compile(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-])?(?:,spin=[-\d.]+)?")
 
 
 class Cell(NamedTuple):
@@ -117,21 +114,6 @@ def read_structures(path: str | Path) -> list[Structure]:
     if not structures:
         raise IrrepnetError(f"{path}: holds no structure")
     return structures
-
-
-@cache
-def atomic_number(symbol: str) -> int:
-    """Atomic number of an element symbol; an oxidation state ("Fe3+") is stripped, D and T are H.
-
-    Raises:
-        IrrepnetError: the symbol names no element.
-    """
-    from pymatgen.core.periodic_table import Element
-
-    match = _SPECIES.fullmatch(symbol) if isinstance(symbol, str) else None
-    if match is None or not Element.is_valid_symbol(match[1]):
-        raise IrrepnetError(f"unknown element {symbol!r}")
-    return Element(match[1]).Z
 
 
 def lattice_from_parameters(cell: Sequence[float]) -> np.ndarray:

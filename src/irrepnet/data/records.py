@@ -257,7 +257,7 @@ def merged(*parts: Mapping[Any, Any]) -> dict[str, Any]:
 def _symbol(name: str) -> str:
     from pymatgen.core import Element
 
-    from irrepnet.crystals.reading import atomic_number
+    from irrepnet.crystals.elements import atomic_number
 
     return Element.from_Z(atomic_number(name)).symbol
 

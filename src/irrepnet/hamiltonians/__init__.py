@@ -13,15 +13,24 @@ from irrepnet.hamiltonians.bands import (
     k_path,
 )
 from irrepnet.hamiltonians.blocks import BlockCount, BlockSpace, BondOrbit, block_space, bond_orbits, count_blocks
-from irrepnet.hamiltonians.crystal_list import CrystalList, Request, Settings, parse_crystal, read_list, released_list
-from irrepnet.hamiltonians.dft import KohnSham
+from irrepnet.hamiltonians.dft.crystal_list import (
+    CrystalList,
+    Request,
+    Settings,
+    parse_crystal,
+    read_list,
+    released_list,
+)
+from irrepnet.hamiltonians.dft.generate import generate, generate_all, start
+from irrepnet.hamiltonians.dft.kohn_sham import KohnSham
 from irrepnet.hamiltonians.embedded import embedded_hamiltonians, load_hamiltonian
-from irrepnet.hamiltonians.files import read_hamiltonian, write_hamiltonian
-from irrepnet.hamiltonians.generate import generate, generate_all, start
+from irrepnet.hamiltonians.formats.own import read_provenance, read_reduced, write_reduced
+from irrepnet.hamiltonians.formats.pythtb import from_pythtb, to_pythtb
+from irrepnet.hamiltonians.formats.sisl import from_sisl, to_sisl
+from irrepnet.hamiltonians.formats.table import read_hamiltonian, write_hamiltonian
 from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
 from irrepnet.hamiltonians.orbitals import CONVENTIONS, OrbitalBasis, Shell, atomic_basis, crystal_basis
-from irrepnet.hamiltonians.peers import from_pythtb, from_sisl, to_pythtb, to_sisl
-from irrepnet.hamiltonians.reduced import ReducedHamiltonian, read_provenance, read_reduced, reduced, write_reduced
+from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
 from irrepnet.hamiltonians.slater_koster import TwoCentre, slater_koster
 from irrepnet.hamiltonians.symmetry import (
     Action,

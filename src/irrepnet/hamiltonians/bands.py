@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from irrepnet.crystals import Cell, LittleGroup, little_group
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.model import Hamiltonian, mesh_points
-from irrepnet.hamiltonians.symmetry import Action
+from irrepnet.hamiltonians.symmetry import SYMPREC, Action, action
 
 HBAR2_OVER_ME = 7.619964231
 """eV Å²; CODATA 2018."""
@@ -33,6 +33,11 @@ class BandStructure:
     """(index into k, label) of the high-symmetry points, in the order of the path."""
     fermi: float | None
     """eV"""
+
+    @property
+    def points(self) -> dict[str, np.ndarray]:
+        """{label: k (3,) fractional} of the high-symmetry points."""
+        return {label: self.k[index] for index, label in self.labelled}
 
 
 def k_path(cell: Cell) -> tuple[tuple[tuple[str, np.ndarray], ...], ...]:
@@ -135,6 +140,23 @@ def band_irreps(hamiltonian: Hamiltonian, act: Action, k: ArrayLike, tolerance: 
             )
         levels.append(Level(float(energies[bands].mean()), tuple(bands.tolist()), irreps))
     return tuple(levels)
+
+
+def levels_at(
+    hamiltonian: Hamiltonian, points: dict[str, np.ndarray], symprec: float = SYMPREC, tolerance: float = 1e-3
+) -> tuple[dict[str, tuple[Level, ...]], list[str]]:
+    """The levels at each point {label: k} where the bands obey the symmetry, and why there are none elsewhere."""
+    try:
+        act = action(hamiltonian.known_basis, symprec)
+    except IrrepnetError as error:
+        return {}, [str(error)]
+    levels, failures = {}, []
+    for label, k in points.items():
+        try:
+            levels[label] = band_irreps(hamiltonian, act, k, tolerance)
+        except IrrepnetError as error:
+            failures.append(str(error))
+    return levels, failures
 
 
 def _little_group(act: Action, k: ArrayLike) -> LittleGroup:

@@ -9,11 +9,10 @@ import numpy as np
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.blocks import BondOrbit
-from irrepnet.hamiltonians.dft import irreducible
 from irrepnet.hamiltonians.graph import EMPTY
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.reduced import coefficients
-from irrepnet.hamiltonians.symmetry import Action, hermiticity, symmetry_residual
+from irrepnet.hamiltonians.symmetry import Action, hermiticity, irreducible, symmetry_residual
 
 MESH = (6, 6, 6)
 

@@ -7,7 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.reduced import ReducedHamiltonian, read_reduced
+from irrepnet.hamiltonians.formats.own import read_reduced
+from irrepnet.hamiltonians.reduced import ReducedHamiltonian
 
 FOLDER = Path(str(files("irrepnet.hamiltonians"))) / "embedded"
 

@@ -21,10 +21,9 @@ import torch
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup, harmonic_matrices, racah_to_real, real_harmonics
 from irrepnet.hamiltonians.blocks import BondOrbit, bonds_within
-from irrepnet.hamiltonians.dft import irreducible
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis
-from irrepnet.hamiltonians.symmetry import Action, SpaceGroup
+from irrepnet.hamiltonians.symmetry import Action, SpaceGroup, irreducible
 
 L_MAX = 4
 """Largest l of the harmonics of directions: what couples two d shells."""

@@ -18,6 +18,8 @@ from numpy.typing import ArrayLike
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.orbitals import OrbitalBasis
 
+BOHR = 0.529177210903
+"""Å"""
 _NOISE = 1e-5  # eV; Wannier functions are real up to the convergence of their spread
 
 

@@ -1,25 +1,19 @@
-"""A symmetric Hamiltonian by its independent numbers, in memory and in a file."""
+"""A symmetric Hamiltonian by its independent numbers."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.blocks import BondOrbit, bond_orbit, bond_orbits, orbit_blocks
 from irrepnet.hamiltonians.model import Hamiltonian, cell_index
-from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell
+from irrepnet.hamiltonians.orbitals import OrbitalBasis
 from irrepnet.hamiltonians.symmetry import SYMPREC, Action, action
-
-_FORMAT = "irrepnet reduced Hamiltonian 2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +37,7 @@ class ReducedHamiltonian:
     H0: np.ndarray | None = None
     """(numbers,) eV, of free atoms' densities without self-consistency."""
     provenance: dict[str, Any] = field(default_factory=dict)
-    """Where the numbers come from, as JSON has it; see `generate.generate` for those made there."""
+    """Where the numbers come from, as JSON has it; see `dft.generate.generate` for those made there."""
 
     def __len__(self) -> int:
         """The number of independent numbers of H."""
@@ -142,75 +136,3 @@ def reduced(
     H = coefficients(act, orbits, hamiltonian.R, hamiltonian.H)
     S, H0 = map(numbers, (hamiltonian.S, hamiltonian.H0))
     return ReducedHamiltonian(basis, symprec, first, H, S, hamiltonian.fermi, H0)
-
-
-def write_reduced(hamiltonian: ReducedHamiltonian, path: str | Path) -> None:
-    """One safetensors file: the numbers as arrays of the precision that they have, the rest as JSON in the header."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
-    cell = hamiltonian.basis.cell
-    arrays = {
-        "lattice": cell.lattice,
-        "frac_coords": cell.frac_coords,
-        "numbers": cell.numbers,
-        "centres": hamiltonian.basis.centres,
-        "bonds": hamiltonian.bonds.astype(np.int16),
-        "H": hamiltonian.H,
-    }
-    arrays |= {name: array for name in ("S", "H0") if (array := getattr(hamiltonian, name)) is not None}
-    card = {
-        "format": _FORMAT,
-        "symprec": hamiltonian.symprec,
-        "fermi": hamiltonian.fermi,
-        "probe": hamiltonian.probe,
-        "provenance": hamiltonian.provenance,
-        "shells": [[s.site, s.l, list(s.m), s.harmonics] for s in hamiltonian.basis.shells],
-    }
-    try:
-        save_file({key: np.ascontiguousarray(a) for key, a in arrays.items()}, path, {"card": json.dumps(card)})
-    except (OSError, SafetensorError) as error:
-        raise IrrepnetError(f"{path}: cannot be written: {error}") from error
-
-
-def read_reduced(path: str | Path) -> ReducedHamiltonian:
-    """What `write_reduced` wrote. Raises IrrepnetError if the file is not of that kind."""
-    with _opened(path) as (file, card):
-        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-        cell = Cell(arrays["lattice"], arrays["frac_coords"], arrays["numbers"], str(path))
-        shells = tuple(Shell(site, l, tuple(m), harmonics) for site, l, m, harmonics in card["shells"])
-        basis = OrbitalBasis(cell, arrays["centres"], shells)
-        found = ReducedHamiltonian(
-            basis,
-            card["symprec"],
-            arrays["bonds"].astype(int),
-            arrays["H"],
-            arrays.get("S"),
-            card["fermi"],
-            arrays.get("H0"),
-            card["provenance"],
-        )
-        if abs(found.probe - card["probe"]) > 1e-8 * np.linalg.norm(found.H):
-            raise ValueError("its numbers refer to other bases of blocks than this version makes")
-        return found
-
-
-def read_provenance(path: str | Path) -> dict[str, Any]:
-    """The provenance alone, without the numbers. Raises IrrepnetError if the file is not of that kind."""
-    with _opened(path) as (_, card):
-        return card["provenance"]
-
-
-@contextmanager
-def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """The open file and its card; what goes wrong inside is an IrrepnetError."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "np") as file:
-            card = json.loads((file.metadata() or {})["card"])
-            if card["format"] != _FORMAT:
-                raise ValueError(f"its format is {card['format']!r}")
-            yield file, card
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise IrrepnetError(f"{path}: cannot be read as a reduced Hamiltonian: {error}") from error

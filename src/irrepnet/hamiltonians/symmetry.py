@@ -19,7 +19,7 @@ import numpy as np
 from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup, identify, setting_of
-from irrepnet.hamiltonians.model import Hamiltonian, cell_index
+from irrepnet.hamiltonians.model import Hamiltonian, cell_index, mesh_points
 from irrepnet.hamiltonians.orbitals import OrbitalBasis, real_if_real
 
 SYMPREC = 0.01
@@ -149,6 +149,21 @@ def action(basis: OrbitalBasis, symprec: float = SYMPREC) -> Action:
         matrices.append(real_if_real(found))
     cells = np.take_along_axis(cells, permutation[:, :, None, None], 2)[:, :, 0]
     return Action(group, basis, permutation, cells, tuple(matrices))
+
+
+def irreducible(act: Action, mesh: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """One k (K, 3) of each star on a mesh that holds Γ, under the point group and time reversal, and weights that add
+    up to 1 (K,)."""
+    size = np.array(mesh)
+    points = np.rint(mesh_points(mesh) * size).astype(int)
+    first = np.arange(len(points))
+    for W in act.group.rotations:
+        scaled = W / size[:, None] * size
+        images = points @ np.rint(scaled).astype(int)
+        for signed in (images, -images):
+            np.minimum(first, np.ravel_multi_index(tuple((signed % size).T), mesh), out=first)
+    chosen, counts = np.unique(first, return_counts=True)
+    return points[chosen] / size, counts / len(points)
 
 
 @dataclass(frozen=True, eq=False)

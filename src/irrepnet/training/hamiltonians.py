@@ -28,10 +28,11 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.blocks import BondOrbit
 from irrepnet.hamiltonians.compare import Comparison, compare
 from irrepnet.hamiltonians.embedded import FOLDER
+from irrepnet.hamiltonians.formats.own import read_reduced
 from irrepnet.hamiltonians.graph import HamiltonianGraph, Target, hamiltonian_graph, target
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.network import HamiltonianNet, HamiltonianNetConfig
-from irrepnet.hamiltonians.reduced import ReducedHamiltonian, coefficients, expanded, read_reduced
+from irrepnet.hamiltonians.reduced import ReducedHamiltonian, coefficients, expanded
 from irrepnet.hamiltonians.symmetry import Action
 from irrepnet.training.checkpoint import State, replacing, write_json, write_text
 from irrepnet.training.config import BaseRunConfig, Names, Section, TrainingConfig
@@ -368,8 +369,8 @@ def sample_for(file: str | Path, run: HamiltonianRun) -> Sample:
         raise IrrepnetError(
             f"{run.folder}: its data do not say how S and H0 are computed; give a *.safetensors that holds them"
         )
-    from irrepnet.hamiltonians.crystal_list import Request, Settings
-    from irrepnet.hamiltonians.generate import start
+    from irrepnet.hamiltonians.dft.crystal_list import Request, Settings
+    from irrepnet.hamiltonians.dft.generate import start
 
     return sample_of(start(Request.from_structure(path, path.stem, Settings.checked(**settings))), path.stem)
 

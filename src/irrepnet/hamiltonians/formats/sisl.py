@@ -1,4 +1,4 @@
-"""Hamiltonians of sisl (with SIESTA's TSHS and HSX through it) and of PythTB, as their own objects and back."""
+"""Hamiltonians of sisl, as its own objects and back, and SIESTA's TSHS and HSX files through it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ from typing import Any
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.hdf5 import needs
+from irrepnet.hamiltonians.formats.shared import needs
+from irrepnet.hamiltonians.formats.structure import with_structure
 from irrepnet.hamiltonians.model import Hamiltonian
-from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given, real_if_real
+from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given
 
 _LONGEST = 1e3  # Å, a radius that no interaction exceeds: sisl checks that orbitals reach where elements are
 
 
-def read_sisl(path: str | Path) -> Hamiltonian:
+def read_sisl(path: Path, structure: Path | None = None, shells: str | None = None) -> Hamiltonian:
     """A file that sisl reads, TSHS or HSX of SIESTA: see `from_sisl`. Energies are relative to the Fermi energy."""
     sisl = needs("sisl")
-    if not Path(path).is_file():
+    if not path.is_file():
         raise IrrepnetError(f"{path}: no such file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = sisl.get_sile(str(path)).read_hamiltonian()
+            source = sisl.get_sile(str(path)).read_hamiltonian()
     except Exception as error:  # a parser meets bad input in any way it likes
         raise IrrepnetError(f"{path}: sisl cannot read it: {' '.join(str(error).split())}") from error
-    return from_sisl(found, str(path))
+    found = from_sisl(source, str(path))
+    return found if structure is None else with_structure(found, structure, shells, "sisl")
 
 
-def write_sisl(hamiltonian: Hamiltonian, path: str | Path) -> None:
+def write_sisl(hamiltonian: Hamiltonian, path: Path) -> None:
     """A TSHS or HSX file, by the ending of its name. Of these, HSX keeps the elements and the shells."""
     sisl = needs("sisl")
     try:
@@ -118,35 +120,3 @@ def to_sisl(hamiltonian: Hamiltonian) -> Any:
         if hamiltonian.S is None:
             return sisl.Hamiltonian.fromsp(geometry, parts[0])
         return sisl.Hamiltonian.fromsp(geometry, parts[0], S=parts[1])
-
-
-def from_pythtb(model: Any, basis: OrbitalBasis | None = None) -> Hamiltonian:
-    """From a `pythtb.tb_model` in three dimensions without spin. It knows places of orbitals but not what they are: the
-    basis, if there is symmetry to be used, must be given."""
-    if model._dim_k != 3 or model._nspin != 1:
-        raise IrrepnetError("PythTB models are read in three dimensions and without spin")
-    n = model.get_num_orbitals()
-    blocks: dict[tuple[int, ...], np.ndarray] = {(0, 0, 0): np.diag(model._site_energies).astype(complex)}
-    for amplitude, i, j, *R in model._hoppings:
-        x, y, z = (int(step) for step in R[0])
-        blocks.setdefault((x, y, z), np.zeros((n, n), complex))[i, j] += amplitude
-        blocks.setdefault((-x, -y, -z), np.zeros((n, n), complex))[j, i] += np.conj(amplitude)
-    cells = sorted(blocks)
-    H = np.array([blocks[R] for R in cells])
-    return Hamiltonian(np.array(cells), real_if_real(H), None, basis, name="PythTB model")
-
-
-def to_pythtb(hamiltonian: Hamiltonian) -> Any:
-    """A `pythtb.tb_model` with the orbitals at their centres. Raises IrrepnetError if they are not orthonormal."""
-    if hamiltonian.S is not None:
-        raise IrrepnetError(f"{hamiltonian.name}: PythTB has no overlap; take `orthogonalised` first")
-    pythtb = needs("pythtb")
-    basis = hamiltonian.known_basis
-    model = pythtb.tb_model(3, 3, basis.cell.lattice, basis.centres[basis.site_of])
-    home = hamiltonian.H[hamiltonian.index(np.zeros(3, int))]
-    model.set_onsite(np.real(np.diag(home)))
-    for R, block in zip(hamiltonian.R.tolist(), hamiltonian.H):
-        for i, j in np.argwhere(block).tolist():
-            if (*R, j) > (0, 0, 0, i):  # of an element and its conjugate, one
-                model.set_hop(block[i, j], i, j, R, mode="add")
-    return model

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from multiprocessing import connection, get_context
@@ -24,10 +24,12 @@ from irrepnet import __version__
 from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.blocks import bonds_within
-from irrepnet.hamiltonians.crystal_list import Request
-from irrepnet.hamiltonians.dft import BOHR, KohnSham, irreducible, kmesh, scf_mesh
-from irrepnet.hamiltonians.model import Hamiltonian
-from irrepnet.hamiltonians.reduced import ReducedHamiltonian, read_provenance, reduced, write_reduced
+from irrepnet.hamiltonians.dft.crystal_list import Request, Settings, named_crystals
+from irrepnet.hamiltonians.dft.kohn_sham import KohnSham, kmesh, scf_mesh
+from irrepnet.hamiltonians.formats.own import read_provenance, write_reduced
+from irrepnet.hamiltonians.model import BOHR, Hamiltonian
+from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
+from irrepnet.hamiltonians.symmetry import irreducible
 
 _OVERLAP = 1e-7  # of the most diffuse orbitals, at the radius of H(R)
 _LEAST_RADIUS = 10.0  # Å
@@ -212,6 +214,35 @@ def generate_all(
         raise IrrepnetError(f"{folder}: cannot be made: {error}") from error
     waiting = [request for request in requests if not is_finished(request, folder)]
     return _on_dask(waiting, folder, dask) if dask else _in_processes(waiting, folder, workers)
+
+
+def generate_named(
+    sources: Sequence[str],
+    folder: Path,
+    settings: Settings,
+    scales: tuple[float, ...] = (1.0,),
+    workers: int = 1,
+    dask: str | None = None,
+    track: Callable[[Iterator[Progress], int], Iterable[Progress]] = lambda ended, total: ended,
+) -> dict[str, Any]:
+    """`generate_all` of what the words name; {"out": folder, "made": names, "skipped": names, "failures": {name: why}}.
+
+    Args:
+        sources, settings, scales: as `named_crystals` takes them.
+        folder, workers, dask: as `generate_all` takes them.
+        track: passes on the crystals as they end, of which there will be so many; to show how far it is.
+
+    Raises IrrepnetError as these do.
+    """
+    requests = [request for source in sources for request in named_crystals(source, settings, scales)]
+    skipped = [request.name for request in requests if is_finished(request, folder)]
+    ended = list(track(generate_all(requests, folder, workers, dask), len(requests) - len(skipped)))
+    return {
+        "out": str(folder),
+        "made": [each.name for each in ended if each.error is None],
+        "skipped": skipped,
+        "failures": {each.name: each.error for each in ended if each.error is not None},
+    }
 
 
 def _make(request: Request, folder: Path) -> str | None:

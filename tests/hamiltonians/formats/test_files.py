@@ -21,7 +21,7 @@ from irrepnet.hamiltonians import (
     to_sisl,
     write_hamiltonian,
 )
-from irrepnet.hamiltonians.wannier90 import read_text
+from irrepnet.hamiltonians.formats.shared import read_text
 
 K = np.array([[0.13, 0.27, -0.41], [0.5, 0, 0.25]])
 
@@ -293,14 +293,14 @@ def test_refusals(tmp_path):
 
 
 def test_missing_extra(tmp_path, monkeypatch):
-    import irrepnet.hamiltonians.hdf5 as hdf5
+    from irrepnet.hamiltonians.formats import shared
 
     hamiltonian = random_hamiltonian("NaCl", "Na:s,Cl:p")
 
     def gone(name):
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(hdf5.importlib, "import_module", gone)
+    monkeypatch.setattr(shared.importlib, "import_module", gone)
     for name in ("x.deeph", "x.HSX"):
         with pytest.raises(IrrepnetError, match=r"irrepnet\[hamiltonians\]"):
             write_hamiltonian(hamiltonian, tmp_path / name)

@@ -37,9 +37,10 @@ from irrepnet.hamiltonians import (
     symmetry_residual,
     write_reduced,
 )
-from irrepnet.hamiltonians.dft import HARTREE, grid_mesh, irreducible, kmesh
+from irrepnet.hamiltonians.dft.generate import is_finished, path_of
+from irrepnet.hamiltonians.dft.kohn_sham import HARTREE, grid_mesh, kmesh
 from irrepnet.hamiltonians.embedded import FOLDER
-from irrepnet.hamiltonians.generate import is_finished, path_of
+from irrepnet.hamiltonians.symmetry import irreducible
 
 HERE = Path(__file__).parent
 TINY = {"basis": "SZV-MOLOPT-SR", "cutoff": 40.0, "radius": 5.0}

@@ -12,9 +12,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from irrepnet.crystals import SymmetricCrystal, read_cell
-from irrepnet.crystals.reading import atomic_number
+from irrepnet.crystals.elements import atomic_number
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.dft import grid_mesh, kmesh, scf_mesh
+from irrepnet.hamiltonians.dft.kohn_sham import grid_mesh, kmesh, scf_mesh
 from irrepnet.hamiltonians.symmetry import space_group
 
 _FACE = ((0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0))
@@ -158,7 +158,7 @@ def _refused(what: str, error: ValidationError) -> IrrepnetError:
 
 def released_list() -> CrystalList:
     """The crystals that come with the package."""
-    return read_list(Path(str(files("irrepnet.hamiltonians") / "released.yaml")))
+    return read_list(Path(str(files("irrepnet.hamiltonians.dft") / "released.yaml")))
 
 
 def parse_crystal(text: str) -> Entry:
@@ -171,6 +171,26 @@ def parse_crystal(text: str) -> Entry:
         raise IrrepnetError(
             f"{text!r}: neither a file nor type:formula:lattice constant, such as rocksalt:MgO:4.212"
         ) from error
+
+
+def named_crystals(source: str, settings: Settings, scales: tuple[float, ...] = (1.0,)) -> tuple[Request, ...]:
+    """What one word names: "released", a list file (*.yaml), a structure file, or type:formula:lattice constant.
+
+    Args:
+        settings: of structure files and types; a list has its own.
+        scales: of the lattice constant of a type.
+
+    Raises IrrepnetError if it is none of these, or cannot be read.
+    """
+    path = Path(source)
+    if source == "released":
+        return released_list().requests()
+    if path.suffix in (".yaml", ".yml"):
+        return read_list(path).requests()
+    if path.is_file():
+        return (Request.from_structure(path, path.stem, settings, file=path.name),)
+    entry = parse_crystal(source).model_copy(update={"scales": scales})
+    return CrystalList(settings=settings, crystals=(entry,)).requests()
 
 
 def _expand(entry: Entry, settings: Settings) -> list[Request]:

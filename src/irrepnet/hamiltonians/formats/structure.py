@@ -1,8 +1,7 @@
-"""Reading and writing Hamiltonians by the kind of file."""
+"""Lattice and orbitals for Hamiltonians whose files do not tell them, from a structure given beside."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,66 +10,27 @@ import numpy as np
 from irrepnet.crystals import Cell, SymmetricCrystal, read_structures
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import crystallographic_operations
-from irrepnet.hamiltonians.embedded import embedded_hamiltonians, load_hamiltonian
-from irrepnet.hamiltonians.hdf5 import is_deeph, read_deeph, read_deeptb, write_deeph, write_deeptb
+from irrepnet.hamiltonians.formats.wannier90_input import with_wannier90_input
+from irrepnet.hamiltonians.formats.wannier_tools import read_wannier_tools
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given, shells_by_element, shells_from_text
-from irrepnet.hamiltonians.peers import read_sisl, write_sisl
-from irrepnet.hamiltonians.reduced import read_reduced, reduced, write_reduced
 from irrepnet.hamiltonians.symmetry import action, symmetry_residual
-from irrepnet.hamiltonians.wannier90 import read_wannier90, read_wannier_tools, with_wannier90_input, write_hr, write_tb
 
-KINDS = (
-    "Wannier90 (*_hr.dat, *_tb.dat, also .gz), SIESTA (*.TSHS, *.HSX), a folder of DeepH or DeePTB, "
-    "a reduced Hamiltonian (*.safetensors)"
-)
-_WANNIER90 = re.compile(r"(.*)_(hr|tb)\.dat(\.gz)?")
 _OBEYED = 1e-6  # eV, no need to look for better axes
 _BY_COUNT = {1: "s", 3: "p", 4: "sp", 5: "d", 9: "spd", 16: "spdf"}
 
 
-def read_hamiltonian(path: str | Path, structure: str | Path | None = None, shells: str | None = None) -> Hamiltonian:
-    """The Hamiltonian in a file or folder, or the embedded one of that name, with its orbitals where file and structure
-    tell them.
-
-    A Wannier90 file gets lattice and orbitals from seed.win beside it if `structure` is None, and has no basis if that
-    is not there either.
+def with_structure(found: Hamiltonian, structure: Path, shells: str | None, convention: str) -> Hamiltonian:
+    """The Hamiltonian with the orbitals that a structure and shells make, in the order of the code that wrote it.
 
     Args:
-        structure: a .win file, an input of WannierTools (wt.in), or a structure file in the axes and with the lattice
-            vectors of the calculation; only for files that do not hold it. A CIF has no axes: of those along
-            the crystal's own, H(R) decides.
-        shells: "spd" on all atoms, or "V:d" and so on by element, in the order of the code that wrote the file. Needed
-            beside a structure file, unless all atoms are of one element and carry 1, 3, 4, 5, 9 or 16 orbitals: then
-            these are s, p, sp, d, spd or spdf.
+        structure: a .win file, which tells the shells too; a wt.in, or a structure file.
+        shells: as `read_hamiltonian` takes them.
+        convention: one of `orbitals.CONVENTIONS`.
 
-    Raises:
-        IrrepnetError: the file is of no kind that is known, cannot be read, or does not fit the structure.
+    Raises IrrepnetError if the structure cannot be read, does not tell the shells or makes another number of orbitals.
     """
-    path = Path(path)
-    if not path.exists() and str(path) in embedded_hamiltonians():
-        return load_hamiltonian(str(path)).expand()
-    if path.is_dir():
-        if structure is not None:
-            raise IrrepnetError(f"{path}: its folder holds the structure, no other can be given")
-        return read_deeph(path) if is_deeph(path) else read_deeptb(path, shells)
-    if path.suffix == ".safetensors":
-        return replace(read_reduced(path).expand(), name=str(path))
-    if path.suffix.upper() in (".TSHS", ".HSX"):
-        found, convention = read_sisl(path), "sisl"
-    else:
-        match = _WANNIER90.fullmatch(path.name)
-        if match is None:
-            raise IrrepnetError(f"{path}: not a Hamiltonian by its name; known are {KINDS}")
-        found, convention = read_wannier90(path), "wannier90"
-        beside = path.with_name(match[1] + ".win")
-        if structure is None and beside.is_file():
-            structure = beside
-    return found if structure is None else _with_structure(found, Path(structure), shells, convention)
-
-
-def _with_structure(found: Hamiltonian, structure: Path, shells: str | None, convention: str) -> Hamiltonian:
-    if structure.suffix == ".win":
+    if structure.name.endswith((".win", ".win.gz")):
         if shells is not None:
             raise IrrepnetError(f"{structure}: its projections tell the shells, no others can be given")
         return with_wannier90_input(found, structure)
@@ -142,27 +102,3 @@ def _in_own_axes(hamiltonian: Hamiltonian) -> Hamiltonian:
     if not found:
         raise failure or IrrepnetError(f"{cell.name}: no axes are found")
     return replace(hamiltonian, basis=min(found, key=lambda item: item[0])[1])
-
-
-def write_hamiltonian(hamiltonian: Hamiltonian, path: str | Path) -> None:
-    """Write by the name: *_hr.dat, *_tb.dat (also .gz), *.TSHS, *.HSX, *.safetensors (its symmetric part, reduced), or
-    a folder that ends in .deeph or .deeptb.
-
-    Raises IrrepnetError for another name, or what that format cannot hold.
-    """
-    path = Path(path)
-    match = _WANNIER90.fullmatch(path.name)
-    if match is not None:
-        (write_hr if match[2] == "hr" else write_tb)(hamiltonian, path)
-    elif path.suffix.upper() in (".TSHS", ".HSX"):
-        write_sisl(hamiltonian, path)
-    elif path.suffix == ".safetensors":
-        write_reduced(reduced(hamiltonian), path)
-    elif path.suffix == ".deeph":
-        write_deeph(hamiltonian, path)
-    elif path.suffix == ".deeptb":
-        write_deeptb(hamiltonian, path)
-    else:
-        raise IrrepnetError(
-            f"{path}: cannot be written; end the name in _hr.dat, _tb.dat, .TSHS, .HSX, .safetensors, .deeph or .deeptb"
-        )

@@ -34,12 +34,10 @@ from numpy.typing import ArrayLike
 
 from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.model import mesh_points
+from irrepnet.hamiltonians.model import BOHR
 from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell
-from irrepnet.hamiltonians.symmetry import Action, SpaceGroup, action
+from irrepnet.hamiltonians.symmetry import Action, SpaceGroup, action, irreducible
 
-BOHR = 0.529177210903
-"""Å"""
 HARTREE = 27.211386245988
 """eV"""
 BASES = ("SZV-MOLOPT-SR", "DZVP-MOLOPT-SR")
@@ -462,21 +460,6 @@ def kmesh(lattice: np.ndarray, reach: float) -> tuple[int, int, int]:
 def scf_mesh(lattice: np.ndarray) -> tuple[int, int, int]:
     """The mesh of k for self-consistency: its supercell has no translation shorter than 11.5 Å."""
     return kmesh(lattice, 11.5)
-
-
-def irreducible(act: Action, mesh: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """One k (K, 3) of each star on a mesh that holds Γ, under the point group and time reversal, and weights that add
-    up to 1 (K,)."""
-    size = np.array(mesh)
-    points = np.rint(mesh_points(mesh) * size).astype(int)
-    first = np.arange(len(points))
-    for W in act.group.rotations:
-        scaled = W / size[:, None] * size
-        images = points @ np.rint(scaled).astype(int)
-        for signed in (images, -images):
-            np.minimum(first, np.ravel_multi_index(tuple((signed % size).T), mesh), out=first)
-    chosen, counts = np.unique(first, return_counts=True)
-    return points[chosen] / size, counts / len(points)
 
 
 # -- PySCF

@@ -1,0 +1,13 @@
+"""Options and arguments that several commands take: each means and reads the same everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+File = Annotated[Path, typer.Argument(help="A structure file: CIF, POSCAR, extended XYZ or JSON.")]
+Symprec = Annotated[float, typer.Option(help="How far from symmetric an atom may be, Å.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+NAMES_WITH_MINUS = {"ignore_unknown_options": True}
+"""Settings of commands whose arguments may begin like an option, as the point group "-42m" does."""

@@ -1,0 +1,50 @@
+"""What several commands print alike: JSON documents, tables, counts and shells."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from irrepnet.errors import IrrepnetError
+
+
+def print_json(document: object) -> None:
+    """One document on one line. Raises IrrepnetError if a number in it is not finite, for which JSON has no word."""
+    try:
+        text = json.dumps(document, allow_nan=False, ensure_ascii=False)
+    except ValueError as error:
+        raise IrrepnetError("the result has a number that is not finite, and JSON cannot hold it") from error
+    typer.echo(text)
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]], centred: range = range(0)) -> None:
+    """A table whose cells are never cut; `centred` numbers the columns that are not flushed left."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for k, column in enumerate(columns):
+        table.add_column(column, justify="center" if k in centred else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    if not console.is_terminal:  # a pipe has no width
+        console = Console(width=400)
+    console.print(table)
+
+
+def in_sum(counts: dict[str, int]) -> str:
+    """Such as "A1g + 2Eu", or "none"."""
+    return " + ".join(f"{count if count > 1 else ''}{label}" for label, count in counts.items()) or "none"
+
+
+def in_lines(shells: list[dict[str, Any]]) -> str:
+    """Neighbour shells, one a line: "2.108 Å: 6 O"."""
+    lines = []
+    for shell in shells:
+        elements = ", ".join(f"{count} {element}" for element, count in shell["elements"].items())
+        lines.append(f"{shell['distance']:.3f} Å: {elements}")
+    return "\n".join(lines)

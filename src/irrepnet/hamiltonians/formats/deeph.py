@@ -1,0 +1,85 @@
+"""Folders of DeepH. Needs h5py.
+
+hamiltonians.h5, overlaps.h5 with datasets "[Rx, Ry, Rz, i, j]", atoms from 1, orbitals in the order of OpenMX
+(px py pz; dz2 dx2-y2 dxy dxz dyz); lat.dat and rlat.dat (columns are the vectors), site_positions.dat (3, n, Å),
+element.dat, orbital_types.dat (l of the shells of each atom), info.json with the Fermi level. Source: the documentation
+and the reader of DeepH-pack (github.com/mzjb/DeepH-pack).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from irrepnet.errors import IrrepnetError
+from irrepnet.hamiltonians.formats.block_folders import (
+    Blocks,
+    basis_of_atoms,
+    info_of,
+    make_folder,
+    numbers,
+    read_blocks,
+    reading,
+    text,
+    write_blocks,
+)
+from irrepnet.hamiltonians.formats.shared import write_text
+from irrepnet.hamiltonians.model import Hamiltonian
+from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given
+
+
+def is_deeph(folder: Path) -> bool:
+    """Whether it has the file of shells that no other code's folder has."""
+    return (folder / "orbital_types.dat").is_file()
+
+
+def read_deeph(folder: Path, structure: Path | None = None, shells: str | None = None) -> Hamiltonian:
+    """A DeepH folder, which tells its shells itself; S if overlaps.h5 is there.
+
+    Raises IrrepnetError if a file is missing or does not fit, or a structure is given.
+    """
+    from pymatgen.core.periodic_table import Element
+
+    with reading(folder, structure):
+        lattice = numbers(folder, "lat.dat").reshape(3, 3).T
+        positions = numbers(folder, "site_positions.dat").reshape(3, -1).T
+        elements = numbers(folder, "element.dat").astype(int)
+        lines = [line.split() for line in text(folder, "orbital_types.dat").splitlines() if line.strip()]
+        if not len(lines) == len(elements) == len(positions):
+            raise IrrepnetError(f"{folder}: element.dat, site_positions.dat and orbital_types.dat differ in atoms")
+        info = info_of(folder)
+        if info.get("isspinful"):
+            raise IrrepnetError(f"{folder}: spinful Hamiltonians are not supported")
+        symbols = [Element.from_Z(int(number)).symbol for number in elements]
+        cell = cell_as_given(lattice, symbols, positions @ np.linalg.inv(lattice), str(folder))
+        made = tuple(Shell.of(atom, int(l), "deeph") for atom, ls in enumerate(lines) for l in ls)
+        basis = OrbitalBasis(cell, cell.frac_coords, made)
+        return read_blocks(folder, basis, _blocks_in, info.get("fermi_level"))
+
+
+def _blocks_in(file: Any) -> Blocks:
+    found = {}
+    for key, block in file.items():
+        x, y, z, i, j = json.loads(key)
+        found[i - 1, j - 1, x, y, z] = np.array(block)
+    return found
+
+
+def write_deeph(hamiltonian: Hamiltonian, folder: Path) -> None:
+    """A DeepH folder; orbitals are put into its order. Raises IrrepnetError unless all orbitals are whole shells."""
+    hamiltonian = hamiltonian.in_convention("deeph")
+    basis = basis_of_atoms(hamiltonian)
+    lattice = basis.cell.lattice
+    make_folder(folder)
+    np.savetxt(folder / "lat.dat", lattice.T)
+    np.savetxt(folder / "rlat.dat", 2 * np.pi * np.linalg.inv(lattice))
+    np.savetxt(folder / "site_positions.dat", (basis.centres @ lattice).T)
+    np.savetxt(folder / "element.dat", basis.cell.numbers, fmt="%d")
+    lines = [" ".join(str(s.l) for s in basis.shells_of(site)) for site in range(len(basis.centres))]
+    write_text(folder / "orbital_types.dat", "\n".join(lines) + "\n")
+    info = {"isspinful": False} | ({} if hamiltonian.fermi is None else {"fermi_level": hamiltonian.fermi})
+    write_text(folder / "info.json", json.dumps(info))
+    write_blocks(folder, hamiltonian, lambda a, b, *R: str([*R, a + 1, b + 1]))

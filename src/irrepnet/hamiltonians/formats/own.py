@@ -1,0 +1,102 @@
+"""irrepnet's own file, *.safetensors: the independent numbers of a symmetric Hamiltonian."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from irrepnet.crystals import Cell
+from irrepnet.errors import IrrepnetError
+from irrepnet.hamiltonians.model import Hamiltonian
+from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell
+from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
+
+_FORMAT = "irrepnet reduced Hamiltonian 2"
+
+
+def read_safetensors(path: Path, structure: Path | None = None, shells: str | None = None) -> Hamiltonian:
+    """All blocks of what `write_reduced` wrote; the file tells structure and shells itself."""
+    return replace(read_reduced(path).expand(), name=str(path))
+
+
+def write_safetensors(hamiltonian: Hamiltonian, path: Path) -> None:
+    """The symmetric part, by its independent numbers."""
+    write_reduced(reduced(hamiltonian), path)
+
+
+def write_reduced(hamiltonian: ReducedHamiltonian, path: str | Path) -> None:
+    """One safetensors file: the numbers as arrays of the precision that they have, the rest as JSON in the header."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    cell = hamiltonian.basis.cell
+    arrays = {
+        "lattice": cell.lattice,
+        "frac_coords": cell.frac_coords,
+        "numbers": cell.numbers,
+        "centres": hamiltonian.basis.centres,
+        "bonds": hamiltonian.bonds.astype(np.int16),
+        "H": hamiltonian.H,
+    }
+    arrays |= {name: array for name in ("S", "H0") if (array := getattr(hamiltonian, name)) is not None}
+    card = {
+        "format": _FORMAT,
+        "symprec": hamiltonian.symprec,
+        "fermi": hamiltonian.fermi,
+        "probe": hamiltonian.probe,
+        "provenance": hamiltonian.provenance,
+        "shells": [[s.site, s.l, list(s.m), s.harmonics] for s in hamiltonian.basis.shells],
+    }
+    try:
+        save_file({key: np.ascontiguousarray(a) for key, a in arrays.items()}, path, {"card": json.dumps(card)})
+    except (OSError, SafetensorError) as error:
+        raise IrrepnetError(f"{path}: cannot be written: {error}") from error
+
+
+def read_reduced(path: str | Path) -> ReducedHamiltonian:
+    """What `write_reduced` wrote. Raises IrrepnetError if the file is not of that kind."""
+    with _opened(path) as (file, card):
+        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+        cell = Cell(arrays["lattice"], arrays["frac_coords"], arrays["numbers"], str(path))
+        shells = tuple(Shell(site, l, tuple(m), harmonics) for site, l, m, harmonics in card["shells"])
+        basis = OrbitalBasis(cell, arrays["centres"], shells)
+        found = ReducedHamiltonian(
+            basis,
+            card["symprec"],
+            arrays["bonds"].astype(int),
+            arrays["H"],
+            arrays.get("S"),
+            card["fermi"],
+            arrays.get("H0"),
+            card["provenance"],
+        )
+        if abs(found.probe - card["probe"]) > 1e-8 * np.linalg.norm(found.H):
+            raise ValueError("its numbers refer to other bases of blocks than this version makes")
+        return found
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """The provenance alone, without the numbers. Raises IrrepnetError if the file is not of that kind."""
+    with _opened(path) as (_, card):
+        return card["provenance"]
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """The open file and its card; what goes wrong inside is an IrrepnetError."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            card = json.loads((file.metadata() or {})["card"])
+            if card["format"] != _FORMAT:
+                raise ValueError(f"its format is {card['format']!r}")
+            yield file, card
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise IrrepnetError(f"{path}: cannot be read as a reduced Hamiltonian: {error}") from error

@@ -1,0 +1,106 @@
+"""The formats of Hamiltonians, a row each; reading and writing by them.
+
+To add one: a file here with its two functions, and its row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from irrepnet.errors import IrrepnetError
+from irrepnet.hamiltonians.embedded import embedded_hamiltonians, load_hamiltonian
+from irrepnet.hamiltonians.formats.deeph import is_deeph, read_deeph, write_deeph
+from irrepnet.hamiltonians.formats.deeptb import read_deeptb, write_deeptb
+from irrepnet.hamiltonians.formats.own import read_safetensors, write_safetensors
+from irrepnet.hamiltonians.formats.sisl import read_sisl, write_sisl
+from irrepnet.hamiltonians.formats.wannier90 import read_wannier90, write_wannier90
+from irrepnet.hamiltonians.model import Hamiltonian
+
+
+@dataclass(frozen=True)
+class Format:
+    """How files of a code are known, read and written."""
+
+    name: str
+    """Of the code."""
+    endings: tuple[str, ...]
+    """Of the names of files, or of folders to be written, in letters of any case."""
+    read: Callable[[Path, Path | None, str | None], Hamiltonian]
+    """Of a path, a structure and shells, as `read_hamiltonian` takes them."""
+    write: Callable[[Hamiltonian, Path], None]
+    holds: Callable[[Path], bool] | None = None
+    """Whether a folder is of this code, whatever its name; None if the format is a file."""
+
+    def matches(self, path: Path) -> bool:
+        """Whether it is this format's to read: a folder by what it holds, all else by its name."""
+        if path.is_dir():
+            return self.holds is not None and self.holds(path)
+        return self.is_named(path)
+
+    def is_named(self, path: Path) -> bool:
+        return path.name.lower().endswith(tuple(ending.lower() for ending in self.endings))
+
+
+FORMATS = (
+    Format("Wannier90", ("_hr.dat", "_tb.dat", "_hr.dat.gz", "_tb.dat.gz"), read_wannier90, write_wannier90),
+    Format("SIESTA", (".TSHS", ".HSX"), read_sisl, write_sisl),
+    Format("irrepnet", (".safetensors",), read_safetensors, write_safetensors),
+    Format("DeepH", (".deeph",), read_deeph, write_deeph, is_deeph),
+    Format("DeePTB", (".deeptb",), read_deeptb, write_deeptb, Path.is_dir),  # any other folder
+)
+
+
+def readable() -> str:
+    """The files that `read_hamiltonian` reads, for people."""
+    return ", ".join(
+        f"{each.name} ({'a folder' if each.holds else ', '.join('*' + ending for ending in each.endings)})"
+        for each in FORMATS
+    )
+
+
+def writable() -> str:
+    """The names that `write_hamiltonian` takes, for people."""
+    *first, last = ("*" + ending for each in FORMATS for ending in each.endings)
+    return f"{', '.join(first)} or {last}"
+
+
+def read_hamiltonian(path: str | Path, structure: str | Path | None = None, shells: str | None = None) -> Hamiltonian:
+    """The Hamiltonian in a file or folder, or the embedded one of that name, with its orbitals where file and structure
+    tell them.
+
+    A Wannier90 file gets lattice and orbitals from seed.win beside it if `structure` is None, and has no basis if that
+    is not there either.
+
+    Args:
+        path: in one of `FORMATS`.
+        structure: a .win file, an input of WannierTools (wt.in), or a structure file in the axes and with the lattice
+            vectors of the calculation; only for files that do not hold it. A CIF has no axes: of those along
+            the crystal's own, H(R) decides.
+        shells: "spd" on all atoms, or "V:d" and so on by element, in the order of the code that wrote the file. Needed
+            beside a structure file, unless all atoms are of one element and carry 1, 3, 4, 5, 9 or 16 orbitals: then
+            these are s, p, sp, d, spd or spdf.
+
+    Raises:
+        IrrepnetError: the file is of no kind that is known, cannot be read, or does not fit the structure.
+    """
+    path = Path(path)
+    if not path.exists() and str(path) in embedded_hamiltonians():
+        return load_hamiltonian(str(path)).expand()
+    for each in FORMATS:
+        if each.matches(path):
+            return each.read(path, None if structure is None else Path(structure), shells)
+    raise IrrepnetError(f"{path}: not a Hamiltonian by its name; known are {readable()}")
+
+
+def write_hamiltonian(hamiltonian: Hamiltonian, path: str | Path) -> None:
+    """Write in the one of `FORMATS` whose ending the name has; in irrepnet's own, the symmetric part, reduced.
+
+    Raises IrrepnetError for another name, or what that format cannot hold.
+    """
+    path = Path(path)
+    for each in FORMATS:
+        if each.is_named(path):
+            return each.write(hamiltonian, path)
+    raise IrrepnetError(f"{path}: cannot be written; name it {writable()}")
