@@ -4,8 +4,8 @@ NumPy only. Conventions: Cartesian axes, active operations, z principal, x ∥ a
 """
 
 from irrepnet.groups.covariants import Polynomials
+from irrepnet.groups.elements import ConjugacyClass
 from irrepnet.groups.harmonics import harmonic_matrices, real_harmonics
-from irrepnet.groups.identify import identify, setting_of
 from irrepnet.groups.intertwiners import intertwiners
 from irrepnet.groups.irreps import Irrep
 from irrepnet.groups.o3 import (
@@ -19,7 +19,7 @@ from irrepnet.groups.o3 import (
     racah_harmonics,
     racah_to_real,
 )
-from irrepnet.groups.point_group import ConjugacyClass, PointGroup
+from irrepnet.groups.point_group import PointGroup, identify, setting_of
 from irrepnet.groups.settings import POINT_GROUPS, SETTINGS
 from irrepnet.groups.subgroup import Subgroup
 
