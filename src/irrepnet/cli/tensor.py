@@ -150,7 +150,7 @@ def surface(
 ) -> None:
     """Moduli of a stiffness over all directions: least, greatest, and where; averages; a picture."""
     from irrepnet.tensors import STIFFNESS, averages, surfaces
-    from irrepnet.tensors.picture import draw_surfaces
+    from irrepnet.tensors.elastic_picture import draw_surfaces
 
     stiffness = STIFFNESS.to_voigt(STIFFNESS.read(_array(values)))
     found, mean = surfaces(stiffness), averages(stiffness)

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
-
-if TYPE_CHECKING:
-    from irrepnet.tensors.allowed import AllowedForm
-    from irrepnet.tensors.harmonic import HarmonicPart
+from irrepnet.tensors.allowed import AllowedForm, allowed_form
+from irrepnet.tensors.harmonic import HarmonicPart, harmonic_parts
 
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """Index pairs in Voigt's order 11 22 33 23 13 12."""
@@ -263,8 +260,6 @@ class CartesianTensor:
     @cached_property
     def parts(self) -> tuple[HarmonicPart, ...]:
         """The irreps of O(3) in the space, with their tensors; sorted by l, then Young diagram, then copy."""
-        from irrepnet.tensors.harmonic import harmonic_parts
-
         return harmonic_parts(self)
 
     @property
@@ -315,8 +310,6 @@ class CartesianTensor:
 
         group: a name or PointGroup, in the axes of its setting, or the operations (N, 3, 3) themselves.
         """
-        from irrepnet.tensors.allowed import AllowedForm, allowed_form
-
         if isinstance(group, np.ndarray):
             return AllowedForm(self, group)
         return allowed_form(self, PointGroup(group) if isinstance(group, str) else group)
