@@ -18,16 +18,21 @@ from irrepnet.groups.o3 import (
     jz_to_real,
     racah_harmonics,
     racah_to_real,
+    wigner_3j,
 )
+from irrepnet.groups.o3_irreps import SCALAR, O3Irrep, O3Irreps
 from irrepnet.groups.point_group import PointGroup, identify, setting_of
 from irrepnet.groups.settings import POINT_GROUPS, SETTINGS
 from irrepnet.groups.subgroup import Subgroup
 
 __all__ = [
     "POINT_GROUPS",
+    "SCALAR",
     "SETTINGS",
     "ConjugacyClass",
     "Irrep",
+    "O3Irrep",
+    "O3Irreps",
     "PointGroup",
     "Polynomials",
     "Subgroup",
@@ -45,4 +50,5 @@ __all__ = [
     "racah_to_real",
     "real_harmonics",
     "setting_of",
+    "wigner_3j",
 ]

@@ -114,6 +114,24 @@ def clebsch_gordan(l1: int, l2: int, l: int) -> np.ndarray:
     return read_only(result)
 
 
+@cache
+def wigner_3j(l1: int, l2: int, l3: int) -> np.ndarray:
+    """(2l1+1, 2l2+1, 2l3+1) the invariant of l1 ⊗ l2 ⊗ l3 in the basis of `real_harmonics`, of norm 1; read-only.
+
+    Σ_abc D(l1)_ai D(l2)_bj D(l3)_ck w_abc = w_ijk for rotations. The sign is that of e3nn, which weights of saved
+    networks depend on: i^(l1 + l2 − l3) times the Clebsch–Gordan coefficients in the real basis over √(2 l3 + 1).
+
+    Raises:
+        IrrepnetError: l3 is not in l1 ⊗ l2.
+    """
+    coupling = clebsch_gordan(l1, l2, l3)
+    if not abs(l1 - l2) <= l3 <= l1 + l2:
+        raise IrrepnetError(f"l = {l3} is not in {l1} ⊗ {l2}")
+    changes = (jz_to_real(l1), jz_to_real(l2), jz_to_real(l3).conj())
+    coupling = np.einsum("ai,bj,ck,ijk->abc", *changes, coupling, optimize=True)
+    return read_only((1j ** (l1 + l2 - l3) * coupling).real / sqrt(2 * l3 + 1))
+
+
 def harmonic_product(l1: int, l2: int, l: int, basis: Literal["jz", "racah", "real"] = "jz") -> np.ndarray:
     """(2l1+1, 2l2+1, 2l+1) coefficients G of a product of harmonics at one point of the unit sphere.
 
