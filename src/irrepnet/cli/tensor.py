@@ -103,7 +103,7 @@ def decompose(
         "symmetry": tensor.formula,
         "axial": axial,
         "dim": tensor.dim,
-        "irreps": tensor.irreps,
+        "irreps": str(tensor.irreps),
         "parts": [],
     }
     for part in tensor.parts:

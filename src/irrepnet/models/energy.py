@@ -12,7 +12,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
-from irrepnet.nn.moments import Harmonics
+from irrepnet.nn.harmonics import Harmonics
 from irrepnet.nn.radial import GaussianBasis
 
 GPA = 160.21766208

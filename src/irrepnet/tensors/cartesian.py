@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from math import prod
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import PointGroup
+from irrepnet.groups import O3Irreps, PointGroup
 from irrepnet.tensors.allowed import AllowedForm, allowed_form
 from irrepnet.tensors.harmonic import HarmonicPart, harmonic_parts
 
@@ -34,7 +35,7 @@ class CartesianTensor:
 
     >>> elastic = CartesianTensor("ijkl=jikl=ijlk=klij")
     >>> elastic.rank, elastic.dim, elastic.irreps
-    (4, 21, '2x0e+2x2e+1x4e')
+    (4, 21, O3Irreps('2x0e+2x2e+1x4e'))
     >>> elastic.allowed("6/mmm").relations
     ['C22 = C11', 'C23 = C13', 'C55 = C44', 'C66 = (C11 - C12)/2']
     """
@@ -263,10 +264,9 @@ class CartesianTensor:
         return harmonic_parts(self)
 
     @property
-    def irreps(self) -> str:
-        """The irreps of O(3) in e3nn's notation: "2x0e+2x2e+1x4e"."""
-        degrees = [part.l for part in self.parts]
-        return "+".join(f"{degrees.count(l)}x{l}{'e' if self.parity > 0 else 'o'}" for l in dict.fromkeys(degrees))
+    def irreps(self) -> O3Irreps:
+        """The irreps of O(3), by l: 2x0e+2x2e+1x4e for a stiffness."""
+        return O3Irreps(Counter(part.irrep for part in self.parts))
 
     @cached_property
     def change_of_basis(self) -> np.ndarray:
