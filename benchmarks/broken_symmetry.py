@@ -24,7 +24,10 @@ from pymatgen.core import Lattice, Structure
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import BrokenGraph, Parent, Perturbation, parent_of
+from irrepnet.groups import SCALAR, O3Irreps
+from irrepnet.models import TensorFieldConfig
 from irrepnet.models.energy import GPA, STEP, EnergyConfig, EnergyNet
+from irrepnet.nn.o3 import Filters, TensorFieldLayer
 from irrepnet.training.energy import EnergyModel, FitOptions, Sample, fit_energy
 from irrepnet.training.log import Log
 
@@ -123,16 +126,15 @@ def images(parent: Parent, sample: Sample) -> list[Sample]:
 
 
 class TensorField(EnergyNet):
-    """The energy network with tensor field layers (e3nn's harmonics and 3j symbols, l ≤ 2) as its body."""
+    """The energy network with tensor field layers (l ≤ 2) as its body."""
 
     def __init__(self, config: EnergyConfig) -> None:
-        from irrepnet.nn.o3 import Filters, TensorFieldLayer
-
         super().__init__(config)
-        copies = {"0e": config.channels, "1o": config.channels // 2, "2e": config.channels // 4}
-        self.filters = Filters([*copies], [*copies], 2)
-        first = TensorFieldLayer({"0e": config.channels}, copies, self.filters, config.channels, True)
-        last = TensorFieldLayer(first.copies, {"0e": config.channels}, self.filters, config.channels, True)
+        scalars = O3Irreps({SCALAR: config.channels})
+        irreps = TensorFieldConfig(channels=config.channels, l_max=2).irreps
+        self.filters = Filters(irreps, irreps, 2)
+        first = TensorFieldLayer(scalars, irreps, self.filters, config.channels, True)
+        last = TensorFieldLayer(first.irreps_out, scalars, self.filters, config.channels, True)
         self.body = torch.nn.ModuleList([first, last])
 
     def body_features(self, batch: BrokenGraph[torch.Tensor], moved: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from irrepnet.groups import SCALAR, O3Irrep, O3Irreps
 from irrepnet.hamiltonians.blocks import bonds_within
 from irrepnet.hamiltonians.graph import KIND, L_MAX, Couples
 from irrepnet.hamiltonians.model import cell_index
@@ -35,7 +36,7 @@ from irrepnet.hamiltonians.network import HamiltonianNet, Products, ShellCouplin
 from irrepnet.hamiltonians.slater_koster import bond_matrix
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import ElementEmbedding
-from irrepnet.nn.moments import Harmonics
+from irrepnet.nn.harmonics import Harmonics
 from irrepnet.nn.o3 import Filters, TensorFieldLayer
 from irrepnet.nn.radial import BesselBasis, envelope
 from irrepnet.training.hamiltonians import (
@@ -190,19 +191,19 @@ class O3Net(nn.Module):
 
     def __init__(self, channels: int = 24, layers: int = 1, radial: int = 12) -> None:
         super().__init__()
-        copies = {"0e": channels, "1o": 8, "2e": 8, "3o": 4, "4e": 4}
+        scalars, irreps = O3Irreps({SCALAR: channels}), O3Irreps(f"{channels}x0e+8x1o+8x2e+4x3o+4x4e")
         self.embedding = ElementEmbedding(channels)
         self.shell = mlp(KIND + channels, channels, channels)
         self.radial = BesselBasis(CUTOFF, radial)
         self.edge = mlp(radial, channels, channels)
-        self.filters = Filters(list(copies), list(copies), L_MAX)
+        self.filters = Filters(irreps, irreps, L_MAX)
         self.layers = nn.ModuleList()
-        now = {"0e": channels}
+        now = scalars
         for _ in range(layers):
-            layer = TensorFieldLayer(now, copies, self.filters, channels, True)
+            layer = TensorFieldLayer(now, irreps, self.filters, channels, True)
             self.layers.append(layer)
-            now = layer.copies
-        self.copies = {int(irrep[0]): n for irrep, n in now.items()}
+            now = layer.irreps_out
+        self.copies = {irrep.l: n for irrep, n in now.items()}
         self.norm = nn.LayerNorm(channels)
         self.atom = nn.Linear(channels, channels)
         self.onsite = ShellCouplings(channels, {**self.copies, 0: 1}, False)
@@ -231,7 +232,7 @@ class O3Net(nn.Module):
         for layer in self.layers:
             x = layer(x, hidden, kernels, (a, b))
         v = self.norm(x["0e"][:, 0])
-        at_site = {int(irrep[0]): tensor for irrep, tensor in x.items() if irrep != "0e"}
+        at_site = {O3Irrep.parse(name).l: tensor for name, tensor in x.items() if name != "0e"}
         first = torch.stack([(graph.site_node == node).nonzero()[0, 0] for node in range(len(graph.numbers))])
         ones = {0: v.new_ones(len(v), 1, 1)}
         onsite = self.onsite(

@@ -1,6 +1,6 @@
 """The J_z basis and products of harmonics, against SciPy, SymPy, e3nn and integration."""
 
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from irrepnet.groups import (
     racah_harmonics,
     racah_to_real,
     real_harmonics,
+    wigner_3j,
 )
 
 DEGREES = range(7)
@@ -109,16 +110,45 @@ def test_clebsch_gordan_are_orthogonal(pair):
     assert not clebsch_gordan(l1, l2, l1 + l2 + 1).any()
 
 
-@pytest.mark.parametrize("triple", TRIPLES)
-def test_real_coupling_is_the_one_of_e3nn(triple):
-    """Up to a phase, e3nn's 3j symbol is our coefficients in its basis over √(2l+1)."""
+def triples(l_max: int) -> list[tuple[int, int, int]]:
+    return [t for t in product(range(l_max + 1), repeat=3) if abs(t[0] - t[1]) <= t[2] <= t[0] + t[1]]
+
+
+def test_3j_symbols_are_those_of_e3nn():
+    """With their signs, for all l ≤ 6, and for some up to 11, where e3nn ends."""
     o3, torch = pytest.importorskip("e3nn.o3"), pytest.importorskip("torch")
-    change = [jz_to_real(l) for l in triple]
-    ours = np.einsum("ai,bj,ijk,ck->abc", change[0], change[1], clebsch_gordan(*triple), change[2].conj())
-    theirs = o3.wigner_3j(*triple, dtype=torch.float64).numpy() * np.sqrt(2 * triple[2] + 1)
-    phase = (ours * theirs).sum() / (theirs**2).sum()
-    assert np.isclose(abs(phase), 1)
-    assert np.allclose(ours, phase * theirs)
+    larger = triples(11)
+    chosen = np.random.default_rng(0).choice(len(larger), 60, replace=False)
+    for triple in [*triples(6), *(larger[k] for k in chosen), (11, 11, 11)]:
+        theirs = o3.wigner_3j(*triple, dtype=torch.float64).numpy()
+        assert np.abs(wigner_3j(*triple) - theirs).max() < 1e-13, triple
+
+
+def test_what_vanishes_is_exactly_zero():
+    """No rounding where symmetry, or chance, makes a coefficient zero: its products are slow denormal numbers."""
+    for triple in triples(8):
+        for found in (clebsch_gordan(*triple), wigner_3j(*triple), harmonic_product(*triple, "real")):
+            assert not ((found != 0) & (np.abs(found) < 1e-6)).any()
+        assert not harmonic_product(*triple).any() or sum(triple) % 2 == 0
+
+
+@pytest.mark.parametrize("triple", TRIPLES)
+def test_3j_symbols_are_invariant(triple):
+    """Under rotations, of norm 1, and a permutation of their arguments changes a sign at most."""
+    q = np.linalg.qr(np.random.default_rng(sum(triple)).normal(size=(3, 3)))[0]
+    q *= np.linalg.det(q)
+    symbol = wigner_3j(*triple)
+    matrices = [harmonic_matrices(q[None], l, 1)[0] for l in triple]
+    assert np.allclose(np.einsum("ai,bj,ck,abc->ijk", *matrices, symbol), symbol, atol=1e-13)
+    assert np.isclose((symbol**2).sum(), 1)
+    for order in permutations(range(3)):
+        other, own = wigner_3j(*(triple[k] for k in order)), symbol.transpose(order)
+        assert min(np.abs(other - own).max(), np.abs(other + own).max()) < 1e-13
+
+
+def test_3j_symbols_of_what_is_not_in_the_product():
+    with pytest.raises(IrrepnetError, match="l = 4 is not in 1 ⊗ 2"):
+        wigner_3j(1, 2, 4)
 
 
 @pytest.mark.parametrize("basis", ["jz", "racah", "real"])

@@ -1,4 +1,4 @@
-"""Harmonics against e3nn, moments against loops, and layers of two groups against layers of one."""
+"""Moments against loops, and layers of two groups against layers of one."""
 
 from functools import partial
 
@@ -14,14 +14,6 @@ from irrepnet.nn.moments import moment_map
 
 def unit_vectors(n):
     return torch.nn.functional.normalize(torch.randn(n, 3, dtype=torch.float64), dim=1)
-
-
-@pytest.mark.parametrize("l_max", [1, 4, 8])
-def test_harmonics_are_those_of_e3nn(l_max):
-    o3 = pytest.importorskip("e3nn.o3")
-    directions = unit_vectors(50)
-    expected = o3.spherical_harmonics(list(range(1, l_max + 1)), directions, True, normalization="component")
-    torch.testing.assert_close(Harmonics(l_max)(directions), expected, atol=1e-12, rtol=0)
 
 
 def moments(size=3, l_max=3):

@@ -9,10 +9,9 @@ from e3nn import o3
 
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data.batch import union
-from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import VectorGraphOptions, vector_graph
-from irrepnet.groups import PointGroup, crystallographic_operations, harmonic_matrices, real_harmonics
-from irrepnet.nn.o3 import Filters, GroupMean, Messages, copies_of, representation
+from irrepnet.groups import O3Irrep, PointGroup, crystallographic_operations, harmonic_matrices, real_harmonics
+from irrepnet.nn.o3 import Filters, GroupMean, Messages, representation
 from irrepnet.nn.sets import shares
 
 RUTILE = {
@@ -20,7 +19,7 @@ RUTILE = {
     "cell": [4.594, 4.594, 2.959, 90, 90, 90],
     "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5], [0.3, 0.3, 0], [0.7, 0.7, 0], [0.8, 0.2, 0.5], [0.2, 0.8, 0.5]],
 }
-IRREPS = ["0e", "1o", "2e", "0o", "1e", "2o"]
+IRREPS = [O3Irrep.parse(name) for name in ("0e", "1o", "2e", "0o", "1e", "2o")]
 
 
 def irrep_of(name):
@@ -48,14 +47,6 @@ def test_components_are_those_of_the_groups():
     assert torch.allclose(o3.spherical_harmonics(1, r, normalize=False, normalization="norm"), r)
 
 
-def test_copies_of():
-    assert copies_of("2x0e+1o") == {"0e": 2, "1o": 1}
-    with pytest.raises(IrrepnetError, match="twice"):
-        copies_of("0e+2x0e")
-    with pytest.raises(IrrepnetError, match="cannot read"):
-        copies_of("2x0q")
-
-
 @pytest.mark.parametrize("name", ["m-3m", "6/mmm"])
 def test_representation(name):
     """Block diagonal, and D(g) D(h) = D(gh)."""
@@ -73,24 +64,24 @@ def test_group_mean_is_the_projector_onto_what_the_group_fixes():
     sets = torch.zeros(2, 64, dtype=torch.float64)
     sets[0, 0] = 1
     sets[1, :48] = 1 / 48
-    means = GroupMean(["0e", "2e", "4e", "1o"])(sets)
+    means = GroupMean(O3Irrep.parse(name) for name in ("0e", "2e", "4e", "1o"))(sets)
     assert torch.allclose(means[0], torch.eye(18, dtype=torch.float64))
     assert torch.allclose(means[1] @ means[1], means[1])
     assert torch.allclose(means[1], means[1].T)
     assert torch.linalg.matrix_rank(means[1]) == 2  # m-3m fixes one vector of l = 0 and one of l = 4
 
 
-@pytest.mark.parametrize("irrep", IRREPS)
+@pytest.mark.parametrize("irrep", IRREPS, ids=str)
 def test_messages_are_those_of_a_tensor_product_of_e3nn(irrep):
     """Up to the sign that e3nn's 3j symbols give a whole path."""
     torch.manual_seed(0)
     batch, copies = atoms(), 3
     filters = Filters(IRREPS, IRREPS, 2).double()
-    f = filters.filters[irrep]
+    f = filters.filters[str(irrep)]
     messages = Messages(f, IRREPS, copies)  # type: ignore[arg-type]
     x = torch.randn(len(batch.numbers), irrep_of(irrep).dim, copies, dtype=torch.float64)
     radial = torch.randn(len(batch.receiver), messages.n_weights, dtype=torch.float64)
-    found = messages(x, radial, made(filters, batch)[irrep], (batch.receiver, batch.sender))
+    found = messages(x, radial, made(filters, batch)[str(irrep)], (batch.receiver, batch.sender))
 
     harmonics = o3.Irreps.spherical_harmonics(2)
     y = o3.spherical_harmonics(harmonics, batch.vector, normalize=True, normalization="component")
@@ -112,7 +103,7 @@ def test_messages_are_those_of_a_tensor_product_of_e3nn(irrep):
         start += copies
 
 
-@pytest.mark.parametrize("irrep", IRREPS)
+@pytest.mark.parametrize("irrep", IRREPS, ids=str)
 def test_filters_are_equivariant(irrep):
     """K(Q r) = D(Q) K(r) D(Q)ᵀ for a random Q, proper or not."""
     batch = atoms()
@@ -120,8 +111,8 @@ def test_filters_are_equivariant(irrep):
     for seed in range(4):
         q = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
         turned = replace(batch, vector=batch.vector @ torch.from_numpy(q).T)
-        d = [torch.from_numpy(harmonic_matrices(q[None], irrep_of(i).l, irrep_of(i).p)[0]) for i in [irrep, *IRREPS]]
-        before, after = made(f, batch)[irrep], made(f, turned)[irrep]
+        d = [torch.from_numpy(harmonic_matrices(q[None], i.l, i.parity)[0]) for i in [irrep, *IRREPS]]
+        before, after = made(f, batch)[str(irrep)], made(f, turned)[str(irrep)]
         matrix = dict(zip(IRREPS, d[1:]))
-        for path, rows in f.filters[irrep].paths:  # type: ignore[union-attr]
+        for path, rows in f.filters[str(irrep)].paths:  # type: ignore[union-attr]
             assert (after[:, rows] - matrix[path] @ before[:, rows] @ d[0].T).abs().max() < 1e-12

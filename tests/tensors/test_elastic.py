@@ -27,7 +27,7 @@ from irrepnet.tensors import (
     youngs_modulus,
     zener_anisotropy,
 )
-from irrepnet.tensors.picture import _closed, draw_surfaces
+from irrepnet.tensors.elastic_picture import _closed, draw_surfaces
 
 COPPER = np.zeros((6, 6))  # GPa: Overton and Gaffney, Phys. Rev. 98, 969 (1955), rounded
 COPPER[:3, :3] = 121.4

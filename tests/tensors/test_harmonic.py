@@ -17,12 +17,12 @@ THIRD_ORDER = "ijklmn=jiklmn=klijmn=ijmnkl"
 
 
 def test_counts_of_the_literature():
-    assert CartesianTensor("ij=ji").irreps == "1x0e+1x2e"
-    assert CartesianTensor("ijk=ikj").irreps == "2x1o+1x2o+1x3o"
-    assert STIFFNESS.irreps == "2x0e+2x2e+1x4e"
-    assert CartesianTensor("ij=-ji").irreps == "1x1e"
-    assert CartesianTensor("i", axial=True).irreps == "1x1e"
-    assert CartesianTensor("ij=ji", axial=True).irreps == "1x0o+1x2o"
+    assert str(CartesianTensor("ij=ji").irreps) == "1x0e+1x2e"
+    assert str(CartesianTensor("ijk=ikj").irreps) == "2x1o+1x2o+1x3o"
+    assert str(STIFFNESS.irreps) == "2x0e+2x2e+1x4e"
+    assert str(CartesianTensor("ij=-ji").irreps) == "1x1e"
+    assert str(CartesianTensor("i", axial=True).irreps) == "1x1e"
+    assert str(CartesianTensor("ij=ji", axial=True).irreps) == "1x0o+1x2o"
     # tensors of rank n without symmetry: Coope, Snider and McCourt, J. Chem. Phys. 43, 2269 (1965)
     counts = {
         2: [1, 1, 1],
@@ -40,7 +40,7 @@ def test_counts_of_the_literature():
 def test_irreps_and_space_are_those_of_e3nn(formula):
     tensor = CartesianTensor(formula)
     reduced = o3.ReducedTensorProducts(formula, **dict.fromkeys(formula.split("=")[0], "1o"))
-    assert o3.Irreps(tensor.irreps) == reduced.irreps_out.sort().irreps.simplify()
+    assert o3.Irreps(str(tensor.irreps)) == reduced.irreps_out.sort().irreps.simplify()
     theirs = reduced.change_of_basis.numpy().reshape(tensor.dim, -1)
     ours = tensor.change_of_basis.reshape(tensor.dim, -1)
     assert np.allclose(ours.T @ ours, theirs.T @ theirs, atol=1e-5)  # e3nn computes in single precision
@@ -154,7 +154,7 @@ def test_elastic_parts_have_their_meaning():
 
 def test_parts_of_rank_six():
     tensor = CartesianTensor(THIRD_ORDER)
-    assert tensor.irreps == "3x0e+3x2e+1x3e+2x4e+1x6e"
+    assert str(tensor.irreps) == "3x0e+3x2e+1x3e+2x4e+1x6e"
     assert [part.label for part in tensor.parts if part.l == 2] == ["2e (6)", "2e (4,2)", "2e (4,2) #1"]
     values = tensor.project(np.random.default_rng(6).standard_normal(tensor.shape))
     mean = sum(values.transpose(p) for p in permutations(range(6))) / 720

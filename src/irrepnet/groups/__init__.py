@@ -4,8 +4,8 @@ NumPy only. Conventions: Cartesian axes, active operations, z principal, x ∥ a
 """
 
 from irrepnet.groups.covariants import Polynomials
+from irrepnet.groups.elements import ConjugacyClass
 from irrepnet.groups.harmonics import harmonic_matrices, real_harmonics
-from irrepnet.groups.identify import identify, setting_of
 from irrepnet.groups.intertwiners import intertwiners
 from irrepnet.groups.irreps import Irrep
 from irrepnet.groups.o3 import (
@@ -17,22 +17,27 @@ from irrepnet.groups.o3 import (
     jz_to_real,
     racah_harmonics,
     racah_to_real,
+    wigner_3j,
 )
+from irrepnet.groups.o3_irreps import SCALAR, O3Irrep, O3Irreps
 from irrepnet.groups.operation_sets import (
     crystallographic_indices,
     crystallographic_operations,
     operation_set,
     operations_in,
 )
-from irrepnet.groups.point_group import ConjugacyClass, PointGroup
+from irrepnet.groups.point_group import PointGroup, identify, setting_of
 from irrepnet.groups.settings import POINT_GROUPS, SETTINGS
 from irrepnet.groups.subgroup import Subgroup
 
 __all__ = [
     "POINT_GROUPS",
+    "SCALAR",
     "SETTINGS",
     "ConjugacyClass",
     "Irrep",
+    "O3Irrep",
+    "O3Irreps",
     "PointGroup",
     "Polynomials",
     "Subgroup",
@@ -53,4 +58,5 @@ __all__ = [
     "racah_to_real",
     "real_harmonics",
     "setting_of",
+    "wigner_3j",
 ]

@@ -14,7 +14,7 @@ Phys. Rev. 62, 438 (1942).
 """
 
 from functools import cache
-from math import factorial, pi, sqrt
+from math import comb, pi, sqrt
 from typing import Literal
 
 import numpy as np
@@ -82,25 +82,52 @@ def angular_momentum(l: int) -> np.ndarray:
 
 @cache
 def clebsch_gordan(l1: int, l2: int, l: int) -> np.ndarray:
-    """(2l1+1, 2l2+1, 2l+1) ⟨l1 m1 l2 m2 | l m⟩ with the Condon–Shortley phase; zero if l is not in l1 ⊗ l2."""
+    """(2l1+1, 2l2+1, 2l+1) ⟨l1 m1 l2 m2 | l m⟩ with the Condon–Shortley phase; zero if l is not in l1 ⊗ l2.
+
+    Racah's sum, written with binomials: one of integers, times a square root. So what vanishes is exactly zero.
+    """
     for each in (l1, l2, l):
         check_angular_momentum(each, 1)
     result = np.zeros((2 * l1 + 1, 2 * l2 + 1, 2 * l + 1))
     if not abs(l1 - l2) <= l <= l1 + l2:
         return read_only(result)
-    triangle = factorial(l + l1 - l2) * factorial(l - l1 + l2) * factorial(l1 + l2 - l) / factorial(l1 + l2 + l + 1)
+    n = l1 + l2 - l
+    common = comb(2 * l1, n) * comb(2 * l2, n)
     for m1 in range(-l1, l1 + 1):
         for m2 in range(max(-l2, -l - m1), min(l2, l - m1) + 1):
-            m = m1 + m2
-            arms = ((l, m), (l1, m1), (l2, m2))
-            norm = np.prod([float(factorial(j + k) * factorial(j - k)) for j, k in arms])
-            terms = [
-                (-1) ** k / np.prod([float(factorial(n)) for n in (k, *rest)])
-                for k in range(l1 + l2 - l + 1)
-                if min(rest := (l1 + l2 - l - k, l1 - m1 - k, l2 + m2 - k, l - l2 + m1 + k, l - l1 - m2 + k)) >= 0
-            ]
-            result[l1 + m1, l2 + m2, l + m] = sqrt((2 * l + 1) * triangle * norm) * sum(terms)
+            total = sum(
+                (-1) ** k * comb(n, k) * comb(2 * l1 - n, l1 - m1 - k) * comb(2 * l2 - n, l2 + m2 - k)
+                for k in range(min(n, l1 - m1, l2 + m2) + 1)
+            )
+            norm = comb(2 * l1, l1 - m1) * comb(2 * l2, l2 - m2) * comb(2 * l, l - m1 - m2) * comb(l1 + l2 + l + 1, n)
+            result[l1 + m1, l2 + m2, l + m1 + m2] = sqrt(common / norm) * total
     return read_only(result)
+
+
+@cache
+def wigner_3j(l1: int, l2: int, l3: int) -> np.ndarray:
+    """(2l1+1, 2l2+1, 2l3+1) the invariant of l1 ⊗ l2 ⊗ l3 in the basis of `real_harmonics`, of norm 1; read-only.
+
+    Σ_abc D(l1)_ai D(l2)_bj D(l3)_ck w_abc = w_ijk for rotations. The sign is that of e3nn, which weights of saved
+    networks depend on: i^(l1 + l2 − l3) times the Clebsch–Gordan coefficients in the real basis over √(2 l3 + 1).
+    What is zero by symmetry is zero exactly.
+
+    Raises:
+        IrrepnetError: l3 is not in l1 ⊗ l2.
+    """
+    coupling = clebsch_gordan(l1, l2, l3)
+    if not abs(l1 - l2) <= l3 <= l1 + l2:
+        raise IrrepnetError(f"l = {l3} is not in {l1} ⊗ {l2}")
+    coupling = _in_racah_basis(coupling) * 1j ** (l1 + l2 - l3)
+    return read_only(coupling.real / sqrt(2 * l3 + 1))
+
+
+def _in_racah_basis(coupling: np.ndarray) -> np.ndarray:
+    """Clebsch–Gordan coefficients in the Racah basis, and in the real one: a rotation of the axes, under which they
+    are invariant, leads from one to the other."""
+    l1, l2, l = (size // 2 for size in coupling.shape)
+    changes = jz_to_racah(l1), jz_to_racah(l2), jz_to_racah(l).conj()
+    return np.einsum("ai,bj,ck,ijk->abc", *changes, coupling, optimize=True)
 
 
 def harmonic_product(l1: int, l2: int, l: int, basis: Literal["jz", "racah", "real"] = "jz") -> np.ndarray:
@@ -113,9 +140,7 @@ def harmonic_product(l1: int, l2: int, l: int, basis: Literal["jz", "racah", "re
     coupling = coupling[l1, l2, l] * coupling
     if basis == "jz":
         return sqrt((2 * l1 + 1) * (2 * l2 + 1) / (4 * pi * (2 * l + 1))) * coupling
-    changes = {"racah": jz_to_racah, "real": jz_to_real}
-    if basis not in changes:
+    if basis not in ("racah", "real"):
         raise IrrepnetError(f"unknown basis {basis!r}; choose one of jz, racah, real")
-    change = changes[basis]
-    coupling = np.einsum("ai,bj,ijk,ck->abc", change(l1), change(l2), coupling, change(l).conj(), optimize=True).real
+    coupling = _in_racah_basis(coupling).real
     return coupling if basis == "racah" else sqrt((2 * l1 + 1) * (2 * l2 + 1) / (2 * l + 1)) * coupling

@@ -5,33 +5,21 @@ Nothing is computed before it is asked for, and everything is computed once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import operations as ops
 from irrepnet.groups.covariants import Polynomials, covariant_generators, primary_invariants
+from irrepnet.groups.elements import ConjugacyClass, elements
 from irrepnet.groups.harmonics import harmonic_matrices
 from irrepnet.groups.intertwiners import intertwiners, kronecker
 from irrepnet.groups.irreps import Irrep, complex_irreps, real_irreps
 from irrepnet.groups.labels import aliases
+from irrepnet.groups.orientation import fitting_rotation, oriented_setting, same_setting
 from irrepnet.groups.settings import ELEMENTS, TABLE, Setting, canonical_name, suggest
-
-if TYPE_CHECKING:
-    from irrepnet.groups.subgroup import Subgroup
-
-
-@dataclass(frozen=True)
-class ConjugacyClass:
-    """A class of conjugate operations."""
-
-    name: str
-    """Schoenflies symbol with the number of operations, such as "8C3"."""
-    indices: tuple[int, ...]
-    """The operations, as indices into the group's list."""
+from irrepnet.groups.subgroup import Subgroup
 
 
 class PointGroup:
@@ -79,35 +67,15 @@ class PointGroup:
     def order(self) -> int:
         return len(self.operations)
 
-    @cached_property
-    def _elements(self) -> tuple[np.ndarray, np.ndarray, tuple[ConjugacyClass, ...]]:
-        """Operations, generator counts modulo 2, and classes: the classes stand together, identity first."""
-        operations, words = ops.generate([ELEMENTS[name] for name in self.setting.generators])
-        order = sorted(range(len(operations)), key=lambda i: ops.sort_key(operations[i]))
-        operations, words = operations[order], words[order]
-        table = ops.multiplication_table(operations)
-        inverse = table.argmin(1)  # the identity has index 0
-        conjugates = table[table, inverse[:, None]]  # [g, h] → g h g⁻¹
-        members = dict.fromkeys(tuple(sorted({int(i) for i in column})) for column in conjugates.T)
-        order = [i for indices in members for i in indices]
-        operations, words = operations[order], words[order]
-        classes, start = [], 0
-        for indices in members:
-            own = range(start, start + len(indices))
-            start += len(indices)
-            label = ops.class_label(operations[own.start : own.stop], self.setting, operations)
-            classes.append(ConjugacyClass(label, tuple(own)))
-        return ops.read_only(operations), words, tuple(classes)
-
     @property
     def operations(self) -> np.ndarray:
         """(N, 3, 3) orthogonal matrices, read-only, exact; the identity is the first."""
-        return self._elements[0]
+        return elements(self.setting).operations
 
     @property
     def classes(self) -> tuple[ConjugacyClass, ...]:
         """Conjugacy classes; each is a consecutive range of operations."""
-        return self._elements[2]
+        return elements(self.setting).classes
 
     @cached_property
     def class_of(self) -> np.ndarray:
@@ -143,9 +111,9 @@ class PointGroup:
     @cached_property
     def irreps(self) -> tuple[Irrep, ...]:
         """Irreps over the reals: g before u, then A B E T."""
-        operations, words, _ = self._elements
+        words = elements(self.setting).words
         find = lambda name: self.index(ELEMENTS[name])  # noqa: E731
-        return real_irreps(operations, words, self.multiplication, self.setting, find)
+        return real_irreps(self.operations, words, self.multiplication, self.setting, find)
 
     @cached_property
     def complex_irreps(self) -> tuple[Irrep, ...]:
@@ -226,11 +194,20 @@ class PointGroup:
         By name the group's own axes are tried first, then other orientations, least rotation first.
         IrrepnetError if h does not fit.
         """
-        from irrepnet.groups.subgroup import find_subgroup, subgroup_from_indices
-
         if isinstance(h, str | PointGroup):
-            return find_subgroup(self, PointGroup(h) if isinstance(h, str) else h)
-        return subgroup_from_indices(self, np.asarray(h))
+            group = PointGroup(h) if isinstance(h, str) else h
+            rotation = fitting_rotation(group.setting, self.operations)
+            if rotation is None:
+                raise IrrepnetError(f"{group.name} is not a subgroup of {self.name} in any orientation")
+            return Subgroup(self, group, rotation)
+        indices = np.asarray(h)
+        if indices.ndim != 1 or not np.issubdtype(indices.dtype, np.integer) or not len(indices):
+            raise IrrepnetError("a subgroup is given by its name or by a list of indices of operations")
+        if indices.min() < 0 or indices.max() >= self.order:
+            raise IrrepnetError(f"{self.name} has operations 0 to {self.order - 1}")
+        operations = self.operations[np.unique(indices)]
+        own = setting_of(operations)
+        return Subgroup(self, *(identify(operations) if own is None else (own, np.eye(3))))
 
     # -- functions on the group -----------------------------------------------------------------------
 
@@ -278,6 +255,26 @@ class PointGroup:
         partners J e_k. Those of the trivial irrep are the secondary invariants.
         """
         return _covariants(self, self.irrep(label).label)
+
+
+def identify(matrices: np.ndarray) -> tuple[PointGroup, np.ndarray]:
+    """The point group of orthogonal matrices (N, 3, 3) in any orientation, and its rotation.
+
+    Returns the group in its default setting and a proper rotation (3, 3), such that {rotation @ g @
+    rotation.T for g in group.operations} is the given set; the identity if it fits. Errors of the
+    matrices up to 1e-4 are removed.
+
+    Raises IrrepnetError if a matrix is not orthogonal or listed twice, or if the set is not closed or not
+    crystallographic.
+    """
+    setting, rotation = oriented_setting(matrices)
+    return PointGroup(setting.name), rotation
+
+
+def setting_of(matrices: np.ndarray) -> PointGroup | None:
+    """The named setting whose operations are this very set (tolerance 1e-6); None if there is none."""
+    setting = same_setting(matrices)
+    return None if setting is None else PointGroup(setting.name)
 
 
 @cache

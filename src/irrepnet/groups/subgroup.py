@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from irrepnet.errors import IrrepnetError
-from irrepnet.groups.identify import fitting_rotation, identify, setting_of
 from irrepnet.groups.intertwiners import intertwiners
-from irrepnet.groups.point_group import PointGroup
+
+if TYPE_CHECKING:
+    from irrepnet.groups.point_group import PointGroup
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,24 +47,3 @@ class Subgroup:
         restricted = self.supergroup.irrep(label).matrices[self.indices]
         copies = [intertwiners(self.group.irrep(h), restricted) for h in dict.fromkeys(self.blocks(label))]
         return np.concatenate([rows.reshape(-1, restricted.shape[-1]) for rows in copies])
-
-
-def find_subgroup(group: PointGroup, subgroup: PointGroup) -> Subgroup:
-    """The subgroup of that name: in the common frame if it lies there, else with the least rotation."""
-    rotation = fitting_rotation(subgroup, group.operations)
-    if rotation is None:
-        raise IrrepnetError(f"{subgroup.name} is not a subgroup of {group.name} in any orientation")
-    return Subgroup(group, subgroup, rotation)
-
-
-def subgroup_from_indices(group: PointGroup, indices: np.ndarray) -> Subgroup:
-    """The subgroup of these operations: a named setting of the same frame if there is one."""
-    if indices.ndim != 1 or not np.issubdtype(indices.dtype, np.integer) or not len(indices):
-        raise IrrepnetError("a subgroup is given by its name or by a list of indices of operations")
-    if indices.min() < 0 or indices.max() >= group.order:
-        raise IrrepnetError(f"{group.name} has operations 0 to {group.order - 1}")
-    operations = group.operations[np.unique(indices)]
-    own = setting_of(operations)
-    if own is not None:
-        return Subgroup(group, own, np.eye(3))
-    return Subgroup(group, *identify(operations))

@@ -31,7 +31,7 @@ from irrepnet.groups.o3 import clebsch_gordan, jz_to_real
 from irrepnet.hamiltonians.graph import KIND, L_MAX, Couples, HamiltonianGraph
 from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
-from irrepnet.nn.moments import Harmonics
+from irrepnet.nn.harmonics import Harmonics
 from irrepnet.nn.radial import BesselBasis, envelope
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import FrameOptions, GraphOptions, HypergraphOptions, VectorGraphOptions
+from irrepnet.groups import O3Irreps
 from irrepnet.models.cgcnn import CGCNN, CGCNNConfig
 from irrepnet.models.covariant import CovariantConfig, CovariantNet, CovariantReadout
 from irrepnet.models.energy import EnergyConfig, EnergyNet, Response
@@ -63,7 +64,7 @@ def build_model(
     return TensorHead(lambda n, irreps: _network(config, n, options, irreps), outputs, tensors)
 
 
-def _network(config: ModelConfig, outputs: int, options: GraphOptions, irreps_out: str | None = None) -> nn.Module:
+def _network(config: ModelConfig, outputs: int, options: GraphOptions, irreps_out: O3Irreps | None = None) -> nn.Module:
     match config, options:
         case PointGroupConfig(), FrameOptions():
             return PointGroupNet(config, outputs, irreps_out)

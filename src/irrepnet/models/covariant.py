@@ -9,16 +9,18 @@ from torch import nn
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import VectorGraphOptions
 from irrepnet.graphs.vectors import VectorForm
+from irrepnet.groups import O3Irrep, O3Irreps
 from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
+from irrepnet.nn.covariants import BondCovariants
 from irrepnet.nn.elements import ElementEmbedding
-from irrepnet.nn.moments import Harmonics
+from irrepnet.nn.harmonics import Harmonics
+from irrepnet.nn.o3 import Features, FixedMean, GroupMean
 from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import GaussianBasis
 from irrepnet.nn.sets import members, shares
 
 if TYPE_CHECKING:
     from irrepnet.graphs import VectorGraph
-    from irrepnet.nn.o3 import Features
 
 
 class CovariantConfig(BaseModel):
@@ -68,29 +70,26 @@ class CovariantReadout(nn.Module):
         channels: invariant features of an atom.
         l_max, size: largest l of the moments of bonds, and how many there are of each.
         cutoff: the largest distance that it resolves, Å.
-        copies: wanted of each irrep, none of them 0e.
+        irreps_out: that are wanted, 0e not among them.
 
     Raises:
         IrrepnetError: an irrep that no product of two moments reaches.
     """
 
-    def __init__(self, channels: int, l_max: int, size: int, cutoff: float, copies: dict[str, int]) -> None:
-        from irrepnet.nn.covariants import BondCovariants  # e3nn takes 1 s to import
-        from irrepnet.nn.o3 import FixedMean, GroupMean
-
+    def __init__(self, channels: int, l_max: int, size: int, cutoff: float, irreps_out: O3Irreps) -> None:
         super().__init__()
         self.distance = GaussianBasis(0.5, cutoff, 32)
         self.relative = GaussianBasis(0.5, 6.0, 16)  # distance over the nearest neighbour's, times 3
         self.edge = nn.Sequential(mlp(32 + 16, channels, channels), nn.SiLU())
         self.harmonics = Harmonics(l_max)
-        natural = [f"{l}{'oe'[l % 2 == 0]}" for l in range(1, l_max + 1)]
+        natural = [O3Irrep.natural(l) for l in range(1, l_max + 1)]
         self.site_mean = nn.ModuleList(GroupMean([irrep]) for irrep in natural)
-        self.widths = [2 * l + 1 for l in range(1, l_max + 1)]
+        self.widths = [irrep.dim for irrep in natural]
         self.receiver = nn.Linear(channels, channels)
         self.sender = nn.Linear(channels, channels, bias=False)
         self.bond = nn.Linear(channels, channels, bias=False)
-        self.covariant = BondCovariants(channels, l_max, size, copies)
-        self.crystal_mean = FixedMean(copies)
+        self.covariant = BondCovariants(channels, l_max, size, irreps_out)
+        self.crystal_mean = FixedMean(irreps_out)
 
     def bonds(self, batch: "VectorGraph[torch.Tensor]") -> Bonds:
         length = batch.vector.norm(dim=-1)
@@ -110,13 +109,13 @@ class CovariantReadout(nn.Module):
         ]
         return torch.cat(parts, 1)
 
-    def covariant_features(self, x: torch.Tensor, bonds: Bonds, batch: "VectorGraph[torch.Tensor]") -> "Features":
+    def covariant_features(self, x: torch.Tensor, bonds: Bonds, batch: "VectorGraph[torch.Tensor]") -> Features:
         """From x (n_nodes, channels), by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame."""
         pair = self.receiver(x).index_select(0, batch.receiver) + self.sender(x).index_select(0, batch.sender)
         pair = torch.nn.functional.silu(pair + self.bond(bonds.hidden))
         return self.covariant(x, pair, bonds.harmonics, batch.receiver, bonds.inverse_count)
 
-    def covariants(self, x: "Features", batch: "VectorGraph[torch.Tensor]") -> "Features":
+    def covariants(self, x: Features, batch: "VectorGraph[torch.Tensor]") -> Features:
         """By irrep, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P, in the standard frame."""
         return self.crystal_mean(
             x, shares(batch.sets, batch.vector.dtype)[batch.point_group], batch.crystal, batch.size, batch.multiplicity
@@ -141,15 +140,17 @@ class CovariantNet(CovariantReadout):
     """
 
     def __init__(
-        self, config: CovariantConfig, outputs: int, options: VectorGraphOptions, irreps_out: str | None = None
+        self,
+        config: CovariantConfig,
+        outputs: int,
+        options: VectorGraphOptions,
+        irreps_out: O3Irreps | str | None = None,
     ) -> None:
-        from irrepnet.nn.o3 import copies_of
-
         if config.isotropic and not outputs:
             raise IrrepnetError("model.isotropic: the tensors have no isotropic part, all would be zero; leave it out")
         channels, size = config.channels, config.moment_channels
-        copies = copies_of(irreps_out) if irreps_out and not config.isotropic else {}
-        super().__init__(channels, config.l_max, size, options.cutoff, copies)
+        covariants = O3Irreps("" if config.isotropic else irreps_out or "")
+        super().__init__(channels, config.l_max, size, options.cutoff, covariants)
         self.config = config
         self.embedding = ElementEmbedding(channels)
         self.point_group = nn.Linear(64, channels, bias=False) if config.one_hot else None
@@ -166,7 +167,7 @@ class CovariantNet(CovariantReadout):
         """(n_crystals, outputs), without units."""
         return self.invariants(self.features(batch), batch)
 
-    def features(self, batch: "VectorGraph[torch.Tensor]") -> "Features":
+    def features(self, batch: "VectorGraph[torch.Tensor]") -> Features:
         """Of the nodes' atoms, by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame; 0e, the invariant
         features, and the irreps of ``irreps_out``."""
         bonds = self.bonds(batch)
@@ -182,7 +183,7 @@ class CovariantNet(CovariantReadout):
         x = self.norm(v)
         return {"0e": x[:, None], **self.covariant_features(x, bonds, batch)}
 
-    def invariants(self, x: "Features", batch: "VectorGraph[torch.Tensor]") -> torch.Tensor:
+    def invariants(self, x: Features, batch: "VectorGraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs) from the invariants of the atoms, their mean and spread."""
         scalars = x["0e"][:, 0]
         return pooled_numbers(self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity)

@@ -14,7 +14,7 @@ from irrepnet.graphs import BrokenGraph, unperturbed
 from irrepnet.groups import PointGroup
 from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
-from irrepnet.nn.moments import Harmonics
+from irrepnet.nn.harmonics import Harmonics
 from irrepnet.nn.radial import GaussianBasis
 
 GPA = 160.21766208

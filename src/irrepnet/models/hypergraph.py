@@ -9,16 +9,17 @@ from torch import nn
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import HypergraphOptions
 from irrepnet.graphs.hypergraph import hyperedge_type
+from irrepnet.groups import O3Irreps
 from irrepnet.models.covariant import CovariantReadout
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import Atoms, atom_embedding
 from irrepnet.nn.hypergraph import Aggregation, HyperedgeUpdate, HypergraphConvolution, Strategy
+from irrepnet.nn.o3 import Features
 from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import Expansion, Radial
 
 if TYPE_CHECKING:
     from irrepnet.graphs import Hypergraph, Incidences
-    from irrepnet.nn.o3 import Features
 
 
 def _names(value: Any) -> Any:
@@ -93,7 +94,11 @@ class CrystalHypergraphNet(nn.Module):
     """
 
     def __init__(
-        self, config: CHGCNNConfig, outputs: int, options: HypergraphOptions, irreps_out: str | None = None
+        self,
+        config: CHGCNNConfig,
+        outputs: int,
+        options: HypergraphOptions,
+        irreps_out: O3Irreps | str | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -114,18 +119,16 @@ class CrystalHypergraphNet(nn.Module):
         self.readout = mlp(2 * channels, channels, outputs) if outputs else None
         self.covariant = None
         if irreps_out:
-            from irrepnet.nn.o3 import copies_of  # e3nn takes 1 s to import
-
             if not options.directions:
                 raise IrrepnetError("tensors need the vectors of the bonds: set directions in HypergraphOptions")
-            copies = copies_of(irreps_out)
-            self.covariant = CovariantReadout(channels, config.l_max, config.moment_channels, options.cutoff, copies)
+            size, irreps = config.moment_channels, O3Irreps(irreps_out)
+            self.covariant = CovariantReadout(channels, config.l_max, size, options.cutoff, irreps)
 
     def forward(self, batch: "Hypergraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs), without units."""
         return self.invariants(self.features(batch), batch)
 
-    def features(self, batch: "Hypergraph[torch.Tensor]") -> "Features":
+    def features(self, batch: "Hypergraph[torch.Tensor]") -> Features:
         """Of the nodes' atoms, by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame; 0e, the invariant
         features, and the irreps of ``irreps_out``."""
         incidences = [batch.types[name] for name in self.config.hyperedges]
@@ -140,12 +143,12 @@ class CrystalHypergraphNet(nn.Module):
         bonds = self.covariant.bonds(batch.vectors)
         return {"0e": x[:, None], **self.covariant.covariant_features(x, bonds, batch.vectors)}
 
-    def invariants(self, x: "Features", batch: "Hypergraph[torch.Tensor]") -> torch.Tensor:
+    def invariants(self, x: Features, batch: "Hypergraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs) from the invariants of the atoms, their mean and spread."""
         scalars = x["0e"][:, 0]
         return pooled_numbers(self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity)
 
-    def covariants(self, x: "Features", batch: "Hypergraph[torch.Tensor]") -> "Features":
+    def covariants(self, x: Features, batch: "Hypergraph[torch.Tensor]") -> Features:
         """By irrep of ``irreps_out``, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P."""
         if self.covariant is None or batch.vectors is None:
             return {}

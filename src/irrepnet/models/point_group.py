@@ -11,19 +11,20 @@ from torch import nn
 from irrepnet.crystals import MODEL_GROUPS
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import FrameOptions
-from irrepnet.groups import POINT_GROUPS, PointGroup
+from irrepnet.groups import POINT_GROUPS, O3Irreps, PointGroup
 from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
+from irrepnet.nn.covariants import BondCovariants, FrameCovariants
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.filters import Covariants, DirectionBasis, Filter
 from irrepnet.nn.group import Orbits
-from irrepnet.nn.moments import Harmonics
+from irrepnet.nn.harmonics import Harmonics
+from irrepnet.nn.o3 import Features, FixedMean
 from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import GaussianBasis
 from irrepnet.nn.sets import members, shares
 
 if TYPE_CHECKING:
     from irrepnet.graphs import FrameGraph
-    from irrepnet.nn.o3 import Features
 
 
 class PointGroupConfig(BaseModel):
@@ -100,7 +101,7 @@ class PointGroupNet(nn.Module):
             network is to be continuous.
     """
 
-    def __init__(self, config: PointGroupConfig, outputs: int, irreps_out: str | None = None) -> None:
+    def __init__(self, config: PointGroupConfig, outputs: int, irreps_out: O3Irreps | str | None = None) -> None:
         super().__init__()
         self.config = config
         names = MODEL_GROUPS if config.group == "auto" else (config.group,)
@@ -137,11 +138,9 @@ class PointGroupNet(nn.Module):
         self.readout = mlp(2 * channels, channels, outputs) if outputs else None
         self.tensors = None
         if irreps_out:
-            from irrepnet.nn.o3 import copies_of  # e3nn takes 1 s to import
-
             if config.continuous:
                 raise IrrepnetError("model.continuous is for numbers: leave it out, or predict no tensors")
-            self.tensors = FrameReadout(config, self.groups, sum(self.n_covariants.values()), copies_of(irreps_out))
+            self.tensors = FrameReadout(config, self.groups, sum(self.n_covariants.values()), O3Irreps(irreps_out))
         directed = [convolution.filter.direction for convolution in convolutions]
         if self.tensors is not None:
             directed.append(self.tensors.filter.direction)
@@ -157,7 +156,7 @@ class PointGroupNet(nn.Module):
         """
         return self.invariants(self.features(batch), batch)
 
-    def features(self, batch: "FrameGraph[torch.Tensor]") -> "Features":
+    def features(self, batch: "FrameGraph[torch.Tensor]") -> Features:
         """Of the nodes, by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame; 0e, which are the functions
         on G, and the irreps of ``irreps_out``. Raises what :meth:`forward` raises."""
         if foreign := batch.segments.keys() - self.groups.keys():
@@ -187,13 +186,13 @@ class PointGroupNet(nn.Module):
             found |= self.tensors(x, hidden, covariants, 1 / count[:, None], unit, batch)
         return found
 
-    def invariants(self, x: "Features", batch: "FrameGraph[torch.Tensor]") -> torch.Tensor:
+    def invariants(self, x: Features, batch: "FrameGraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs) from mean and spread over the nodes; for blends the weighted sums over their graphs."""
         scalars = x["0e"][:, 0]
         outputs = pooled_numbers(self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity)
         return outputs if batch.blend is None else batch.blend @ outputs
 
-    def covariants(self, x: "Features", batch: "FrameGraph[torch.Tensor]") -> "Features":
+    def covariants(self, x: Features, batch: "FrameGraph[torch.Tensor]") -> Features:
         """By irrep of ``irreps_out``, (n_crystals, 2l+1, copies): mean over the nodes, exactly in Fix_P.
 
         In the crystal's standard frame.
@@ -244,25 +243,20 @@ class FrameReadout(nn.Module):
         config: of the network.
         groups: its model groups.
         covariants: number of covariant components that its filters see.
-        copies: wanted of each irrep.
+        irreps_out: that are wanted.
     """
 
-    def __init__(
-        self, config: PointGroupConfig, groups: Iterable[str], covariants: int, copies: dict[str, int]
-    ) -> None:
-        from irrepnet.nn.covariants import BondCovariants, FrameCovariants
-        from irrepnet.nn.o3 import FixedMean
-
+    def __init__(self, config: PointGroupConfig, groups: Iterable[str], covariants: int, irreps_out: O3Irreps) -> None:
         super().__init__()
         channels = config.channels
         self.harmonics = Harmonics(config.l_max)
         self.receiver = nn.Linear(channels, channels)
         self.sender = nn.Linear(channels, channels, bias=False)
         self.filter = Filter(channels, covariants, channels)
-        self.bonds = BondCovariants(channels, config.l_max, config.moment_channels, copies)
+        self.bonds = BondCovariants(channels, config.l_max, config.moment_channels, irreps_out)
         frames = groups if config.directions else ()
-        self.frames = nn.ModuleDict({name: FrameCovariants(channels, copies) for name in frames})
-        self.crystal_mean = FixedMean(copies)
+        self.frames = nn.ModuleDict({name: FrameCovariants(channels, irreps_out) for name in frames})
+        self.crystal_mean = FixedMean(irreps_out)
 
     def forward(
         self,
@@ -272,7 +266,7 @@ class FrameReadout(nn.Module):
         inverse_count: torch.Tensor,
         unit: torch.Tensor,
         batch: "FrameGraph[torch.Tensor]",
-    ) -> "Features":
+    ) -> Features:
         """By irrep (n_nodes, 2l+1, copies), in the standard frame.
 
         Args:

@@ -9,15 +9,16 @@ from torch import nn
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import VectorGraphOptions
 from irrepnet.graphs.vectors import VectorForm
+from irrepnet.groups import SCALAR, O3Irrep, O3Irreps
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import Atoms, atom_embedding
+from irrepnet.nn.o3 import Features, Filters, FixedMean, TensorFieldLayer
 from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import BesselBasis, GaussianBasis, Radial
 from irrepnet.nn.sets import members, shares
 
 if TYPE_CHECKING:
     from irrepnet.graphs import VectorGraph
-    from irrepnet.nn.o3 import Features
 
 
 class TensorFieldConfig(BaseModel):
@@ -42,11 +43,11 @@ class TensorFieldConfig(BaseModel):
         return {"form": self.form}
 
     @property
-    def irreps(self) -> str:
-        """Of the features of an atom, for example "48x0e+24x1o+12x2e"."""
-        natural = [(self.channels >> l, l, "oe"[l % 2 == 0]) for l in range(self.l_max + 1)]
-        pseudo = [(copies >> 1, l, "eo"[l % 2 == 0]) for copies, l, _ in natural] if self.parity else []
-        return "+".join(f"{max(copies, 1)}x{l}{parity}" for copies, l, parity in natural + pseudo)
+    def irreps(self) -> O3Irreps:
+        """Of the features of an atom, for example 48x0e+24x1o+12x2e."""
+        natural = {O3Irrep.natural(l): max(self.channels >> l, 1) for l in range(self.l_max + 1)}
+        pseudo = {O3Irrep(irrep.l, -irrep.parity): max(copies >> 1, 1) for irrep, copies in natural.items()}
+        return O3Irreps({**natural, **pseudo} if self.parity else natural)
 
 
 class TensorFieldNet(nn.Module):
@@ -65,21 +66,21 @@ class TensorFieldNet(nn.Module):
     """
 
     def __init__(
-        self, config: TensorFieldConfig, outputs: int, options: VectorGraphOptions, irreps_out: str | None = None
+        self,
+        config: TensorFieldConfig,
+        outputs: int,
+        options: VectorGraphOptions,
+        irreps_out: O3Irreps | str | None = None,
     ) -> None:
-        from irrepnet.nn.o3 import Filters, FixedMean, TensorFieldLayer, copies_of  # e3nn takes 1 s to import
-
         super().__init__()
         self.config = config
         channels = hidden = config.channels
-        copies, between = {"0e": channels}, copies_of(config.irreps)
-        self.copies_out = copies_of(irreps_out) if irreps_out else {}
+        irreps, between = O3Irreps({SCALAR: channels}), config.irreps
+        self.irreps_out = O3Irreps(irreps_out or "")
         # the last layer makes what is read out: scalars, and channels of the other irreps asked for
-        last = {
-            "0e": channels,
-            **{ir: max(channels >> int(ir[:-1]), m) for ir, m in self.copies_out.items() if ir != "0e"},
-        }
-        self.filters = Filters([*between], [*between, *last], config.l_max)
+        wanted = {irrep: max(channels >> irrep.l, copies) for irrep, copies in self.irreps_out.items()}
+        last = O3Irreps({SCALAR: channels, **{irrep: copies for irrep, copies in wanted.items() if irrep != SCALAR}})
+        self.filters = Filters(between, between + last, config.l_max)
         self.embedding = atom_embedding(config.atoms, channels)
         self.point_group = nn.Linear(64, channels, bias=False) if config.one_hot else None
         self.distance = (
@@ -88,12 +89,11 @@ class TensorFieldNet(nn.Module):
         self.relative = GaussianBasis(0.5, 6.0, 16)  # distance over the nearest neighbour's, times 3
         self.edge = nn.Sequential(mlp(32 + 16, hidden, hidden), nn.LayerNorm(hidden), nn.SiLU())
         self.layers = nn.ModuleList()
-        for wanted in [between] * (config.layers - 1) + [last]:
-            layer = TensorFieldLayer(copies, wanted, self.filters, hidden, config.residual)
+        for target in [between] * (config.layers - 1) + [last]:
+            layer = TensorFieldLayer(irreps, target, self.filters, hidden, config.residual)
             self.layers.append(layer)
-            copies = layer.copies
-        missing = ", ".join(sorted(set(last) - set(copies)))
-        if missing:
+            irreps = layer.irreps_out
+        if missing := ", ".join(str(irrep) for irrep in sorted(last) if irrep not in irreps):
             raise IrrepnetError(
                 f"irreps_out: no path leads to {missing}; take more layers than {config.layers}, a larger l_max than "
                 f"{config.l_max}, or parity"
@@ -101,14 +101,16 @@ class TensorFieldNet(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.pool = MeanSpread()
         self.readout = mlp(2 * channels, channels, outputs) if outputs else None
-        self.covariant = nn.ModuleDict({ir: nn.Linear(copies[ir], m, bias=False) for ir, m in self.copies_out.items()})
-        self.crystal_mean = FixedMean(self.copies_out)
+        self.covariant = nn.ModuleDict(
+            {str(irrep): nn.Linear(irreps[irrep], copies, bias=False) for irrep, copies in self.irreps_out.items()}
+        )
+        self.crystal_mean = FixedMean(self.irreps_out)
 
     def forward(self, batch: "VectorGraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs), without units."""
         return self.invariants(self.features(batch), batch)
 
-    def features(self, batch: "VectorGraph[torch.Tensor]") -> "Features":
+    def features(self, batch: "VectorGraph[torch.Tensor]") -> Features:
         """Of the nodes' atoms, by irrep: (n_nodes, 2l+1, copies), in the crystal's standard frame."""
         length = batch.vector.norm(dim=-1)
         relative = self.relative(3 * length / batch.nearest[batch.receiver])
@@ -124,12 +126,12 @@ class TensorFieldNet(nn.Module):
             x = layer(x, hidden, kernels, (batch.receiver, batch.sender))
         return x
 
-    def invariants(self, x: "Features", batch: "VectorGraph[torch.Tensor]") -> torch.Tensor:
+    def invariants(self, x: Features, batch: "VectorGraph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs) from the scalars of the atoms, their mean and spread."""
         scalars = self.norm(x["0e"][:, 0])
         return pooled_numbers(self.readout, self.pool, scalars, batch.crystal, batch.size, batch.multiplicity)
 
-    def covariants(self, x: "Features", batch: "VectorGraph[torch.Tensor]") -> "Features":
+    def covariants(self, x: Features, batch: "VectorGraph[torch.Tensor]") -> Features:
         """By irrep of ``irreps_out``, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P.
 
         In the crystal's standard frame.

@@ -1,6 +1,5 @@
 """Tensors as outputs: the head that makes of a network's invariants and covariants the tensors of a crystal."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,14 +7,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from irrepnet.groups import SCALAR, O3Irreps
 from irrepnet.tensors import CartesianTensor
 
 if TYPE_CHECKING:
     from irrepnet.graphs import Graph
-
-
-def _name(tensor: CartesianTensor, l: int) -> str:
-    return f"{l}{'e' if tensor.parity > 0 else 'o'}"
 
 
 class TensorHead(nn.Module):
@@ -35,31 +31,32 @@ class TensorHead(nn.Module):
 
     def __init__(
         self,
-        make: Callable[[int, str | None], nn.Module],
+        make: Callable[[int, O3Irreps | None], nn.Module],
         outputs: int,
         tensors: Sequence[CartesianTensor],
     ) -> None:
         super().__init__()
-        irreps = [_name(tensor, part.l) for tensor in tensors for part in tensor.parts]
-        copies = Counter(irreps)
-        self.outputs, self.tensors, self.irreps = outputs, tuple(tensors), irreps
-        self.scalars = copies.pop("0e", 0)
-        self.net: Any = make(outputs + self.scalars, "+".join(f"{n}x{ir}" for ir, n in sorted(copies.items())) or None)
+        self.outputs, self.tensors = outputs, tuple(tensors)
+        self.irreps = [part.irrep for tensor in tensors for part in tensor.parts]
+        copies = sum((tensor.irreps for tensor in tensors), O3Irreps())
+        self.scalars = copies.get(SCALAR, 0)
+        covariants = O3Irreps({irrep: copies[irrep] for irrep in sorted(copies) if irrep != SCALAR})
+        self.net: Any = make(outputs + self.scalars, covariants or None)
 
     def forward(self, batch: "Graph[torch.Tensor]") -> torch.Tensor:
         """(n_crystals, outputs + dimensions of the tensors), without units: the numbers, then each tensor."""
         x = self.net.features(batch)
         numbers, *scalars = self.net.invariants(x, batch).split([self.outputs] + self.scalars * [1], 1)
-        copies = {irrep: iter(part.unbind(-1)) for irrep, part in self.net.covariants(x, batch).items()}
+        copies = {name: iter(part.unbind(-1)) for name, part in self.net.covariants(x, batch).items()}
         columns = [numbers]
         left = iter(scalars)
         for irrep in self.irreps:
-            if irrep == "0e":
+            if irrep == SCALAR:
                 columns.append(next(left))
-            elif irrep in copies:
-                columns.append(next(copies[irrep]))
+            elif str(irrep) in copies:
+                columns.append(next(copies[str(irrep)]))
             else:  # a network that was told to make no covariants
-                columns.append(numbers.new_zeros(batch.size, 2 * int(irrep[:-1]) + 1))
+                columns.append(numbers.new_zeros(batch.size, irrep.dim))
         return torch.cat(columns, 1)
 
     def turned(self, output: torch.Tensor, rotation: np.ndarray) -> torch.Tensor:

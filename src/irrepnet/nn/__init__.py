@@ -5,10 +5,11 @@ from irrepnet.nn.elements import ElementBins, ElementEmbedding, atom_embedding
 from irrepnet.nn.filters import DirectionBasis, Filter
 from irrepnet.nn.gate import Gate
 from irrepnet.nn.group import GroupCorrelation, GroupFourier, Pointwise
+from irrepnet.nn.harmonics import HarmonicMatrices, Harmonics
 from irrepnet.nn.hypergraph import HyperedgeUpdate, HypergraphConvolution
 from irrepnet.nn.irreps import Irreps
 from irrepnet.nn.linear import Linear
-from irrepnet.nn.moments import Harmonics, Moments
+from irrepnet.nn.moments import Moments
 from irrepnet.nn.norm import WeightedBatchNorm
 from irrepnet.nn.pooling import MeanSpread
 from irrepnet.nn.product import CoupledProduct
@@ -27,6 +28,7 @@ __all__ = [
     "GroupConvolution",
     "GroupCorrelation",
     "GroupFourier",
+    "HarmonicMatrices",
     "Harmonics",
     "HyperedgeUpdate",
     "HypergraphConvolution",

@@ -2,13 +2,13 @@
 
 from itertools import combinations_with_replacement
 
-import numpy as np
 import torch
-from e3nn import o3
 from torch import nn
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.groups import O3Irrep, O3Irreps, wigner_3j
 from irrepnet.nn.convolution import mlp
+from irrepnet.nn.harmonics import HarmonicMatrices
 from irrepnet.nn.o3 import Features
 
 
@@ -26,43 +26,43 @@ class BondCovariants(nn.Module):
         channels: of the invariants of atoms and of pairs.
         l_max: largest l of the moments, 1 or more.
         size: k runs from 1 to it.
-        copies: wanted of each irrep, such as {"1o": 2, "2o": 1}.
+        irreps_out: that are wanted.
 
     Raises:
         IrrepnetError: an irrep that no product of two moments reaches.
     """
 
-    def __init__(self, channels: int, l_max: int, size: int, copies: dict[str, int]) -> None:
+    def __init__(self, channels: int, l_max: int, size: int, irreps_out: O3Irreps) -> None:
         super().__init__()
-        self.size = size
+        self.irreps_out, self.size = irreps_out, size
         degrees = range(1, l_max + 1)
         self.weight = nn.Linear(channels, l_max * size, bias=False)
         self.mix = nn.ModuleList(nn.Linear(size, size, bias=False) for _ in degrees)
         number = torch.tensor([l - 1 for l in degrees for _ in range(2 * l + 1)])
         self.register_buffer("number", number, persistent=False)
-        self.widths = [2 * l + 1 for l in degrees]
-        self.products: dict[str, list[tuple[int, int]]] = {irrep: [] for irrep in copies}
-        for a, b in combinations_with_replacement(degrees, 2):
-            couplings = []  # of all irreps that the pair leads to, so that the product is made once
-            for irrep in copies:
-                l, parity = int(irrep[:-1]), 1 if irrep.endswith("e") else -1
-                if (-1) ** (a + b) == parity and b - a <= l <= a + b:
-                    self.products[irrep].append((a, b))
-                    couplings.append((2 * l + 1) ** 0.5 * o3.wigner_3j(l, a, b, dtype=torch.float64).flatten(1))
-            if couplings:
-                self.register_buffer(f"coupling_{a}_{b}", torch.cat(couplings), persistent=False)
-        self.is_moment = {irrep: irrep in {f"{l}{'oe'[l % 2 == 0]}" for l in degrees} for irrep in copies}
-        paths = {irrep: len(pairs) + self.is_moment[irrep] for irrep, pairs in self.products.items()}
-        if missing := ", ".join(sorted(irrep for irrep in copies if not paths[irrep])):
+        moments = [O3Irrep.natural(l) for l in degrees]
+        self.widths = [irrep.dim for irrep in moments]
+        self.moment_of = {str(irrep): k for k, irrep in enumerate(moments) if irrep in irreps_out}
+        paths = {irrep: int(irrep in moments) for irrep in irreps_out}
+        self.products: list[tuple[int, int, dict[str, int]]] = []
+        for (a, first), (b, second) in combinations_with_replacement(enumerate(moments), 2):
+            reached = [irrep for irrep in irreps_out if irrep in first * second]
+            if reached:  # all irreps that the pair leads to, so that the product is made once
+                couplings = [irrep.dim**0.5 * wigner_3j(irrep.l, first.l, second.l) for irrep in reached]
+                coupling = torch.cat([torch.from_numpy(coupling).flatten(1) for coupling in couplings])
+                self.register_buffer(f"coupling_{a}_{b}", coupling, persistent=False)
+                self.products.append((a, b, {str(irrep): irrep.dim for irrep in reached}))
+            for irrep in reached:
+                paths[irrep] += 1
+        if missing := ", ".join(str(irrep) for irrep in sorted(irreps_out) if not paths[irrep]):
             raise IrrepnetError(
                 f"irreps_out: no product of two moments leads to {missing}; take a larger l_max than {l_max}, or the "
                 "network tensor-field with parity"
             )
-        self.copies = copies
-        self.gates = [paths[irrep] * size for irrep in copies]
-        self.gate = mlp(channels, channels, sum(self.gates)) if copies else None
+        self.gates = [paths[irrep] * size for irrep in irreps_out]
+        self.gate = mlp(channels, channels, sum(self.gates)) if irreps_out else None
         self.readout = nn.ModuleDict(
-            {irrep: nn.Linear(paths[irrep] * size, number, bias=False) for irrep, number in copies.items()}
+            {str(irrep): nn.Linear(paths[irrep] * size, copies, bias=False) for irrep, copies in irreps_out.items()}
         )
 
     def forward(
@@ -89,18 +89,16 @@ class BondCovariants(nn.Module):
         sums = terms.new_zeros(len(x), terms.shape[1]).index_add(0, receiver, terms) * inverse_count
         moments = sums.unflatten(1, (-1, self.size)).split(self.widths, 1)
         mixed = [mix(moment) for mix, moment in zip(self.mix, moments)]
-        parts = {irrep: [moments[int(irrep[:-1]) - 1]] if self.is_moment[irrep] else [] for irrep in self.copies}
-        for a, b in combinations_with_replacement(range(1, len(moments) + 1), 2):
-            reached = [irrep for irrep in self.copies if (a, b) in self.products[irrep]]
-            if reached:
-                coupling = self.get_buffer(f"coupling_{a}_{b}").to(x.dtype)
-                product = coupling @ (moments[a - 1][:, :, None] * mixed[b - 1][:, None]).flatten(1, 2)
-                for irrep, part in zip(reached, product.split([2 * int(irrep[:-1]) + 1 for irrep in reached], 1)):
-                    parts[irrep].append(part)
+        parts = {name: [moments[self.moment_of[name]]] if name in self.moment_of else [] for name in self.readout}
+        for a, b, dims in self.products:
+            coupling = self.get_buffer(f"coupling_{a}_{b}").to(x.dtype)
+            product = coupling @ (moments[a][:, :, None] * mixed[b][:, None]).flatten(1, 2)
+            for name, part in zip(dims, product.split(list(dims.values()), 1)):
+                parts[name].append(part)
         gates = self.gate(x).split(self.gates, -1)
         return {
-            irrep: self.readout[irrep](torch.cat(parts[irrep], -1) * gate[:, None])
-            for irrep, gate in zip(self.copies, gates)
+            name: readout(torch.cat(parts[name], -1) * gate[:, None])
+            for (name, readout), gate in zip(self.readout.items(), gates)
         }
 
 
@@ -112,35 +110,27 @@ class FrameCovariants(nn.Module):
 
     Args:
         channels: of v.
-        copies: wanted of each irrep.
+        irreps_out: that are wanted.
     """
 
-    def __init__(self, channels: int, copies: dict[str, int]) -> None:
+    def __init__(self, channels: int, irreps_out: O3Irreps) -> None:
         super().__init__()
-        self.copies = copies
+        self.matrices = HarmonicMatrices(max((irrep.l for irrep in irreps_out), default=0))
+        self.shapes = {str(irrep): (irrep.dim, copies) for irrep, copies in irreps_out.items()}
         self.components = nn.ModuleDict()
-        for irrep, number in copies.items():
-            l = int(irrep[:-1])
-            self.components[irrep] = nn.Linear(channels, (2 * l + 1) * number, bias=False)
-            nn.init.zeros_(self.components[irrep].weight)  # type: ignore[arg-type]
-            # D(g) is known by what it does to Y at these points: Y(g r) = D(g) Y(r)
-            points = torch.from_numpy(np.random.default_rng(0).normal(size=(4 * l + 6, 3)))
-            self.register_buffer(f"points_{irrep}", points, persistent=False)
-            inverse = torch.linalg.pinv(_harmonics(l, points))
-            self.register_buffer(f"inverse_{irrep}", inverse, persistent=False)
+        for irrep, copies in irreps_out.items():
+            self.components[str(irrep)] = nn.Linear(channels, irrep.dim * copies, bias=False)
+            nn.init.zeros_(self.components[str(irrep)].weight)  # type: ignore[arg-type]
+        self.pseudo = {str(irrep) for irrep in irreps_out if irrep != O3Irrep.natural(irrep.l)}
 
     def forward(self, v: torch.Tensor, axes: torch.Tensor) -> Features:
         """v (n_nodes, channels) and axes (n_nodes, 3, 3) orthogonal, → by irrep (n_nodes, 2l+1, copies)."""
+        matrices = self.matrices(axes)
         found = {}
-        for irrep, number in self.copies.items():
-            l = int(irrep[:-1])
-            points, inverse = (self.get_buffer(f"{name}_{irrep}").to(axes) for name in ("points", "inverse"))
-            d = (inverse @ _harmonics(l, points @ axes.mT)).mT
-            if irrep.endswith("oe"[l % 2]):  # not the parity of the harmonics
+        for name, components in self.components.items():
+            dim, copies = self.shapes[name]
+            d = matrices[dim // 2]
+            if name in self.pseudo:
                 d = d * torch.linalg.det(axes)[:, None, None]
-            found[irrep] = d @ self.components[irrep](v).unflatten(1, (2 * l + 1, number))
+            found[name] = d @ components(v).unflatten(1, (dim, copies))
         return found
-
-
-def _harmonics(l: int, vectors: torch.Tensor) -> torch.Tensor:
-    return o3.spherical_harmonics(l, vectors, normalize=True)

@@ -10,24 +10,7 @@ from irrepnet.groups import PointGroup
 from irrepnet.nn.sparse import SparseMap, gather
 
 
-class SpherePolynomials(nn.Module):
-    """n polynomials of a unit vector: ``exponents`` (n_monomials, 3) and ``coefficients`` (n_monomials, n)."""
-
-    def __init__(self, exponents: np.ndarray, coefficients: np.ndarray) -> None:
-        super().__init__()
-        self.degree = int(exponents.max())
-        self.register_buffer("exponents", torch.from_numpy(exponents), persistent=False)
-        self.register_buffer("coefficients", torch.from_numpy(coefficients), persistent=False)
-
-    def values(self, directions: torch.Tensor) -> torch.Tensor:
-        """Unit vectors (m, 3) → (m, n)."""
-        powers = torch.stack([torch.ones_like(directions)] + [directions] * self.degree).cumprod(0)
-        # one monomial a row: whole rows are gathered, not single numbers
-        x, y, z = (p.index_select(0, e) for p, e in zip(powers.permute(2, 0, 1), self.get_buffer("exponents").T))
-        return (x * y * z).T @ self.get_buffer("coefficients").to(directions.dtype)
-
-
-class DirectionBasis(SpherePolynomials):
+class DirectionBasis(nn.Module):
     """The angular functions that every filter on a unit vector is made of.
 
     A map F: R³ → Γ^β with F(g r) = Γ^β(g) F(r) is F(r) = Σ_k f_k(I(r)) e_k(r) with invariant functions f_k
@@ -58,12 +41,19 @@ class DirectionBasis(SpherePolynomials):
         scalars = _orthonormal(scalars, monomials, weights)[1:]  # without the constant
         vectors = _rows(vector, exponents)
         vectors /= np.sqrt(((monomials @ vectors.T) ** 2 * weights[:, None]).sum(0))[:, None]
-        super().__init__(exponents, np.concatenate([scalars, vectors]).T)
+        super().__init__()
+        self.degree = int(exponents.max())
+        self.register_buffer("exponents", torch.from_numpy(exponents), persistent=False)
+        coefficients = torch.from_numpy(np.concatenate([scalars, vectors]).T)
+        self.register_buffer("coefficients", coefficients, persistent=False)
         self.n_invariants, self.n_covariants = len(scalars), len(vectors)
 
     def forward(self, directions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Unit vectors (n, 3) → invariants (n, n_invariants) and covariants (n, n_covariants)."""
-        values = self.values(directions)
+        powers = torch.stack([torch.ones_like(directions)] + [directions] * self.degree).cumprod(0)
+        # one monomial a row: whole rows are gathered, not single numbers
+        x, y, z = (p.index_select(0, e) for p, e in zip(powers.permute(2, 0, 1), self.get_buffer("exponents").T))
+        values = (x * y * z).T @ self.get_buffer("coefficients").to(directions.dtype)
         return values[:, : self.n_invariants], values[:, self.n_invariants :]
 
 

@@ -1,33 +1,9 @@
 """What a node can know of the directions of its neighbours without any axes: lengths of moments."""
 
-import numpy as np
 import torch
 from torch import nn
 
-from irrepnet.groups.harmonics import harmonic_coefficients
-from irrepnet.nn.filters import SpherePolynomials
 from irrepnet.nn.sparse import SparseMap
-
-
-class Harmonics(SpherePolynomials):
-    """Real spherical harmonics Y_lm of unit vectors for l = 1 … l_max, each of unit mean square on the sphere.
-
-    Args:
-        l_max: largest l, 1 or more.
-    """
-
-    def __init__(self, l_max: int) -> None:
-        tables = [harmonic_coefficients(l) for l in range(1, l_max + 1)]
-        exponents = np.concatenate([np.argwhere(abs(table).max(0) > 0) for table in tables])
-        coefficients = np.zeros((len(exponents), sum(map(len, tables))))
-        for l, table in enumerate(tables, 1):
-            rows = exponents.sum(1) == l
-            coefficients[rows, l * l - 1 : (l + 1) ** 2 - 1] = table[(slice(None), *exponents[rows].T)].T
-        super().__init__(exponents, coefficients)
-
-    def forward(self, directions: torch.Tensor) -> torch.Tensor:
-        """(n, 3) → (n, (l_max + 1)² − 1), l by l, in the order of :func:`irrepnet.groups.real_harmonics`."""
-        return self.values(directions)
 
 
 def moment_map(harmonics: torch.Tensor, receiver: torch.Tensor, n_nodes: int) -> SparseMap:
@@ -59,7 +35,7 @@ class Moments(nn.Module):
 
     Args:
         channels: of the features of a pair.
-        l_max: largest l, as in :class:`Harmonics`.
+        l_max: largest l, as in :class:`irrepnet.nn.Harmonics`.
         size: k runs from 1 to it.
     """
 

@@ -1,24 +1,30 @@
 """Features indexed by the irreps of O(3), on crystals of which one atom an orbit is stored.
 
-Features are tensors (n, 2l+1, copies) by irrep, "0e", "1o", … Irreps, spherical harmonics and 3j symbols are
-those of e3nn, whose components are those of :func:`irrepnet.groups.real_harmonics` (l = 1 is x, y, z): nothing is
-converted between the two, and :func:`irrepnet.groups.jz_to_real` leads to the basis of J_z.
+Features are tensors (n, 2l+1, copies) by the name of an irrep, "0e", "1o", … as the modules of a network have names.
+Components are those of :func:`irrepnet.groups.real_harmonics` (l = 1 is x, y, z), which are e3nn's, and so are the
+signs of 3j symbols; :func:`irrepnet.groups.jz_to_real` leads to the basis of J_z.
 
 A crystal enters by its operations: x_{s·a} = D(s) x_a, and what arrives at a lies in Fix_{G_a}. Both are in the
 filters, which are made once for a batch; the layers know nothing of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import torch
-from e3nn import o3
 from torch import nn
-from torch.nn.functional import silu
+from torch.nn.functional import normalize, silu
 
-from irrepnet.errors import IrrepnetError
-from irrepnet.groups import crystallographic_operations, harmonic_matrices
+from irrepnet.groups import (
+    SCALAR,
+    O3Irrep,
+    O3Irreps,
+    crystallographic_operations,
+    harmonic_matrices,
+    wigner_3j,
+)
 from irrepnet.nn.convolution import mlp
+from irrepnet.nn.harmonics import Harmonics
 from irrepnet.nn.hypergraph import segment_sum
 from irrepnet.nn.pooling import crystal_mean
 
@@ -26,30 +32,11 @@ Features = dict[str, torch.Tensor]
 Edges = tuple[torch.Tensor, torch.Tensor]
 
 
-def copies_of(irreps: str) -> dict[str, int]:
-    """How many copies of each irrep: "2x0e+1o" → {"0e": 2, "1o": 1}.
-
-    Raises:
-        IrrepnetError: it cannot be read, or names an irrep twice.
-    """
-    try:
-        terms = [(str(irrep), copies) for copies, irrep in o3.Irreps(irreps)]
-    except ValueError:
-        raise IrrepnetError(f"cannot read the irreps {irreps!r}; write for example 2x0e+2x2e+1x4e") from None
-    if len(dict(terms)) < len(terms):
-        raise IrrepnetError(f"{irreps!r} names an irrep twice; write 2x0e, not 0e+0e")
-    return dict(terms)
-
-
-def representation(irreps: Sequence[str]) -> torch.Tensor:
+def representation(irreps: Iterable[O3Irrep]) -> torch.Tensor:
     """(64, dim, dim) float64, D(s) of the crystallographic operations on one copy of each irrep."""
     operations = crystallographic_operations()
-    blocks = [torch.from_numpy(harmonic_matrices(operations, ir.l, ir.p)) for ir in map(_irrep, irreps)]
+    blocks = [torch.from_numpy(harmonic_matrices(operations, irrep.l, irrep.parity)) for irrep in irreps]
     return torch.stack([torch.block_diag(*(block[s] for block in blocks)) for s in range(len(operations))])
-
-
-def _irrep(name: str) -> o3.Irrep:
-    return next(irrep for _, irrep in o3.Irreps(name))
 
 
 class GroupMean(nn.Module):
@@ -59,7 +46,7 @@ class GroupMean(nn.Module):
         irreps: one copy of each.
     """
 
-    def __init__(self, irreps: Sequence[str]) -> None:
+    def __init__(self, irreps: Iterable[O3Irrep]) -> None:
         super().__init__()
         self.register_buffer("matrices", representation(irreps), persistent=False)
 
@@ -79,9 +66,9 @@ class FixedMean(nn.Module):
         irreps: that are pooled.
     """
 
-    def __init__(self, irreps: Iterable[str]) -> None:
+    def __init__(self, irreps: Iterable[O3Irrep]) -> None:
         super().__init__()
-        self.reynolds = nn.ModuleDict({irrep: GroupMean([irrep]) for irrep in irreps})
+        self.reynolds = nn.ModuleDict({str(irrep): GroupMean([irrep]) for irrep in irreps})
 
     def forward(
         self, x: Features, symmetry: torch.Tensor, crystal: torch.Tensor, size: int, multiplicity: torch.Tensor
@@ -91,15 +78,15 @@ class FixedMean(nn.Module):
         ``symmetry`` (size, 64) are the shares 1/|P| of the crystallographic operations; see :func:`crystal_mean`.
         """
         pooled = {}
-        for irrep, reynolds in self.reynolds.items():
-            mean = crystal_mean(x[irrep].flatten(1), crystal, size, multiplicity).double()
-            pooled[irrep] = reynolds(symmetry.double()) @ mean.unflatten(1, x[irrep].shape[1:])
+        for name, reynolds in self.reynolds.items():
+            mean = crystal_mean(x[name].flatten(1), crystal, size, multiplicity).double()
+            pooled[name] = reynolds(symmetry.double()) @ mean.unflatten(1, x[name].shape[1:])
         return pooled
 
 
-def _stacked(irreps: Sequence[str]) -> list[tuple[str, slice]]:
+def _stacked(irreps: Sequence[O3Irrep]) -> list[tuple[O3Irrep, slice]]:
     """Irreps one after the other, each with its rows."""
-    stops = np.cumsum([_irrep(irrep).dim for irrep in irreps]).tolist()
+    stops = np.cumsum([irrep.dim for irrep in irreps]).tolist()
     return [(irrep, slice(start, stop)) for irrep, start, stop in zip(irreps, [0, *stops], stops)]
 
 
@@ -110,7 +97,7 @@ class Filter(nn.Module):
     irrep that it leads to.
 
     Args:
-        irrep: of the input, such as "1o".
+        irrep: of the input.
         outputs: irreps that are wanted.
         l_max: of the harmonics Y.
 
@@ -118,17 +105,15 @@ class Filter(nn.Module):
         paths: the irreps that arrive, each with its rows of the filter.
     """
 
-    def __init__(self, irrep: str, outputs: Sequence[str], l_max: int) -> None:
+    def __init__(self, irrep: O3Irrep, outputs: Collection[O3Irrep], l_max: int) -> None:
         super().__init__()
-        source = _irrep(irrep)
-        products = [(y, path) for _, y in o3.Irreps.spherical_harmonics(l_max) for path in y * source]
-        products = [(y.l, path) for y, path in products if str(path) in outputs]
-        self.paths = _stacked([str(path) for _, path in products])
+        self.irrep = irrep
+        products = [(l, path) for l in range(l_max + 1) for path in O3Irrep.natural(l) * irrep if path in outputs]
+        self.paths = _stacked([path for _, path in products])
         couplings = []
         for l, path in products:
-            coupling = torch.zeros((l_max + 1) ** 2, path.dim, source.dim, dtype=torch.float64)
-            symbol = o3.wigner_3j(l, path.l, source.l, dtype=torch.float64)
-            coupling[l**2 : (l + 1) ** 2] = path.dim**0.5 * symbol
+            coupling = torch.zeros((l_max + 1) ** 2, path.dim, irrep.dim, dtype=torch.float64)
+            coupling[l**2 : (l + 1) ** 2] = torch.from_numpy(path.dim**0.5 * wigner_3j(l, path.l, irrep.l))
             couplings.append(coupling)
         self.register_buffer("coupling", torch.cat(couplings, 1), persistent=False)
         self.register_buffer("matrices", representation([irrep]), persistent=False)
@@ -151,14 +136,14 @@ class Filters(nn.Module):
     """The filters from some irreps to some, with what a bond weighs: 1 / (1 + number of neighbours).
 
     Args:
-        inputs, outputs: irreps such as "1o".
+        inputs, outputs: irreps.
         l_max: of the harmonics.
     """
 
-    def __init__(self, inputs: Sequence[str], outputs: Sequence[str], l_max: int) -> None:
+    def __init__(self, inputs: Iterable[O3Irrep], outputs: Collection[O3Irrep], l_max: int) -> None:
         super().__init__()
-        self.filters = nn.ModuleDict({irrep: Filter(irrep, outputs, l_max) for irrep in inputs})
-        self.degrees = list(range(l_max + 1))
+        self.filters = nn.ModuleDict({str(irrep): Filter(irrep, outputs, l_max) for irrep in inputs})
+        self.harmonics = Harmonics(l_max)
 
     def forward(
         self,
@@ -182,11 +167,11 @@ class Filters(nn.Module):
         Returns:
             By input irrep, (n_edges, rows, 2l+1).
         """
-        harmonics = o3.spherical_harmonics(self.degrees, vector, normalize=True, normalization="component")
+        harmonics = torch.cat([torch.ones_like(vector[:, :1]), self.harmonics(normalize(vector, dim=-1))], 1)
         neighbours = segment_sum(weight, receiver, len(site_group))
         harmonics = harmonics * (weight / (1 + neighbours)[receiver])[:, None]
         group = site_group[receiver]
-        return {irrep: f(harmonics, operation, group, sets) for irrep, f in self.filters.items()}
+        return {name: f(harmonics, operation, group, sets) for name, f in self.filters.items()}
 
 
 class Messages(nn.Module):
@@ -201,7 +186,7 @@ class Messages(nn.Module):
         paths: the irreps that arrive, each with its rows of the result.
     """
 
-    def __init__(self, f: Filter, outputs: Iterable[str], copies: int) -> None:
+    def __init__(self, f: Filter, outputs: Collection[O3Irrep], copies: int) -> None:
         super().__init__()
         kept = [(path, rows) for path, rows in f.paths if path in outputs]
         self.paths = _stacked([path for path, _ in kept])
@@ -228,64 +213,59 @@ class TensorFieldLayer(nn.Module):
     copy of another irrep is multiplied by the sigmoid of a scalar of its own.
 
     Args:
-        copies_in: of each irrep of x, "0e" among them.
-        copies_out: the same of the result, as far as there is a path to them.
+        irreps_in: of x, 0e among them.
+        irreps_out: of the result, as far as there is a path to them.
         filters: from all of these irreps to all.
         hidden: channels of h, what the radial functions R = A silu(B h) know of a bond.
         residual: add x, for irreps with as many copies before and after.
 
     Attributes:
-        copies: of each irrep of the result.
+        irreps_out: of the result.
     """
 
     def __init__(
-        self,
-        copies_in: dict[str, int],
-        copies_out: dict[str, int],
-        filters: Filters,
-        hidden: int,
-        residual: bool,
+        self, irreps_in: O3Irreps, irreps_out: O3Irreps, filters: Filters, hidden: int, residual: bool
     ) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(copies_in["0e"])
+        self.norm = nn.LayerNorm(irreps_in[SCALAR])
         messages = {
-            irrep: Messages(f, copies_out, copies_in[irrep])  # type: ignore[arg-type]
-            for irrep, f in filters.filters.items()
-            if irrep in copies_in
+            name: Messages(f, irreps_out, irreps_in[f.irrep])  # type: ignore[arg-type, index]
+            for name, f in filters.filters.items()
+            if f.irrep in irreps_in
         }
-        messages = {irrep: m for irrep, m in messages.items() if m.paths}
+        messages = {name: m for name, m in messages.items() if m.paths}
         self.messages = nn.ModuleDict(messages)
+        self.arriving = [[(str(path), rows) for path, rows in m.paths] for m in messages.values()]
         self.sizes = [m.n_weights for m in messages.values()]
         self.radial = mlp(hidden, hidden, sum(self.sizes))
-        arriving = {irrep: copies_in.get(irrep, 0) for irrep in copies_out}
+        arriving = {irrep: irreps_in.get(irrep, 0) for irrep in irreps_out}
         for m in messages.values():
             for path, _ in m.paths:
                 arriving[path] += m.copies
-        self.copies = {irrep: copies for irrep, copies in copies_out.items() if arriving[irrep]}
-        self.gated = [irrep for irrep in self.copies if irrep != "0e"]
-        self.gates = [self.copies[irrep] for irrep in self.gated]
+        self.irreps_out = O3Irreps({irrep: copies for irrep, copies in irreps_out.items() if arriving[irrep]})
+        gated = {irrep: copies for irrep, copies in self.irreps_out.items() if irrep != SCALAR}
+        self.gates = [self.irreps_out[SCALAR], *gated.values()]
         self.mix = nn.ModuleDict(
-            {irrep: nn.Linear(arriving[irrep], self.copies[irrep], bias=False) for irrep in self.gated}
+            {str(irrep): nn.Linear(arriving[irrep], copies, bias=False) for irrep, copies in gated.items()}
         )
-        self.mix_scalars = nn.Linear(arriving["0e"], self.copies["0e"] + sum(self.gates))
+        self.mix_scalars = nn.Linear(arriving[SCALAR], sum(self.gates))
         # unit variance through the paths: torch's own initial weights would let the signal of l > 0 fade away
         nn.init.normal_(self.radial[-1].weight, std=2 * hidden**-0.5)  # type: ignore[arg-type]
-        for irrep, linear in self.mix.items():
+        for irrep, linear in zip(gated, self.mix.values()):
             nn.init.normal_(linear.weight, std=arriving[irrep] ** -0.5)  # type: ignore[arg-type]
-        self.skips = [ir for ir, copies in self.copies.items() if residual and copies_in.get(ir) == copies]
+        self.skips = [str(ir) for ir, copies in self.irreps_out.items() if residual and irreps_in.get(ir) == copies]
 
     def forward(self, x: Features, hidden: torch.Tensor, kernels: dict[str, torch.Tensor], edges: Edges) -> Features:
         """x, h (n_edges, hidden), the batch's filters, (receiver, sender) → x."""
         normed = {**x, "0e": self.norm(x["0e"])}
         radial = self.radial(hidden).split(self.sizes, -1)
-        arrived = {irrep: [normed[irrep]] if irrep in x else [] for irrep in self.copies}
-        for (irrep, messages), weights in zip(self.messages.items(), radial):
-            sums = messages(normed[irrep], weights, kernels[irrep], edges)
-            for path, rows in messages.paths:  # type: ignore[union-attr]
+        arrived = {name: [normed[name]] if name in x else [] for name in ["0e", *self.mix]}
+        for (name, messages), weights, paths in zip(self.messages.items(), radial, self.arriving):
+            sums = messages(normed[name], weights, kernels[name], edges)
+            for path, rows in paths:
                 arrived[path].append(sums[:, rows])
-        scalars = self.mix_scalars(torch.cat(arrived["0e"], -1))
-        scalars, *gates = scalars.split([self.copies["0e"], *self.gates], -1)
+        scalars, *gates = self.mix_scalars(torch.cat(arrived["0e"], -1)).split(self.gates, -1)
         result = {"0e": silu(scalars)}
-        for irrep, gate in zip(self.gated, gates):
-            result[irrep] = self.mix[irrep](torch.cat(arrived[irrep], -1)) * torch.sigmoid(gate)
-        return {irrep: x[irrep] + new if irrep in self.skips else new for irrep, new in result.items()}
+        for (name, mix), gate in zip(self.mix.items(), gates):
+            result[name] = mix(torch.cat(arrived[name], -1)) * torch.sigmoid(gate)
+        return {name: x[name] + new if name in self.skips else new for name, new in result.items()}

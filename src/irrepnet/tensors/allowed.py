@@ -7,12 +7,16 @@ from fractions import Fraction
 from functools import cache, cached_property
 from math import lcm, sqrt
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
-from irrepnet.tensors.cartesian import CartesianTensor
+from irrepnet.tensors.picture import draw
+
+if TYPE_CHECKING:
+    from irrepnet.tensors.cartesian import CartesianTensor
 
 _ZERO = 1e-9  # far above rounding, far below any coefficient that occurs
 
@@ -149,8 +153,6 @@ class AllowedForm:
 
         Raises IrrepnetError if the file cannot be written.
         """
-        from irrepnet.tensors.picture import draw
-
         draw(self, Path(path), title)
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import PointGroup
-
-if TYPE_CHECKING:
-    from irrepnet.tensors.allowed import AllowedForm
-    from irrepnet.tensors.harmonic import HarmonicPart
+from irrepnet.groups import O3Irreps, PointGroup
+from irrepnet.tensors.allowed import AllowedForm, allowed_form
+from irrepnet.tensors.harmonic import HarmonicPart, harmonic_parts
 
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """Index pairs in Voigt's order 11 22 33 23 13 12."""
@@ -37,7 +35,7 @@ class CartesianTensor:
 
     >>> elastic = CartesianTensor("ijkl=jikl=ijlk=klij")
     >>> elastic.rank, elastic.dim, elastic.irreps
-    (4, 21, '2x0e+2x2e+1x4e')
+    (4, 21, O3Irreps('2x0e+2x2e+1x4e'))
     >>> elastic.allowed("6/mmm").relations
     ['C22 = C11', 'C23 = C13', 'C55 = C44', 'C66 = (C11 - C12)/2']
     """
@@ -263,15 +261,12 @@ class CartesianTensor:
     @cached_property
     def parts(self) -> tuple[HarmonicPart, ...]:
         """The irreps of O(3) in the space, with their tensors; sorted by l, then Young diagram, then copy."""
-        from irrepnet.tensors.harmonic import harmonic_parts
-
         return harmonic_parts(self)
 
     @property
-    def irreps(self) -> str:
-        """The irreps of O(3) in e3nn's notation: "2x0e+2x2e+1x4e"."""
-        degrees = [part.l for part in self.parts]
-        return "+".join(f"{degrees.count(l)}x{l}{'e' if self.parity > 0 else 'o'}" for l in dict.fromkeys(degrees))
+    def irreps(self) -> O3Irreps:
+        """The irreps of O(3), by l: 2x0e+2x2e+1x4e for a stiffness."""
+        return O3Irreps(Counter(part.irrep for part in self.parts))
 
     @cached_property
     def change_of_basis(self) -> np.ndarray:
@@ -315,8 +310,6 @@ class CartesianTensor:
 
         group: a name or PointGroup, in the axes of its setting, or the operations (N, 3, 3) themselves.
         """
-        from irrepnet.tensors.allowed import AllowedForm, allowed_form
-
         if isinstance(group, np.ndarray):
             return AllowedForm(self, group)
         return allowed_form(self, PointGroup(group) if isinstance(group, str) else group)

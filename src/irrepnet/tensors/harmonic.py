@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from irrepnet.groups import O3Irrep
 from irrepnet.groups.harmonics import harmonic_coefficients
 from irrepnet.groups.intertwiners import orthonormal_copies, with_positive_sign
 
@@ -48,10 +49,14 @@ class HarmonicPart:
     """(2l+1, 3, …, 3) orthonormal, read-only; the order is that of real harmonics (l = 1: x, y, z)."""
 
     @property
+    def irrep(self) -> O3Irrep:
+        return O3Irrep(self.l, self.parity)
+
+    @property
     def label(self) -> str:
         """ "2e (2,2)", with the copy's number where there are several."""
         diagram = ",".join(map(str, self.young))
-        return f"{self.l}{'e' if self.parity > 0 else 'o'} ({diagram}){f' #{self.copy}' if self.copy else ''}"
+        return f"{self.irrep} ({diagram}){f' #{self.copy}' if self.copy else ''}"
 
 
 def harmonic_parts(tensor: CartesianTensor) -> tuple[HarmonicPart, ...]:

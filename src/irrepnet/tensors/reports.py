@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from irrepnet.groups import PointGroup
 from irrepnet.tensors import STIFFNESS, CartesianTensor, averages, surfaces
-from irrepnet.tensors.picture import draw_surfaces
+from irrepnet.tensors.elastic_picture import draw_surfaces
 
 
 def describe_form(tensor: CartesianTensor, group: PointGroup, picture: str | Path | None = None) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def describe_parts(tensor: CartesianTensor, values: ArrayLike | None = None, gro
         "symmetry": tensor.formula,
         "axial": tensor.axial,
         "dim": tensor.dim,
-        "irreps": tensor.irreps,
+        "irreps": str(tensor.irreps),
         "parts": [],
     }
     for part in tensor.parts:

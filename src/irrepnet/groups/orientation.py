@@ -1,4 +1,4 @@
-"""Which point group a set of matrices is, and how it is oriented."""
+"""Which named setting a set of matrices is, and how it is oriented."""
 
 from __future__ import annotations
 
@@ -8,61 +8,54 @@ import numpy as np
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import operations as ops
-from irrepnet.groups.point_group import PointGroup
-from irrepnet.groups.settings import ELEMENTS, POINT_GROUPS, SETTINGS
+from irrepnet.groups.elements import elements
+from irrepnet.groups.settings import ELEMENTS, POINT_GROUPS, TABLE, Setting
 
 _NOISE = 1e-3  # products of matrices right to 1e-4 differ by less; distinct operations by 0.5 or more
 _ROUNDING = 1e-6
 
 
-def identify(matrices: np.ndarray) -> tuple[PointGroup, np.ndarray]:
-    """The point group of orthogonal matrices (N, 3, 3) in any orientation, and its rotation.
-
-    Returns the group in its default setting and a proper rotation (3, 3), such that {rotation @ g @
-    rotation.T for g in group.operations} is the given set; the identity if it fits. Errors of the
-    matrices up to 1e-4 are removed.
-
-    Raises IrrepnetError if a matrix is not orthogonal or listed twice, or if the set is not closed or not
-    crystallographic.
-    """
+def oriented_setting(matrices: np.ndarray) -> tuple[Setting, np.ndarray]:
+    """The default setting of orthogonal matrices (N, 3, 3), and the rotation: see `irrepnet.groups.identify`."""
     exact = _polish(np.asarray(matrices, float))
     traces = np.trace(exact, axis1=1, axis2=2)
     if np.abs(traces - traces.round()).max() > 1e-6:
         angle = np.degrees(ops.geometry(exact[np.abs(traces - traces.round()).argmax()]).angle)
         raise IrrepnetError(f"not a crystallographic point group: it has a rotation by {angle:.2f}°")
-    group = PointGroup(_names_by_signature()[_signature(exact)])
-    rotation = fitting_rotation(group, exact)
+    setting = TABLE[_names_by_signature()[_signature(exact)]]
+    rotation = fitting_rotation(setting, exact)
     assert rotation is not None  # the signature fixes the group up to its orientation
-    return group, rotation
+    return setting, rotation
 
 
-def setting_of(matrices: np.ndarray) -> PointGroup | None:
+def same_setting(matrices: np.ndarray) -> Setting | None:
     """The named setting whose operations are this very set (tolerance 1e-6); None if there is none."""
-    for name in SETTINGS:
-        group = PointGroup(name)
-        if group.order == len(matrices):
-            found = ops.lookup(np.asarray(matrices, float), group.operations, 1e-6)
-            if np.array_equal(np.sort(found), np.arange(group.order)):
-                return group
+    for setting in TABLE.values():
+        own = elements(setting).operations
+        if len(own) == len(matrices):
+            found = ops.lookup(np.asarray(matrices, float), own, 1e-6)
+            if np.array_equal(np.sort(found), np.arange(len(own))):
+                return setting
     return None
 
 
-def fitting_rotation(group: PointGroup, operations: np.ndarray) -> np.ndarray | None:
-    """The smallest proper rotation Q found that puts Q g Qᵀ into a closed set of operations for every g.
+def fitting_rotation(setting: Setting, operations: np.ndarray) -> np.ndarray | None:
+    """The smallest proper rotation Q found that puts Q g Qᵀ into a closed set of operations for every g of a setting.
 
     Tried are the frames spanned by two axes of the operations or of the coordinate system; None if none fits.
     """
     frames = _frames(operations)
     fits = np.ones(len(frames), bool)
-    for name in group.setting.generators:
+    for name in setting.generators:
         images = frames @ ELEMENTS[name] @ frames.swapaxes(1, 2)
         fits &= ops.lookup(images, operations, _ROUNDING) >= 0
     if not fits.any():
         return None
     rotation = frames[fits.argmax()]
     # The mean over the group of m Q gᵀ is the map with Q g = m Q next to Q; its orthogonal factor is exact.
-    images = operations[ops.lookup(rotation @ group.operations @ rotation.T, operations, 2 * _ROUNDING)]
-    return _orthogonal_factor((images @ rotation @ group.operations.swapaxes(1, 2)).mean(0))
+    own = elements(setting).operations
+    images = operations[ops.lookup(rotation @ own @ rotation.T, operations, 2 * _ROUNDING)]
+    return _orthogonal_factor((images @ rotation @ own.swapaxes(1, 2)).mean(0))
 
 
 def _frames(operations: np.ndarray) -> np.ndarray:
@@ -120,4 +113,4 @@ def _signature(operations: np.ndarray) -> tuple[tuple[int, int], ...]:
 
 @cache
 def _names_by_signature() -> dict[tuple[tuple[int, int], ...], str]:
-    return {_signature(PointGroup(name).operations): name for name in POINT_GROUPS}
+    return {_signature(elements(TABLE[name]).operations): name for name in POINT_GROUPS}
