@@ -1,8 +1,6 @@
 """Tensors of sites: one atom an orbit against all atoms, equivariance, and what the site symmetry allows."""
 
-import doctest
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -281,11 +279,3 @@ def test_errors_say_what_is_wrong():
         union([cubic, hexagonal])
     with pytest.raises(IrrepnetError, match="model group m-3m, the batch 6/mmm"):
         network(PointGroup("m-3m"))(union([hexagonal], torch.float64))
-
-
-def test_examples_of_the_page(monkeypatch):
-    root = Path(__file__).resolve().parents[2]
-    monkeypatch.chdir(root)
-    result = doctest.testfile(str(root / "docs" / "site_network.md"), module_relative=False, encoding="utf-8")
-    assert result.attempted > 10
-    assert result.failed == 0

@@ -1,7 +1,6 @@
 """Fitting energies, forces and stresses, and keeping the result."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,27 +149,3 @@ def test_moments_are_learned(rock_salt):
     wanted = np.array([sample.energy for sample in held])
     found = fitted.predict([sample.perturbation for sample in held]).energy.numpy()
     assert np.abs(found - wanted).mean() < 0.2 * np.abs(wanted - wanted.mean()).mean()
-
-
-def test_the_example_of_the_docs(tmp_path, monkeypatch):
-    """The block of docs/broken_symmetry.md, with springs between near atoms as the calculator."""
-    atoms = ["K", "Nb", "O"], [[0, 0, 0], [0.5] * 3, [0.5, 0.5, 0]]
-    Structure.from_spacegroup("Pm-3m", Lattice.cubic(4.06), *atoms).to(str(tmp_path / "KNbO3.cif"))
-    monkeypatch.chdir(tmp_path)
-    text = (Path(__file__).resolve().parents[2] / "docs" / "broken_symmetry.md").read_text(encoding="utf-8")
-    block = text.split("```python\n")[1].split("```")[0].replace("steps=2000", "steps=2")
-
-    def calculate(structure: Structure) -> tuple[float, np.ndarray, np.ndarray]:
-        receiver, sender, shift, length = structure.get_neighbor_list(3.2)
-        d = structure.cart_coords[sender] + shift @ structure.lattice.matrix - structure.cart_coords[receiver]
-        pull = ((length - 2.5) / length)[:, None] * d
-        forces = np.zeros((len(structure), 3))
-        np.add.at(forces, receiver, pull)
-        np.add.at(forces, sender, -pull)
-        return 0.5 * ((length - 2.5) ** 2).sum(), forces, pull.T @ d / structure.volume
-
-    known: dict = {"calculate": calculate}
-    exec(block, known)
-    assert len(known["response"].energy) == 1
-    assert (tmp_path / "KNbO3-energy" / "model.json").exists()
-    assert EnergyModel.load(tmp_path / "KNbO3-energy").history[-1]["step"] == 2

@@ -39,7 +39,7 @@ class PointGroup:
     def __new__(cls, name: str) -> PointGroup:
         return _instance(canonical_name(name))
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[PointGroup], tuple[str]]:
         return PointGroup, (self.name,)
 
     def __repr__(self) -> str:

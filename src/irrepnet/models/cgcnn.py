@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from torch import nn
 from torch.nn.functional import softplus
 
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from irrepnet.graphs import Hypergraph, Incidences
 
 
-class CGCNNConfig(BaseModel):
+class CGCNNConfig(BaseModel, extra="forbid", frozen=True):
     """What a :class:`CGCNN` is made of; the defaults are the published ones."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["cgcnn"] = "cgcnn"
     channels: int = Field(default=64, ge=1, description="channels of an atom")

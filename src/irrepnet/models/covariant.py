@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from torch import nn
 
 from irrepnet.errors import IrrepnetError
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from irrepnet.graphs import VectorGraph
 
 
-class CovariantConfig(BaseModel):
+class CovariantConfig(BaseModel, extra="forbid", frozen=True):
     """What a :class:`CovariantNet` is made of."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["covariant"] = "covariant"
     channels: int = Field(default=64, ge=1, description="invariant features of an atom")

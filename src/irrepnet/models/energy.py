@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from torch import nn
 
 from irrepnet.data.batch import union
@@ -24,10 +24,8 @@ STEP = 0.1
 """Å, the size of displacement to which the network's inputs are scaled."""
 
 
-class EnergyConfig(BaseModel):
+class EnergyConfig(BaseModel, extra="forbid", frozen=True):
     """What an :class:`EnergyNet` is made of."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     group: str | None = Field(
         default=None, description="model group G of the frames, as a rule the parent's point group; none for no frames"

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, field_validator
 from torch import nn
 
 from irrepnet.errors import IrrepnetError
@@ -30,10 +30,8 @@ def _names(value: Any) -> Any:
 _Split = BeforeValidator(_names)
 
 
-class CHGCNNConfig(BaseModel):
+class CHGCNNConfig(BaseModel, extra="forbid", frozen=True):
     """What a :class:`CrystalHypergraphNet` is made of."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["chgcnn"] = "chgcnn"
     hyperedges: Annotated[tuple[str, ...], _Split] = Field(

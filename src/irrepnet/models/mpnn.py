@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from torch import nn
 from torch.nn.functional import silu
 
@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     from irrepnet.graphs import Hypergraph
 
 
-class MPNNConfig(BaseModel):
+class MPNNConfig(BaseModel, extra="forbid", frozen=True):
     """What an :class:`MPNN` is made of."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["mpnn"] = "mpnn"
     channels: int = Field(default=64, ge=1, description="channels of an atom")

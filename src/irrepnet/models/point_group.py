@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 from torch import nn
 
 from irrepnet.crystals import MODEL_GROUPS
@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     from irrepnet.graphs import FrameGraph
 
 
-class PointGroupConfig(BaseModel):
+class PointGroupConfig(BaseModel, extra="forbid", frozen=True):
     """What a :class:`PointGroupNet` is made of."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["point-group"] = "point-group"
     group: Annotated[str, BeforeValidator(str)] = Field(  # YAML reads the group 23 as a number

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import torch
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from torch import nn
 
 from irrepnet.errors import IrrepnetError
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from irrepnet.graphs import SiteGraph
 
 
-class SiteSymmetryConfig(BaseModel):
+class SiteSymmetryConfig(BaseModel, extra="forbid", frozen=True):
     """What a :class:`SiteSymmetryNet` is made of."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     group: Annotated[str, BeforeValidator(str)] = Field(
         default="m-3m",

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from torch import nn
 
 from irrepnet.errors import IrrepnetError
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from irrepnet.graphs import VectorGraph
 
 
-class TensorFieldConfig(BaseModel):
+class TensorFieldConfig(BaseModel, extra="forbid", frozen=True):
     """What a :class:`TensorFieldNet` is made of."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["tensor-field"] = "tensor-field"
     channels: int = Field(default=48, ge=1, description="scalars of an atom; copies of an irrep halve with each l")
