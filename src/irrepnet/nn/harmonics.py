@@ -26,7 +26,7 @@ class Harmonics(nn.Module):
         super().__init__()
         self.l_max = l_max
         for l in range(1, l_max):
-            # the length of what is left of r ⊗ Y_l: ⟨1 0 l 0 | l+1 0⟩ = √((l+1)/(2l+1))
+            # |Y_l|² = 2l + 1, of which l + 1 are left of r ⊗ Y_l: ⟨1 0 l 0 | l+1 0⟩² = (l+1)/(2l+1)
             self.register_buffer(f"raising_{l}", ((2 * l + 3) / (l + 1)) ** 0.5 * _raising(l), persistent=False)
 
     def forward(self, directions: torch.Tensor) -> torch.Tensor:
