@@ -142,5 +142,5 @@ def harmonic_product(l1: int, l2: int, l: int, basis: Literal["jz", "racah", "re
         return sqrt((2 * l1 + 1) * (2 * l2 + 1) / (4 * pi * (2 * l + 1))) * coupling
     if basis not in ("racah", "real"):
         raise IrrepnetError(f"unknown basis {basis!r}; choose one of jz, racah, real")
-    coupling = _in_racah_basis(coupling).real
+    coupling = np.real(_in_racah_basis(coupling))
     return coupling if basis == "racah" else sqrt((2 * l1 + 1) * (2 * l2 + 1) / (2 * l + 1)) * coupling

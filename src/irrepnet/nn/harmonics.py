@@ -25,18 +25,18 @@ class Harmonics(nn.Module):
     def __init__(self, l_max: int) -> None:
         super().__init__()
         self.l_max = l_max
-        for l in range(l_max):
-            # the length of what is left of r ⊗ Y_l: ⟨1 0 l 0 | l+1 0⟩ = √((l+1)/(2l+1))
+        for l in range(1, l_max):
+            # |Y_l|² = 2l + 1, of which l + 1 are left of r ⊗ Y_l: ⟨1 0 l 0 | l+1 0⟩² = (l+1)/(2l+1)
             self.register_buffer(f"raising_{l}", ((2 * l + 3) / (l + 1)) ** 0.5 * _raising(l), persistent=False)
 
     def forward(self, directions: torch.Tensor) -> torch.Tensor:
         """(n, 3) → (n, (l_max + 1)² − 1), l by l, in the order of :func:`irrepnet.groups.real_harmonics`."""
         r = directions.T.contiguous()  # vectors run along rows: long ones to multiply and add
-        parts = [torch.ones_like(r[:1])]
-        for l in range(self.l_max):
+        parts = [r[:0], 3**0.5 * r][: self.l_max + 1]
+        for l in range(1, self.l_max):
             raising = self.get_buffer(f"raising_{l}").to(r.dtype)
             parts.append(raising @ (r[:, None] * parts[-1]).flatten(0, 1))
-        return torch.cat(parts)[1:].T.contiguous()
+        return torch.cat(parts).T
 
 
 class HarmonicMatrices(nn.Module):
