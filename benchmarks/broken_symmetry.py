@@ -28,7 +28,8 @@ from irrepnet.groups import SCALAR, O3Irreps
 from irrepnet.models import TensorFieldConfig
 from irrepnet.models.energy import GPA, STEP, EnergyConfig, EnergyNet
 from irrepnet.nn.o3 import Filters, TensorFieldLayer
-from irrepnet.training.energy import EnergyModel, FitOptions, Sample, fit_energy
+from irrepnet.tasks.energies import EnergySample, EnergyTrainingConfig
+from irrepnet.training.energy import EnergyModel, fit_energy
 from irrepnet.training.log import Log
 
 VALIDATION, TEST = 20, 100
@@ -114,14 +115,14 @@ def soft_patterns(soft: np.ndarray) -> dict[str, np.ndarray]:
     return {name: AMPLITUDES[:, None, None] * np.outer(soft, unit) for name, unit in units.items()}
 
 
-def images(parent: Parent, sample: Sample) -> list[Sample]:
+def images(parent: Parent, sample: EnergySample) -> list[EnergySample]:
     """The sample turned by each operation of the parent."""
     turned = []
     for k, to in zip(parent.rotations, parent.permutation):
         u, forces = np.empty((5, 3)), np.empty((5, 3))
         u[to], forces[to] = sample.perturbation.displacements @ k.T, sample.forces @ k.T  # type: ignore[operator]
         perturbation = Perturbation(u, k @ sample.perturbation.strain @ k.T)
-        turned.append(Sample(perturbation, sample.energy, forces, k @ sample.stress @ k.T))
+        turned.append(EnergySample(perturbation, sample.energy, forces, k @ sample.stress @ k.T))
     return turned
 
 
@@ -153,7 +154,7 @@ class TensorField(EnergyNet):
 class Harmonic:
     """E = p tr ε + ½ xᵀKx with x = (u, ε) and K invariant under the parent's operations: least squares."""
 
-    def __init__(self, parent: Parent, train: Sequence[Sample]) -> None:
+    def __init__(self, parent: Parent, train: Sequence[EnergySample]) -> None:
         self.parent = parent
         operations = []
         for k, to in zip(parent.rotations, parent.permutation):
@@ -180,14 +181,15 @@ class Harmonic:
         by_u = np.concatenate([np.zeros((15, 1)), (self.basis @ x).T[:15]], axis=1)
         return [energy[None] / 5, by_u, gradient]
 
-    def _labels(self, s: Sample) -> list[np.ndarray]:
+    def _labels(self, s: EnergySample) -> list[np.ndarray]:
+        assert s.energy is not None
         deformation = np.eye(3) + s.perturbation.strain  # type: ignore[operator]
         w, axes = np.linalg.eigh(deformation)
         factor = 2 * np.outer(w, w) / (w[:, None] + w)
         by_strain = axes @ ((axes.T @ s.stress @ axes) / factor) @ axes.T * self.parent.volume * w.prod()  # type: ignore[operator]
         return [np.array([s.energy / 5]), -(s.forces @ deformation).ravel(), by_strain.ravel()]  # type: ignore[operator]
 
-    def errors(self, samples: Sequence[Sample]) -> dict[str, float]:
+    def errors(self, samples: Sequence[EnergySample]) -> dict[str, float]:
         errors: dict[str, list] = {"energy_mev_per_atom": [], "forces_mev_per_angstrom": [], "stress_gpa": []}
         for sample in samples:
             energy, by_u, by_strain = (part @ self.weights for part in self._terms(sample.perturbation))
@@ -236,7 +238,7 @@ def main(
     data = json.loads((out / "labels.json").read_text())
     parent = parent_with(data["a"])
     samples = [
-        Sample(
+        EnergySample(
             Perturbation(np.array(entry["displacements"]), np.array(entry["strain"])),
             entry["energy"] - data["energy"],
             np.array(entry["forces"]),
@@ -264,7 +266,8 @@ def main(
                 else:
                     if row == "1 turned":
                         train = [image for sample in train for image in images(parent, sample)]
-                    options = FitOptions(steps=steps, seed=int(seed), precision="float32", validations=10)
+                    epochs = max(1, round(steps / -(-len(train) // EnergyTrainingConfig().batch_size)))
+                    options = EnergyTrainingConfig(epochs=epochs, seed=int(seed), precision="float32")
                     network = TensorField if row == "e3nn" else EnergyNet
                     model = fit_energy(parent, train, validation, ROWS[row], options, Log(), network)
                     if network is EnergyNet:

@@ -18,21 +18,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path as File
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from pymatgen.core import Structure
 
+from irrepnet.checks.path import Path, follow, predictor
+from irrepnet.checks.verify import random_network
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data import Record, read_records
 from irrepnet.data.batch import AnyGraph
 from irrepnet.graphs import FrameOptions, blend, network_graph
 from irrepnet.models import PointGroupConfig
-from irrepnet.training.dataset import graph_of
 from irrepnet.training.load import Run, load_run
-from irrepnet.training.path import Path, follow, predictor
-from irrepnet.training.verify import random_network
 from jobs import markdown
 
 BATIO3 = {"Pm-3m": "mp-2998", "P4mm": "mp-5986", "Amm2": "mp-5777", "R3m": "mp-5020"}
@@ -79,8 +79,9 @@ def stretched(structure: Structure, deformation: np.ndarray) -> Structure:
 
 def sample(run: Run, records: list[Record]) -> str:
     """Predictions of the test crystals with other tolerances and with noise, against those without."""
-    predict = predictor(run.model, lambda outputs: run.targets[0].decode(outputs[:, 0]))
-    graph = graph_of(run.config)
+    energy: Any = run.target()
+    predict = predictor(run.model, lambda outputs: energy.decode(outputs[:, :1])[:, 0])
+    graph = run.config.graph.graph
     chosen = [record for record in records if record.id in set(run.split["test"]["id"])]
     random = np.random.default_rng(0)
 
@@ -129,7 +130,8 @@ def main() -> None:
         return
     if arguments.run:
         run = load_run(arguments.run)
-        predict = predictor(run.model, lambda outputs: run.targets[0].decode(outputs[:, 0]))
+        energy: Any = run.target()
+        predict = predictor(run.model, lambda outputs: energy.decode(outputs[:, :1])[:, 0])
     else:
         predict = predictor(random_network(PointGroupConfig()))
     rows = []

@@ -146,11 +146,11 @@ def cost(records: list[Record], wanted: int, seed: int) -> str:
     """Every form of the network on the same random crystals of all groups, by processor time; a table in Markdown."""
     import torch
 
+    from irrepnet.checks.verify import random_network
     from irrepnet.crystals import SymmetricCrystal, model_group
     from irrepnet.data.batch import union
     from irrepnet.graphs import FORMS, FrameOptions, frame_graph, network_graph, orbit_graph
     from irrepnet.models import PointGroupConfig
-    from irrepnet.training.verify import random_network
 
     torch.set_num_threads(1)
     net = random_network(PointGroupConfig())

@@ -18,14 +18,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
+from irrepnet.checks.verify import random_network
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data import read_records
-from irrepnet.data.batch import Batch, union
+from irrepnet.data.batch import union
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import FORMS, FrameGraph, frame_graph
 from irrepnet.groups import PointGroup
 from irrepnet.models import PointGroupConfig, PointGroupNet
-from irrepnet.training.verify import random_network
 
 
 def crystals(path: str, wanted: int, sites: int | None) -> list[SymmetricCrystal]:
@@ -45,12 +45,12 @@ def crystals(path: str, wanted: int, sites: int | None) -> list[SymmetricCrystal
     return found
 
 
-def inference(net: PointGroupNet, batch: Batch) -> torch.Tensor:
+def inference(net: PointGroupNet, batch: FrameGraph[torch.Tensor]) -> torch.Tensor:
     with torch.no_grad():
         return net(batch)
 
 
-def step(net: PointGroupNet, batch: Batch) -> torch.Tensor:
+def step(net: PointGroupNet, batch: FrameGraph[torch.Tensor]) -> torch.Tensor:
     net.zero_grad()
     out = net(batch)
     out.sum().backward()

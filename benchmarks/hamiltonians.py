@@ -39,15 +39,17 @@ from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.harmonics import Harmonics
 from irrepnet.nn.o3 import Filters, TensorFieldLayer
 from irrepnet.nn.radial import BesselBasis, envelope
-from irrepnet.training.hamiltonians import (
+from irrepnet.tasks.hamiltonians import (
     HamiltonianRunConfig,
-    Sample,
-    fit_hamiltonians,
+    HamiltonianSample,
+    learning,
     mean_errors,
     predicted_numbers,
     read_samples,
 )
+from irrepnet.training.checkpoint import State
 from irrepnet.training.log import Log
+from irrepnet.training.loop import run_epochs
 
 CUTOFF = 7.0
 PLAIN = ("H0", "interpolation", "additive", "Slater–Koster")
@@ -70,7 +72,7 @@ NETWORKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 # -- rows without weights
 
 
-def own_part(sample: Sample) -> np.ndarray:
+def own_part(sample: HamiltonianSample) -> np.ndarray:
     """ΔH(R) without the multiple of S that it holds."""
     S = sample.start.S
     assert sample.true is not None
@@ -79,7 +81,7 @@ def own_part(sample: Sample) -> np.ndarray:
     return delta - S * (np.vdot(S, delta) / np.vdot(S, S))
 
 
-def carried(source: Sample, target: Sample, blocks: np.ndarray) -> np.ndarray:
+def carried(source: HamiltonianSample, target: HamiltonianSample, blocks: np.ndarray) -> np.ndarray:
     """Blocks (cells, n, n) of one compound in the places of another; what has no counterpart is zero.
 
     Sites are in the order of the groups of the periodic table, shells of one l in their own.
@@ -106,11 +108,11 @@ def _group(symbol: str) -> int:
     return Element(symbol).group
 
 
-def size(sample: Sample) -> float:
+def size(sample: HamiltonianSample) -> float:
     return abs(np.linalg.det(sample.start.known_basis.cell.lattice)) ** (1 / 3)
 
 
-def interpolated(sample: Sample, train: Sequence[Sample]) -> np.ndarray | None:
+def interpolated(sample: HamiltonianSample, train: Sequence[HamiltonianSample]) -> np.ndarray | None:
     """From the two lattices of the compound that are next in size."""
     others = [
         other for other in train if other.formula == sample.formula and len(other.act.group) == len(sample.act.group)
@@ -123,11 +125,11 @@ def interpolated(sample: Sample, train: Sequence[Sample]) -> np.ndarray | None:
     return first + x * (second - first)
 
 
-def additive(sample: Sample, train: Sequence[Sample], ranks: dict[str, int]) -> np.ndarray | None:
-    def elements(other: Sample) -> tuple[str, ...]:
+def additive(sample: HamiltonianSample, train: Sequence[HamiltonianSample], ranks: dict[str, int]) -> np.ndarray | None:
+    def elements(other: HamiltonianSample) -> tuple[str, ...]:
         return tuple(sorted(other.start.known_basis.species, key=_group))
 
-    def nearest(cation: str, anion: str) -> Sample | None:
+    def nearest(cation: str, anion: str) -> HamiltonianSample | None:
         """Of that compound, the one with the same place in the order of its lattices."""
         own = [o for o in train if elements(o) == (cation, anion) and len(o.act.group) == len(sample.act.group)]
         return min(own, key=lambda o: abs(ranks[o.id] - ranks[sample.id])) if own else None
@@ -146,7 +148,7 @@ def additive(sample: Sample, train: Sequence[Sample], ranks: dict[str, int]) -> 
     return np.mean(terms, axis=0) if terms else None
 
 
-def two_centre(sample: Sample) -> np.ndarray:
+def two_centre(sample: HamiltonianSample) -> np.ndarray:
     """The numbers of the two-centre form nearest to the true H, block by block."""
     basis, found, start = sample.start.known_basis, [], 0
     assert sample.true is not None
@@ -258,12 +260,13 @@ class O3Net(nn.Module):
 class Everything(tuple):
     """What `O3Net` reads: graph, ends of all bonds, their vectors, couples of all bonds (those of the graph first)."""
 
-    def to(self, dtype: torch.dtype) -> "Everything":
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Everything":
         graph, sites, vectors, couples = self
-        return Everything((graph.to(dtype), sites, vectors.to(dtype), couples))
+        moved = {key: own.to(device) for key, own in couples.items()}
+        return Everything((graph.to(device, dtype), sites.to(device), vectors.to(device, dtype), moved))
 
 
-def everything(sample: Sample) -> Everything:
+def everything(sample: HamiltonianSample) -> Everything:
     basis = sample.start.known_basis
     origin = np.flatnonzero(~sample.start.R.any(1))
     local = np.zeros_like(sample.start.H)
@@ -301,7 +304,7 @@ def everything(sample: Sample) -> Everything:
 # -- splits, and the table
 
 
-def splits(samples: Sequence[Sample], kind: str, folds: int) -> dict[str, dict[str, np.ndarray]]:
+def splits(samples: Sequence[HamiltonianSample], kind: str, folds: int) -> dict[str, dict[str, np.ndarray]]:
     """{name: indices of "train" and "test"}."""
     formulas = [sample.formula for sample in samples]
     order = [len(sample.act.group) for sample in samples]
@@ -337,7 +340,9 @@ def splits(samples: Sequence[Sample], kind: str, folds: int) -> dict[str, dict[s
     }
 
 
-def train_row(row: str, samples: Sequence[Sample], split: dict, config: HamiltonianRunConfig, out: Path) -> dict:
+def train_row(
+    row: str, samples: Sequence[HamiltonianSample], split: dict, config: HamiltonianRunConfig, out: Path
+) -> dict:
     """Errors of each test crystal, with what the network cost."""
     torch.manual_seed(config.training.seed)
     if row.startswith("O(3)"):
@@ -351,7 +356,12 @@ def train_row(row: str, samples: Sequence[Sample], split: dict, config: Hamilton
     parts = {"train": np.arange(len(taught)), "validation": np.zeros(0, int)}
     out.mkdir(parents=True, exist_ok=True)
     before = time.process_time()
-    state = fit_hamiltonians(model, taught, targets, parts, config, out, Log())
+    state, checkpoint = State.start(model, config.training.weight_decay), out / "checkpoint.safetensors"
+    if checkpoint.exists():
+        state.load(checkpoint)
+    how = learning(dict(enumerate(taught)), dict(enumerate(targets)), parts, config.training, torch.device("cpu"))
+    with Log().progress("training", len(taught) * config.training.epochs, len(taught) * state.epoch) as advance:
+        run_epochs(state, len(taught), how, config.training, checkpoint, advance)
     seconds = time.process_time() - before
     model.load_state_dict(state.best)
     model = model.double().eval()
@@ -370,13 +380,13 @@ def train_row(row: str, samples: Sequence[Sample], split: dict, config: Hamilton
     }
 
 
-def plain_row(row: str, samples: Sequence[Sample], split: dict) -> dict | None:
+def plain_row(row: str, samples: Sequence[HamiltonianSample], split: dict) -> dict | None:
     train = [samples[k] for k in split["train"]]
     ranks = {}
     for sample in samples:
         own = [o for o in samples if o.formula == sample.formula and len(o.act.group) == len(sample.act.group)]
         ranks[sample.id] = sum(size(o) < size(sample) - 1e-6 for o in own)
-    makers: dict[str, Callable[[Sample], np.ndarray | None]] = {
+    makers: dict[str, Callable[[HamiltonianSample], np.ndarray | None]] = {
         "H0": lambda sample: np.zeros_like(sample.start.H),
         "interpolation": lambda sample: interpolated(sample, train),
         "additive": lambda sample: additive(sample, train, ranks),
@@ -410,7 +420,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     sources = arguments.data or ["embedded"]
-    samples = [sample for source in sources for sample in read_samples(source)[0]]
+    samples = [sample for source in sources for sample in read_samples(source).records]
     samples = [sample for sample in samples if fnmatch(sample.id, arguments.only)]
     results = arguments.out / f"{arguments.split}.jsonl"
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -23,9 +23,9 @@ import numpy as np
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data import embedded
 from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity
+from irrepnet.tasks.targets import tensor_metrics
 from irrepnet.tensors import CartesianTensor
 from irrepnet.tensors.positive import exponential, logarithm
-from irrepnet.training.tensor_targets import tensor_metrics
 from jobs import Job, Rows, add_arguments, chosen, markdown, run_jobs, spread
 
 SETS = {
@@ -226,8 +226,9 @@ def cut_table(runs: list[Run]) -> str:
 
     from irrepnet.graphs import VectorGraphOptions, vector_graph
     from irrepnet.models import build_model
+    from irrepnet.tasks.properties import batches, predict_batches
+    from irrepnet.tasks.targets import TensorTarget
     from irrepnet.training import load_run
-    from irrepnet.training.loop import batches, predict_batches
 
     torch.set_num_threads(1)
     rows = []
@@ -238,6 +239,7 @@ def cut_table(runs: list[Run]) -> str:
             continue
         trained = load_run(run.folder)
         target, ids = trained.target(run.target), list(result.true)
+        assert isinstance(target, TensorTarget)
         tensor, true = TENSOR_QUANTITIES[run.target].tensor, np.array([result.true[k] for k in ids])
         for neighbours in ("shells", "n-max"):
             options = VectorGraphOptions(form="atoms", neighbours=neighbours)

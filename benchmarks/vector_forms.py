@@ -19,13 +19,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
+from irrepnet.checks.verify import random_network
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data import read_records
-from irrepnet.data.batch import VectorBatch, union
+from irrepnet.data.batch import union
 from irrepnet.errors import IrrepnetError
-from irrepnet.graphs import VECTOR_FORMS, VectorGraphOptions, vector_graph
+from irrepnet.graphs import VECTOR_FORMS, VectorGraph, VectorGraphOptions, vector_graph
 from irrepnet.models import TensorFieldConfig
-from irrepnet.training.verify import random_network
 
 
 def crystals(source: str, wanted: int) -> list[SymmetricCrystal]:
@@ -44,12 +44,12 @@ def crystals(source: str, wanted: int) -> list[SymmetricCrystal]:
     return found
 
 
-def inference(net: torch.nn.Module, batch: VectorBatch) -> torch.Tensor:
+def inference(net: torch.nn.Module, batch: VectorGraph[torch.Tensor]) -> torch.Tensor:
     with torch.no_grad():
         return net(batch)
 
 
-def step(net: torch.nn.Module, batch: VectorBatch) -> torch.Tensor:
+def step(net: torch.nn.Module, batch: VectorGraph[torch.Tensor]) -> torch.Tensor:
     net.zero_grad()
     out = net(batch)
     out.sum().backward()

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -13,24 +15,46 @@ import irrepnet
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(page for folder in (".", "docs", "benchmarks") for page in (ROOT / folder).glob("*.md"))
 # in the order in which data flows; a room imports only from rooms before it
-ROOMS = ["groups", "tensors", "crystals", "data", "nn", "models", "hamiltonians", "training", "report", "cli"]
+ROOMS = [
+    "groups", "tensors", "crystals", "graphs", "data", "nn", "models", "hamiltonians", "tasks", "training", "checks",
+    "report", "cli",
+]  # fmt: skip
 NEVER = {
     "groups": {"torch", "pymatgen"},
     "tensors": {"torch", "pymatgen"},
     "crystals": {"torch"},
-    "nn": {"irrepnet.crystals", "irrepnet.data"},
+    "graphs": {"torch"},
+    "nn": {"irrepnet.crystals", "irrepnet.graphs", "irrepnet.data"},
 }
+FILES = {
+    ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__"): path
+    for path in (ROOT / "src/irrepnet").rglob("*.py")
+}
+"""Every module, by its name."""
 
 
-def imports(path: Path) -> set[str]:
+def imports(path: Path, typing: bool = True) -> set[str]:
+    """What a file imports, within functions too; without ``typing`` not what is for annotations alone."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+
+    def visit(node: ast.AST) -> None:
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names.add(node.module or "")
+            module = node.module or ""
+            names.update(own if (own := f"{module}.{alias.name}") in FILES else module for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            if typing or not (isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING"):
+                visit(child)
+
+    visit(ast.parse(path.read_text()))
     return names
+
+
+def test_every_room_is_in_the_table():
+    folders = {path.name for path in (ROOT / "src/irrepnet").iterdir() if (path / "__init__.py").exists()}
+    assert folders == set(ROOMS)
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -41,6 +65,44 @@ def test_imports_go_upward(room):
             parts = name.split(".")
             assert not (parts[0] == "irrepnet" and parts[1:2] and parts[1] in below), f"{path} imports {name}"
             assert not any(name == n or name.startswith(n + ".") for n in NEVER.get(room, ())), f"{path}: {name}"
+
+
+def test_there_is_no_circle_of_files():
+    """Whoever starts at a file and follows imports never comes back to it."""
+    graph = {name: {n for n in imports(path, typing=False) if n in FILES} - {name} for name, path in FILES.items()}
+    done: set[str] = set()
+
+    def follow(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " → ".join([*way[way.index(name) :], name])
+        if name not in done:
+            for other in sorted(graph[name]):
+                follow(other, (*way, name))
+            done.add(name)
+
+    for name in graph:
+        follow(name, ())
+
+
+@pytest.mark.parametrize("room", ["groups", "tensors", "crystals", "graphs"])
+def test_rooms_below_data_load_no_torch(room):
+    program = f"import sys, irrepnet.{room}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_crystal_needs_no_torch_and_leaves_vesin_whole():
+    """Neighbours come from vesin without its torch part, and whoever imports vesin afterwards gets all of it."""
+    program = (
+        "import sys\n"
+        "from irrepnet.crystals import SymmetricCrystal, neighbour_shells\n"
+        "crystal = SymmetricCrystal.from_structure(sys.argv[1])\n"
+        "assert len(neighbour_shells(crystal).receiver) >= 12 * len(crystal)\n"
+        "assert 'torch' not in sys.modules and 'vesin' not in sys.modules\n"
+        "import vesin, torch\n"
+        "assert vesin._neighbors.HAS_TORCH\n"
+    )
+    command = [sys.executable, "-c", program, str(ROOT / "examples/CaF2.cif")]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 def test_version_and_licence_agree():

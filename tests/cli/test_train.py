@@ -45,7 +45,7 @@ def test_train_writes_the_run_and_its_report(small_data, tmp_path):
 
 
 def test_a_stopped_training_says_how_to_go_on(small_data, tmp_path, monkeypatch):
-    from irrepnet.training import loop
+    from irrepnet.tasks import properties
 
     def stop(*_):
         raise KeyboardInterrupt
@@ -53,7 +53,7 @@ def test_a_stopped_training_says_how_to_go_on(small_data, tmp_path, monkeypatch)
     out = tmp_path / "run"
     flags = ["--data", small_data, "--target", ENERGY, "--target", "metal", "--epochs", 1, "--out", out]
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "collate", stop)
+        patch.setattr(properties, "union", stop)
         result = call("train", "point-group", *flags, *SMALL)
     assert result.exit_code == 130
     advice = f"irrepnet train {out}/config.yaml --out {out} --resume"

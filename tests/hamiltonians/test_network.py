@@ -10,7 +10,7 @@ from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians import Hamiltonian, action, atomic_basis, bond_orbits, hermiticity, symmetry_residual
 from irrepnet.hamiltonians.blocks import bonds_within
-from irrepnet.hamiltonians.graph import hamiltonian_graph, target, trivial_action
+from irrepnet.hamiltonians.graph import delta_target, hamiltonian_graph, trivial_action
 from irrepnet.hamiltonians.network import HamiltonianNet, HamiltonianNetConfig, coupling
 from irrepnet.hamiltonians.orbitals import racah_matrices
 from irrepnet.hamiltonians.reduced import coefficients, expanded
@@ -223,11 +223,11 @@ def test_loss_does_not_know_the_zero_of_energy():
     act, orbits, hamiltonian = made(CELLS["C4v"])
     S = coefficients(act, orbits, hamiltonian.R, hamiltonian.S)
     delta = np.random.default_rng(1).normal(size=len(S))
-    own = target(act, orbits, hamiltonian, delta, S, 4)
+    own = delta_target(act, orbits, hamiltonian, delta, S, 4)
     guess = torch.randn(len(S), dtype=torch.float64)
     loss = own.loss(guess)
     assert float(own.loss(guess + 3.7 * own.overlap)) == pytest.approx(float(loss), rel=1e-10)
-    moved = target(act, orbits, replace(hamiltonian, H=hamiltonian.H + 2 * hamiltonian.S), delta, S, 4)
+    moved = delta_target(act, orbits, replace(hamiltonian, H=hamiltonian.H + 2 * hamiltonian.S), delta, S, 4)
     assert float(moved.loss(guess)) == pytest.approx(float(loss), rel=1e-8)
     assert float(own.loss(own.delta + own.overlap)) < 1e-5
 
@@ -237,7 +237,7 @@ def test_loss_is_first_order_bands():
     act, orbits, hamiltonian = made(CELLS["rock salt"])
     S = coefficients(act, orbits, hamiltonian.R, hamiltonian.S)
     change = np.random.default_rng(2).normal(size=len(S)) * 1e-6
-    own = target(act, orbits, hamiltonian, np.zeros(len(S)), S, len(hamiltonian))
+    own = delta_target(act, orbits, hamiltonian, np.zeros(len(S)), S, len(hamiltonian))
     moved = replace(hamiltonian, H=hamiltonian.H + expanded(act, orbits, hamiltonian.R, change))
     k = np.zeros(3)
     first = moved.eigenvalues(k) - hamiltonian.eigenvalues(k)

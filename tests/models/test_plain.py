@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.nn.functional import normalize, silu
 
+from irrepnet.checks.verify import random_network
 from irrepnet.crystals import NeighbourOptions, SymmetricCrystal, neighbour_shells
 from irrepnet.data.batch import union
 from irrepnet.graphs import FORMS, frame_graph
 from irrepnet.groups import PointGroup
 from irrepnet.models import PointGroupConfig
-from irrepnet.training.verify import random_network
 
 OPTIONS = NeighbourOptions(n_max=6)
 

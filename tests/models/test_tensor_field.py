@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from typer.testing import CliRunner
 
+from irrepnet.checks.verify import DESCRIPTIONS, random_network, verify
 from irrepnet.cli.main import app
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data.batch import union
@@ -20,7 +21,6 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import HypergraphOptions, VectorGraphOptions, vector_graph
 from irrepnet.groups import harmonic_matrices
 from irrepnet.models import TensorFieldConfig, TensorFieldNet, build_model
-from irrepnet.training.verify import DESCRIPTIONS, random_network, verify
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.cif"))
 CONFIGS = [

@@ -7,6 +7,7 @@ import pytest
 import torch
 from pymatgen.core import Lattice, Structure
 
+from irrepnet.checks.verify import DESCRIPTIONS, random_network, verify
 from irrepnet.crystals import SymmetricCrystal, model_group, plain_supercell
 from irrepnet.data.batch import AnyGraph, union
 from irrepnet.errors import IrrepnetError
@@ -19,7 +20,6 @@ from irrepnet.graphs import (
     network_graph,
 )
 from irrepnet.models import (
-    READS,
     CGCNNConfig,
     CHGCNNConfig,
     CovariantConfig,
@@ -29,7 +29,6 @@ from irrepnet.models import (
     build_model,
 )
 from irrepnet.tensors import STIFFNESS, CartesianTensor
-from irrepnet.training.verify import DESCRIPTIONS, random_network, verify
 
 TENSORS = [CartesianTensor("ij=ji"), CartesianTensor("ijk=ikj"), STIFFNESS]
 CONFIGS = [
@@ -78,7 +77,7 @@ def net(request) -> TensorHead:
 
 
 def options_of(config) -> GraphOptions:
-    options = READS[config.name](**config.graph_fields)
+    options = config.reads(**config.graph_fields)
     return replace(options, directions=True) if isinstance(options, HypergraphOptions) else options
 
 

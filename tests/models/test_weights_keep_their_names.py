@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from irrepnet.graphs import HypergraphOptions
-from irrepnet.models import READS, CHGCNNConfig, CovariantConfig, PointGroupConfig, TensorFieldConfig, build_model
+from irrepnet.models import CHGCNNConfig, CovariantConfig, PointGroupConfig, TensorFieldConfig, build_model
 from irrepnet.tensors import STIFFNESS, CartesianTensor
 
 SYMMETRIC, PIEZO = CartesianTensor("ij=ji"), CartesianTensor("ijk=ikj")
@@ -22,7 +22,7 @@ NETWORKS = [
 
 @pytest.mark.parametrize(("config", "tensors", "count", "digest"), NETWORKS)
 def test_names_and_shapes(config, tensors, count, digest):
-    options = READS[config.name](**config.graph_fields)
+    options = config.reads(**config.graph_fields)
     if isinstance(options, HypergraphOptions):
         options = replace(options, directions=True)
     weights = build_model(config, 1, options, tensors).state_dict()

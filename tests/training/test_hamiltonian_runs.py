@@ -15,16 +15,9 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians import action, atomic_basis, bond_orbits, hermiticity, symmetry_residual, write_reduced
 from irrepnet.hamiltonians.blocks import bonds_within
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian
-from irrepnet.training import load_config, loop
-from irrepnet.training.hamiltonians import (
-    HamiltonianRunConfig,
-    evaluate_hamiltonians,
-    load_hamiltonian_run,
-    read_samples,
-    sample_for,
-    split_samples,
-    train_hamiltonians,
-)
+from irrepnet.tasks.hamiltonians import read_samples, sample_for, split_samples
+from irrepnet.training import load_config, load_run, loop, train
+from irrepnet.training.hamiltonians import evaluate_hamiltonians, load_hamiltonian_run, predicted_hamiltonian
 
 FCC = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
 SHELLS = {"Mg": (0, 1), "Ca": (0, 1), "O": (0, 1), "S": (0, 1)}
@@ -69,7 +62,7 @@ def config(data):
     def made(**overrides):
         values = {"data.source": str(data), "data.test": "CaS", "data.split": [1.0, 0.0, 0.0], "training.epochs": 3}
         small = {"model.channels": 8, "model.cutoff": 4.5, "training.batch_size": 2}
-        return load_config({}, {**values, **small, **overrides}, HamiltonianRunConfig)
+        return load_config("hamiltonian", {**values, **small, **overrides})
 
     return made
 
@@ -77,7 +70,7 @@ def config(data):
 @pytest.fixture(scope="module")
 def run(config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
-    train_hamiltonians(config(), folder, quiet=True)
+    train(config(), folder, quiet=True)
     return folder
 
 
@@ -85,14 +78,14 @@ def test_folder(run, data):
     names = {path.name for path in run.iterdir()}
     assert names == {
         "config.yaml", "versions.json", "data.json", "rejected.csv", "split.json", "metrics.csv", "model.safetensors",
-        "model.json", "metrics.json", "log.txt", "test.csv",
+        "model.json", "metrics.json", "log.txt", "predictions_test.csv",
     }  # fmt: skip
     split = json.loads((run / "split.json").read_text())
     assert split["test"]["formula"] == ["CaS"]
     assert sorted(split["train"]["formula"]) == ["CaO", "MgO", "MgS"]
-    rows = list(csv.DictReader((run / "test.csv").open()))
+    rows = list(csv.DictReader((run / "predictions_test.csv").open()))
     assert float(rows[0]["symmetry"]) < 1e-7  # meV
-    assert load_config(run / "config.yaml", kind=HamiltonianRunConfig).to_yaml().startswith("model:")
+    assert load_config(run / "config.yaml").to_yaml().startswith("task: hamiltonians\nmodel:")
 
 
 def test_resumed_run_has_the_same_bits(config, run, tmp_path, monkeypatch):
@@ -107,31 +100,31 @@ def test_resumed_run_has_the_same_bits(config, run, tmp_path, monkeypatch):
     epoch = loop._train_epoch
     monkeypatch.setattr(loop, "_train_epoch", cut)
     with pytest.raises(PowerCut):
-        train_hamiltonians(config(), tmp_path / "run", quiet=True)
+        train(config(), tmp_path / "run", quiet=True)
     monkeypatch.undo()
     with pytest.raises(IrrepnetError, match="holds a run already"):
-        train_hamiltonians(config(), tmp_path / "run", quiet=True)
+        train(config(), tmp_path / "run", quiet=True)
     torch.manual_seed(99)
-    train_hamiltonians(config(), tmp_path / "run", resume=True, quiet=True)
-    for name in ("model.safetensors", "test.csv", "split.json", "config.yaml"):
+    train(config(), tmp_path / "run", resume=True, quiet=True)
+    for name in ("model.safetensors", "predictions_test.csv", "split.json", "config.yaml"):
         assert (run / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
     with pytest.raises(IrrepnetError, match="keeps its configuration"):
-        train_hamiltonians(config(**{"model.channels": 9}), tmp_path / "run", resume=True, quiet=True)
+        train(config(**{"model.channels": 9}), tmp_path / "run", resume=True, quiet=True)
 
 
 def test_it_learns(config, tmp_path):
     """ΔH of one kind of shift: found from few crystals, better than H0 on one that was held out."""
-    loaded = train_hamiltonians(config(**{"training.epochs": 40}), tmp_path / "run", quiet=True)
-    sample = next(s for s in read_samples(loaded.config.data.source)[0] if s.formula == "CaS")
-    before, after = sample.errors(sample.start), sample.errors(loaded.predict(sample))
+    loaded = train(config(**{"training.epochs": 40}), tmp_path / "run", quiet=True)
+    sample = next(s for s in read_samples(loaded.config.data.source).records if s.formula == "CaS")
+    before, after = sample.errors(sample.start), sample.errors(loaded.task.hamiltonian(loaded.model, sample))
     assert after.conduction < before.conduction / 4
     assert after.numbers < before.numbers / 4
 
 
 def test_prediction_is_symmetric(run, data):
-    loaded = load_hamiltonian_run(run)
-    for sample in read_samples(str(data))[0]:
-        found = loaded.predict(sample)
+    loaded, task = load_hamiltonian_run(run)
+    for sample in read_samples(str(data)).records:
+        found = task.hamiltonian(loaded.model, sample)
         assert hermiticity(found) < 1e-10
         assert symmetry_residual(found, sample.act).symmetry < 1e-10
 
@@ -147,7 +140,7 @@ def test_evaluate(run, data):
 
 def test_what_cannot_be_used(run, data, tmp_path):
     with pytest.raises(IrrepnetError, match="no crystal with the formula"):
-        split_samples(["MgO", "CaO"], load_hamiltonian_run(run).config.data)
+        split_samples(["MgO", "CaO"], load_run(run).config.data)
     file = small_hamiltonian("Mg", "O", 4.2)
     write_reduced(replace(file, H0=None), tmp_path / "no.safetensors")
     with pytest.raises(IrrepnetError, match="has no H0"):
@@ -157,11 +150,11 @@ def test_what_cannot_be_used(run, data, tmp_path):
     SHELLS["Sr"] = (0, 1)
     write_reduced(small_hamiltonian("Sr", "O", 5.1), strange / "SrO.safetensors")
     with pytest.raises(IrrepnetError, match="contains Sr"):
-        load_hamiltonian_run(run).predict(read_samples(str(strange))[0][0])
-    with pytest.raises(IrrepnetError, match="holds no finished run"):
+        predicted_hamiltonian(run, strange / "SrO.safetensors")
+    with pytest.raises(IrrepnetError, match="holds no run"):
         load_hamiltonian_run(tmp_path)
     with pytest.raises(IrrepnetError, match="do not say how"):
-        sample_for("examples/NaCl.cif", load_hamiltonian_run(run))
+        sample_for("examples/NaCl.cif", load_hamiltonian_run(run)[1].settings)
 
 
 def test_commands(run, data, tmp_path):
@@ -195,11 +188,10 @@ def test_structure_file(tmp_path):
     folder.mkdir()
     write_reduced(made, folder / "NaCl.safetensors")
     document = {"data": {"source": str(folder), "split": [1.0, 0.0, 0.0], "test": []}, "training": {"epochs": 1}}
-    loaded = train_hamiltonians(load_config(document, kind=HamiltonianRunConfig), tmp_path / "run", quiet=True)
+    loaded = train(load_config({"task": "hamiltonians"} | document), tmp_path / "run", quiet=True)
     assert loaded.card["settings"]["cutoff"] == 120.0
     assert "kmesh" not in loaded.card["settings"]
-    loaded.card["settings"] |= {"kmesh": (4, 4, 4), "scf_kmesh": (3, 3, 3)}
-    sample = sample_for("examples/NaCl.cif", loaded)
-    stored = read_samples(str(folder))[0][0]
+    sample = sample_for("examples/NaCl.cif", loaded.card["settings"] | {"kmesh": (4, 4, 4), "scf_kmesh": (3, 3, 3)})
+    stored = read_samples(str(folder)).records[0]
     assert abs(sample.start.H - stored.start.H).max() < 1e-5
-    assert len(loaded.predict(sample)) == len(stored.start)
+    assert len(loaded.task.hamiltonian(loaded.model, sample)) == len(stored.start)

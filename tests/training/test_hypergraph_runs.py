@@ -14,8 +14,9 @@ from irrepnet.crystals import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import Column, Hyperedges, HyperedgeType, add_hyperedge_type
 from irrepnet.report import write_report
+from irrepnet.tasks import properties
+from irrepnet.tasks.properties import known_graph
 from irrepnet.training import evaluate, load_run, loop, predict, train
-from irrepnet.training.dataset import graph_of
 
 ENERGY = "formation_energy_per_atom"
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -87,7 +88,7 @@ def test_the_averaged_network_validates_with_the_statistics_of_the_trained_one(s
         raise PowerCut
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "predict_batches", look)
+        patch.setattr(properties, "predict_batches", look)
         kept = {}
         patch.setattr(loop.State, "save", lambda *_: None)
         epoch = loop._train_epoch
@@ -112,14 +113,14 @@ def test_an_interrupted_run_goes_on_with_the_same_bits(small_config, cgcnn_run, 
     config = small_config("cgcnn", **EVERYTHING)
     for step in steps:
         with monkeypatch.context() as patch:
-            counter, plain = iter(range(10**6)), loop.union
+            counter, plain = iter(range(10**6)), properties.union
 
             def cut(graphs, counter=counter, plain=plain, step=step):
                 if next(counter) == step:
                     raise PowerCut
                 return plain(graphs)
 
-            patch.setattr(loop, "union", cut)
+            patch.setattr(properties, "union", cut)
             with pytest.raises(PowerCut):
                 train(config, out, resume=True, quiet=True)
     train(config, out, resume=True, quiet=True)
@@ -185,4 +186,4 @@ def test_a_loaded_run_gives_the_same_predictions(cgcnn_run, small_data):
 def test_elements_beyond_the_tables_are_rejected(small_config, preset):
     crystal = SymmetricCrystal.from_structure({"species": ["Rf"], "frac_coords": [[0, 0, 0]], "lattice": 3 * np.eye(3)})
     with pytest.raises(IrrepnetError, match=r"Rf: element 104; the networks know those up to 103 \(Lr\)"):
-        graph_of(small_config(preset))(crystal)
+        known_graph(crystal, small_config(preset).graph)

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.training import loop, train
+from irrepnet.tasks import properties
+from irrepnet.training import train
 
 SAME_BITS = ("model.safetensors", "predictions_test.csv", "split.json", "rejected.csv", "config.yaml")
 
@@ -33,14 +34,14 @@ class PowerCut(Exception):
 def stop_at(monkeypatch, step):
     """Raise in the middle of the step with this number, after the weights have changed."""
     steps = iter(range(10**6))
-    plain = loop.union
+    plain = properties.union
 
     def cut(graphs):
         if next(steps) == step:
             raise PowerCut
         return plain(graphs)
 
-    monkeypatch.setattr(loop, "union", cut)
+    monkeypatch.setattr(properties, "union", cut)
 
 
 def test_equal_runs_give_equal_bits(small_config, small_run, tmp_path):
@@ -165,13 +166,13 @@ def test_a_damaged_checkpoint_is_named(small_config, tmp_path, monkeypatch):
 
 def test_the_number_of_threads_is_the_runs_own(small_config, tmp_path, monkeypatch):
     before, seen = torch.get_num_threads(), set()
-    plain = loop.union
+    plain = properties.union
 
     def look(graphs):
         seen.add(torch.get_num_threads())
         return plain(graphs)
 
-    monkeypatch.setattr(loop, "union", look)
+    monkeypatch.setattr(properties, "union", look)
     train(small_config(training__threads=2, training__epochs=1), tmp_path / "run", quiet=True)
     assert seen == {2}
     assert torch.get_num_threads() == before

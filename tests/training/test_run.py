@@ -9,8 +9,8 @@ import torch
 
 from irrepnet.data import read_records
 from irrepnet.errors import IrrepnetError
+from irrepnet.tasks.targets import mean_loss
 from irrepnet.training import load_run, train
-from irrepnet.training.targets import mean_loss
 
 FILES = {
     "config.yaml", "versions.json", "data.json", "rejected.csv", "split.json", "metrics.csv", "metrics.json",
@@ -74,9 +74,9 @@ def test_the_kept_weights_have_the_best_validation_loss(small_run):
     records = [record for record in read_records(run.config.data.source)[0] if record.id in ids]
     from irrepnet.data import target_values
     from irrepnet.data.batch import prepare, union
-    from irrepnet.training.dataset import graph_of
+    from irrepnet.tasks.properties import known_graph
 
-    graphs = prepare(records, graph_of(run.config))[1]
+    graphs = prepare(records, lambda crystal: known_graph(crystal, run.config.graph))[1]
     values = np.stack([target.encode(target_values(records, target.name)) for target in run.targets], 1)
     with torch.no_grad():
         loss = mean_loss(run.targets, run.model(union(graphs)), torch.tensor(values, dtype=torch.float32)).item()
@@ -157,7 +157,7 @@ def test_the_folder_of_a_run_must_be_one(small_config, small_run, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"not weights")
     with pytest.raises(IrrepnetError, match="cannot load the model"):
         load_run(tmp_path)
-    (tmp_path / "model.json").write_text((small_run / "model.json").read_text().replace('"format": 2', '"format": 1'))
+    (tmp_path / "model.json").write_text((small_run / "model.json").read_text().replace('"format": 3', '"format": 1'))
     with pytest.raises(IrrepnetError, match="a model of format 1"):
         load_run(tmp_path)
 

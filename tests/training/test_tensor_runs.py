@@ -15,9 +15,9 @@ from irrepnet.data import embedded
 from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity, tensor_coefficients
 from irrepnet.errors import IrrepnetError
 from irrepnet.report import write_report
+from irrepnet.tasks.targets import TensorTarget, tensor_metrics
 from irrepnet.tensors import STIFFNESS, CartesianTensor, averages
 from irrepnet.training import evaluate, load_config, predict, train
-from irrepnet.training.tensor_targets import fit_tensor_target, tensor_metrics
 
 SMALL = {
     "model.channels": 8,
@@ -201,7 +201,7 @@ def test_decoding_undoes_encoding(name):
     else:
         values = rng.standard_normal((9, tensor.dim))
     values[4] = np.nan
-    target = fit_tensor_target(name, quantity, values)
+    target = TensorTarget.fit(name, values, quantity)
     encoded = target.encode(values)
     assert np.isnan(encoded[4]).all()
     assert np.allclose(target.decode(encoded[:4]), values[:4])

@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from irrepnet.cli.options import File, Json, Symprec
 from irrepnet.cli.printing import print_json
+from irrepnet.cli.train import Assignments, Epochs, Out, Resume, Seed, Split, run_training
 
 if TYPE_CHECKING:
     from irrepnet.hamiltonians.dft.generate import Progress
@@ -269,50 +270,33 @@ def _with_bar(ended: Iterator[Progress], total: int, quiet: bool) -> Iterator[Pr
 
 @app.command()
 def train(
-    out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
-    config: Annotated[str | None, typer.Argument(metavar="CONFIG", help="A YAML file; defaults without one.")] = None,
+    out: Out,
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file; defaults without one.")] = "hamiltonian",
     data: Annotated[str | None, typer.Option(help="Hamiltonians with H0, see `irrepnet hamiltonian generate`.")] = None,
     test: Annotated[str | None, typer.Option(help="Formulas to hold out for the test, such as MgO,CaS.")] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any key, e.g. model.channels=32.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights and order.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    assignments: Assignments = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    resume: Resume = False,
 ) -> None:
-    """Train a network that predicts H from H0 and S, and write a run folder with the model and its errors."""
-    from irrepnet.training import load_config, parse_assignment
-    from irrepnet.training.hamiltonians import HamiltonianRunConfig, train_hamiltonians
-
-    overrides: dict[str, Any] = dict(parse_assignment(text) for text in assignments or [])
+    """Short for `irrepnet train hamiltonian`: a network that predicts H from H0 and S."""
     flags = {"data.source": data, "data.test": test, "training.epochs": epochs, "training.seed": seed}
-    overrides |= {key: value for key, value in flags.items() if value is not None}
-    settings = load_config({} if config is None else config, overrides, HamiltonianRunConfig)
-    try:
-        train_hamiltonians(settings, out, resume=resume)
-    except KeyboardInterrupt:
-        again = f"irrepnet hamiltonian train {out / 'config.yaml'} --out {out} --resume"
-        typer.echo(f"stopped; nothing but the epoch under way is lost. Go on with:\n  {again}", err=True)
-        raise typer.Exit(130) from None
+    run_training(config, out, flags, assignments, resume)
 
 
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder of `hamiltonian train`.")],
     data: Annotated[str | None, typer.Option(help="Hamiltonians with H and H0; the run's own by default.")] = None,
-    split: Annotated[
-        str, typer.Option(help="auto (test split of the run's own data, else all), all, train, validation or test.")
-    ] = "auto",
+    split: Split = "auto",
     json_: Json = False,
 ) -> None:
     """Errors of predicted Hamiltonians, of their elements and of their bands, in meV."""
-    import json
-
     from irrepnet.training.hamiltonians import evaluate_hamiltonians
 
-    report = evaluate_hamiltonians(run, data, split)
+    report = evaluate_hamiltonians(run, data, split)  # pyright: ignore[reportArgumentType] (checked there)
     if json_:
-        typer.echo(json.dumps(report))
+        print_json(report)
         return
     from rich.console import Console
     from rich.table import Column, Table
@@ -344,46 +328,15 @@ def predict(
 
     S and H0 are computed with PySCF for a structure file, in the basis that the network was trained on.
     """
-    import json
-    from dataclasses import replace
+    from irrepnet.training.hamiltonians import predict_hamiltonian
 
-    from irrepnet.hamiltonians import band_gap, band_structure, fermi_energy, write_hamiltonian
-    from irrepnet.hamiltonians.bands import levels_at
-    from irrepnet.hamiltonians.plots import plot_bands
-    from irrepnet.training.hamiltonians import load_hamiltonian_run, sample_for
-
-    loaded = load_hamiltonian_run(run)
-    sample = sample_for(file, loaded)
-    hamiltonian = loaded.predict(sample)
-    gap = None
-    if sample.is_insulator and sample.occupied < len(hamiltonian):
-        gap = band_gap(hamiltonian, sample.occupied)
-    fermi = fermi_energy(hamiltonian, sample.electrons) if gap is None else gap.top
-    hamiltonian = replace(hamiltonian, fermi=fermi)
-    written = []
-    if out is not None:
-        write_hamiltonian(hamiltonian, out)
-        written.append(out)
-    if bands is not None:
-        found = band_structure(hamiltonian)
-        points = {label: found.k[index] for index, label in found.labelled}
-        levels = levels_at(hamiltonian, points)[0] if irreps else {}
-        plot_bands(found, bands, levels, low, high, sample.formula)
-        written.append(bands)
-    report = {
-        "file": str(file),
-        "formula": sample.formula,
-        "orbitals": len(hamiltonian),
-        "gap": None if gap is None else {"fundamental": gap.fundamental, "direct": gap.direct},
-        "written": [str(path) for path in written],
-        "notes": loaded.notes(sample),
-    }
+    report = predict_hamiltonian(run, file, out, bands, (low, high), irreps)
     if json_:
-        typer.echo(json.dumps(report))
+        print_json(report)
         return
-    if gap is not None:
-        typer.echo(f"{sample.formula}: gap {gap.fundamental:.3f} eV, direct {gap.direct:.3f} eV")
+    if (gap := report["gap"]) is not None:
+        typer.echo(f"{report['formula']}: gap {gap['fundamental']:.3f} eV, direct {gap['direct']:.3f} eV")
     for note in report["notes"]:
         typer.echo(f"note: {note}")
-    for path in written:
+    for path in report["written"]:
         typer.echo(f"{path} written")

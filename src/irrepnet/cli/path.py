@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from irrepnet.cli.options import Json
+from irrepnet.cli.printing import print_json
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -20,42 +23,22 @@ def path(
     target: Annotated[str | None, typer.Option(help="Of a run with several targets, the one to follow.")] = None,
     continuous: Annotated[bool, typer.Option("--continuous", help="A preset with model.continuous=true.")] = False,
     picture: Annotated[File | None, typer.Option(help="Draw the output along the path into this file.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json_: Json = False,
     seed: Annotated[int, typer.Option(help="Of random weights.")] = 0,
 ) -> None:
     """Follow a prediction from one crystal to another, and report where it jumps."""
-    import json
-
+    from irrepnet.checks import follow_model
     from irrepnet.errors import IrrepnetError
-    from irrepnet.training import load_config, load_run, presets
-    from irrepnet.training.dataset import graph_of
-    from irrepnet.training.path import Path, follow, predictor
-    from irrepnet.training.targets import columns
-    from irrepnet.training.verify import random_network
 
-    if model in presets():
-        overrides = {"data.source": "none", "data.targets": "none"}
-        config = load_config(model, overrides | ({"model.continuous": True} if continuous else {}))
-        name, unit, predict = "output", "", predictor(random_network(config.model, config.graph, seed))
-    else:
-        run = load_run(model)
-        config, chosen = run.config, run.target(target)
-        if chosen.kind == "tensor":
-            raise IrrepnetError(f"{model}: {chosen.name} is no single number; a path follows one")
-        column = columns(run.targets)[run.targets.index(chosen)]
-        name, unit = chosen.name, chosen.unit
-        predict = predictor(run.model, lambda outputs: chosen.decode(outputs[:, column]))
     try:
-        tolerances = [float(value) for value in symprec.split(",")] if symprec else [config.data.symprec]
+        tolerances = [float(value) for value in symprec.split(",")] if symprec else None
     except ValueError:
         raise IrrepnetError(f"--symprec {symprec}: write lengths in Å with commas between them") from None
-    way = Path.between(start, end)
-    paths = [{"symprec": s} | follow(predict, graph_of(config), way, s, steps) for s in tolerances]
-    report = {"start": way.start.name, "end": way.end.name, "target": name, "unit": unit, "paths": paths}
+    report = follow_model(model, start, end, steps, tolerances, target, continuous, seed)
     if picture:
         _draw(report).savefig(picture, dpi=130)
     if json_:
-        typer.echo(json.dumps(report))
+        print_json(report)
     else:
         _print(report)
 

@@ -1,50 +1,70 @@
 """`irrepnet train`, `evaluate` and `predict`."""
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from irrepnet.cli.options import Json
+from irrepnet.cli.printing import print_json
 from irrepnet.errors import IrrepnetError
 
 if TYPE_CHECKING:
-    from irrepnet.training.targets import AnyTarget
+    from irrepnet.tasks.targets import Target
+
+Data = Annotated[
+    str | None,
+    typer.Option(help="What to learn from: an embedded set, or any file or folder that `irrepnet data list` names."),
+]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any key, e.g. model.channels=64.")
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the training split.")]
+Seed = Annotated[int | None, typer.Option(help="Of weights and order; the split has its own seed.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
+Split = Annotated[
+    str, typer.Option(help="auto (test split of the run's own data, else all), all, train, validation or test.")
+]
 
 
 def train(
     config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A preset (point-group, covariant, cgcnn, …) or a YAML file.")
+        str, typer.Argument(metavar="CONFIG", help="A preset (point-group, site-symmetry, energy, …) or a YAML file.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")],
-    data: Annotated[
-        str | None, typer.Option(help="Embedded set, .jsonl(.gz) file, or folder of CIFs with id_prop.csv.")
-    ] = None,
+    out: Out,
+    data: Data = None,
     target: Annotated[
         list[str] | None, typer.Option(help="Property to learn; several: repeat, or separate by commas.")
     ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Set any key, e.g. model.channels=64."),
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights and order; the split has its own seed.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    assignments: Assignments = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    resume: Resume = False,
 ) -> None:
-    """Train a network on crystals and write a run folder with the model, its errors, pictures and a page."""
-    from irrepnet.report import write_report
-    from irrepnet.training import load_config, parse_assignment
-    from irrepnet.training import train as train_run
+    """Train a network and write a run folder with the model, its errors, pictures and a page.
 
-    overrides: dict[str, Any] = dict(parse_assignment(text) for text in assignments or [])
+    Learned are numbers, classes and tensors of crystals, values of sites (site-symmetry), energies with forces and
+    stress (energy), or Hamiltonians (hamiltonian).
+    """
     flags = {
         "data.source": data,
         "data.targets": ",".join(target) if target else None,
         "training.epochs": epochs,
         "training.seed": seed,
     }
+    run_training(config, out, flags, assignments, resume)
+
+
+def run_training(config: str, out: Path, flags: dict[str, Any], assignments: list[str] | None, resume: bool) -> None:
+    """Train with a configuration and what the command line says besides; None for what it does not say."""
+    from irrepnet.report import write_report
+    from irrepnet.training import load_config, parse_assignment
+    from irrepnet.training import train as train_run
+
+    overrides: dict[str, Any] = dict(parse_assignment(text) for text in assignments or [])
     overrides |= {key: value for key, value in flags.items() if value is not None}
     settings = load_config(config, overrides)
     try:
@@ -61,18 +81,15 @@ def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
     data: Annotated[str | None, typer.Option(help="The data; the run's own by default.")] = None,
     target: Annotated[str | None, typer.Option(help="The target; the run's only one by default.")] = None,
-    split: Annotated[
-        str,
-        typer.Option(help="auto (test split of the run's own data, else all), all, train, validation or test."),
-    ] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    split: Split = "auto",
+    json_: Json = False,
 ) -> None:
     """Print the errors of a trained network on crystals with known values."""
     from irrepnet.training import evaluate as evaluate_run
 
     result = evaluate_run(run, data, target, split)  # pyright: ignore[reportArgumentType] (checked there)
-    if as_json:
-        typer.echo(json.dumps(result, allow_nan=False))
+    if json_:
+        print_json(result)
         return
     from rich.console import Console
     from rich.markup import escape
@@ -92,7 +109,7 @@ def predict(
         list[Path], typer.Argument(metavar="FILES", help="CIF, POSCAR, extended XYZ, JSON or JSON lines.")
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a CSV file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json_: Json = False,
 ) -> None:
     """Predict properties of structures; those that cannot be predicted are listed with the reason."""
     from irrepnet.training import load_run
@@ -104,10 +121,10 @@ def predict(
     if out is not None:
         _write_csv(out, rows, trained.targets)
         typer.echo(f"{out}: {predicted} predicted, {len(rows) - predicted} rejected", err=True)
-    if as_json:
-        units = {target.name: target.unit for target in trained.targets}
+    if json_:
+        units = {target.name: target.value_unit for target in trained.targets}
         document = {"n": predicted, "rejected": len(rows) - predicted, "units": units, "predictions": rows}
-        typer.echo(json.dumps(document, allow_nan=False))
+        print_json(document)
     elif out is None:
         for row in rows:
             typer.echo(_line(row, trained.targets))
@@ -115,20 +132,18 @@ def predict(
         raise IrrepnetError("none of the structures could be predicted; see the notes for the reasons")
 
 
-def _write_csv(path: Path, rows: list[dict[str, Any]], targets: Sequence["AnyTarget"]) -> None:
-    """Rows as a table whose headings name the units, a tensor component by component; a missing value is empty."""
-    named = {target.name: target for target in targets}
+def _write_csv(path: Path, rows: list[dict[str, Any]], targets: Sequence["Target"]) -> None:
+    from irrepnet.training.use import prediction_table
+
+    header, lines = prediction_table(rows, targets)
     try:
         with path.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(x for key in rows[0] for x in (named[key].columns if key in named else [key]))
-            for row in rows:
-                writer.writerow(x for key, v in row.items() for x in (named[key].cells(v) if key in named else [v]))
+            csv.writer(stream, lineterminator="\n").writerows([header, *lines])
     except OSError as error:
         raise IrrepnetError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def _line(row: dict[str, Any], targets: Sequence["AnyTarget"]) -> str:
+def _line(row: dict[str, Any], targets: Sequence["Target"]) -> str:
     """A prediction as one reads it."""
     if row[targets[0].name] is None:
         return f"{row['file']}: rejected: {row['note']}"

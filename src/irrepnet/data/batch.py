@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,23 +12,14 @@ import torch
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data.records import Record, Rejection
 from irrepnet.errors import IrrepnetError
-from irrepnet.graphs import Blend, FrameGraph, Graph, GraphOptions, Part
+from irrepnet.graphs import Blend, Graph, GraphOptions, Part
 from irrepnet.groups import PointGroup
 
-AnyGraph = Graph | Blend
-_Graph = TypeVar("_Graph", bound=Graph)
+AnyGraph = Graph[np.ndarray] | Blend
 _T = TypeVar("_T")
 
 Starts = Mapping[str, np.ndarray]
 """Where, in a union, the rows of each graph begin, by what there is a row for; and, last, how many there are."""
-
-
-@overload
-def union(graphs: Sequence[Blend], dtype: torch.dtype = torch.float32) -> FrameGraph[torch.Tensor]: ...
-
-
-@overload
-def union(graphs: Sequence[_Graph], dtype: torch.dtype = torch.float32) -> _Graph: ...
 
 
 def union(graphs: Sequence[AnyGraph], dtype: torch.dtype = torch.float32) -> Any:
@@ -44,13 +35,14 @@ def union(graphs: Sequence[AnyGraph], dtype: torch.dtype = torch.float32) -> Any
     Raises:
         IrrepnetError: what is one thing for the whole graph, such as a model group, differs.
     """
-    if isinstance(graphs[0], Blend):
-        blends = [graph for graph in graphs if isinstance(graph, Blend)]
+    blends = [graph for graph in graphs if isinstance(graph, Blend)]
+    if blends:
         weights = torch.block_diag(*(torch.from_numpy(blend.weights)[None] for blend in blends))
         return replace(union([graph for blend in blends for graph in blend.graphs], dtype), blend=weights.to(dtype))
-    crystals = _starts(graph.size for graph in graphs)
-    order = sorted(range(len(graphs)), key=lambda k: graphs[k].place)
-    made = _union([graphs[k] for k in order], {"crystal": crystals[order]}, dtype)
+    plain = [graph for graph in graphs if isinstance(graph, Graph)]
+    crystals = _starts(graph.size for graph in plain)
+    order = sorted(range(len(plain)), key=lambda k: plain[k].place)
+    made = _union([plain[k] for k in order], {"crystal": crystals[order]}, dtype)
     if order != sorted(order):  # what has a row for each crystal goes back to their order
         back = torch.from_numpy(np.argsort(order))
         for field in fields(made):
@@ -109,7 +101,8 @@ def _joined(
     joined = np.concatenate(values)
     if numbering is not None:
         joined = joined + np.repeat(starts[numbering][: len(values)], list(map(len, values)))
-    return _tensor(merged[numbering][1][joined] if numbering in merged else joined, dtype)
+        joined = merged[numbering][1][joined] if numbering in merged else joined
+    return _tensor(joined, dtype)
 
 
 def _tensor(array: np.ndarray, dtype: torch.dtype) -> torch.Tensor:

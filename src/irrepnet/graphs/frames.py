@@ -178,7 +178,7 @@ def frame_graph(
 
 
 def _symmetry(crystal: SymmetricCrystal) -> np.ndarray:
-    return operation_set(crystallographic_indices(crystal.point_group))[None]
+    return np.array([operation_set(crystallographic_indices(crystal.point_group))])
 
 
 @cache

@@ -21,7 +21,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from irrepnet.crystals.frames import frame_rotation
+from irrepnet.crystals.frames import frame_rotation, model_group
 from irrepnet.crystals.neighbours import NeighbourOptions, whole_shells
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
@@ -35,13 +35,14 @@ class SiteGraphOptions(GraphOptions):
     """How a structure becomes a site graph.
 
     Attributes:
-        group: name of the model group, in which the crystal's point group lies.
+        group: name of the model group, in which the crystal's point group lies; "auto" for
+            :func:`irrepnet.crystals.model_group`.
     """
 
-    group: str = "m-3m"
+    group: str = "auto"
 
     def graph(self, crystal: SymmetricCrystal) -> SiteGraph:
-        return site_graph(crystal, PointGroup(self.group), self)
+        return site_graph(crystal, model_group(crystal) if self.group == "auto" else PointGroup(self.group), self)
 
 
 @dataclass(frozen=True, kw_only=True)

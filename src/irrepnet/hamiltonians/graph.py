@@ -11,7 +11,7 @@ predicts enters them linearly, by matrices that are made here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -19,6 +19,7 @@ import scipy.linalg
 import torch
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.graphs.graph import Part
 from irrepnet.groups import PointGroup, harmonic_matrices, racah_to_real, real_harmonics
 from irrepnet.hamiltonians.blocks import BondOrbit, bonds_within
 from irrepnet.hamiltonians.model import Hamiltonian
@@ -36,7 +37,7 @@ EMPTY = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Couples:
+class Couples(Part[torch.Tensor]):
     """Pairs of shells with l and l', N of them."""
 
     where: torch.Tensor
@@ -48,7 +49,7 @@ class Couples:
 
 
 @dataclass(frozen=True, eq=False)
-class HamiltonianGraph:
+class HamiltonianGraph(Part[torch.Tensor]):
     """A crystal for `HamiltonianNet`. Harmonics and shells are in the components of `real_harmonics`."""
 
     name: str
@@ -86,14 +87,6 @@ class HamiltonianGraph:
     """(m, pairs of equal l in `onsite`) the coefficients of S W S."""
     free: torch.Tensor
     """(m, elements of `bonds`) sparse, the coefficients of the blocks of bonds."""
-
-    def to(self, dtype: torch.dtype) -> HamiltonianGraph:
-        """The same with floating-point numbers of that type."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(
-            self,
-            **{k: v.to(dtype) for k, v in values.items() if isinstance(v, torch.Tensor) and v.is_floating_point()},
-        )
 
 
 def trivial_action(basis: OrbitalBasis) -> Action:
@@ -347,7 +340,7 @@ def _bonds(
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class DeltaTarget(Part[torch.Tensor]):
     """What a prediction of ΔH = H − H0 is measured by, on its coefficients δ (m,).
 
         loss² = min over μ of  Σ_bonds |r(δ − δ* − μ s)|²,        r the rows of `rows` and the roots in `root`
@@ -366,9 +359,6 @@ class Target:
     root: torch.Tensor
     """(m,)"""
 
-    def to(self, dtype: torch.dtype) -> Target:
-        return Target(*(getattr(self, f.name).to(dtype) for f in fields(self)))
-
     def loss(self, delta: torch.Tensor, elements: float = 1.0) -> torch.Tensor:
         """eV: the root mean square error that is left after the best μ; `elements` weights the second part."""
         weight = elements**0.5
@@ -377,9 +367,9 @@ class Target:
         return (error.square().sum() + 1e-12).sqrt()
 
 
-def target(
+def delta_target(
     act: Action, orbits: Sequence[BondOrbit], H: Hamiltonian, delta: np.ndarray, overlap: np.ndarray, occupied: int
-) -> Target:
+) -> DeltaTarget:
     """The target of a crystal: ΔH's coefficients (m,), those of S (m,), true H with S for the states.
 
     Valence bands weigh 1, the next `EMPTY` a quarter, couplings of both a half; all bands above are left out.
@@ -413,4 +403,4 @@ def target(
         root += [np.sqrt(len(orbit.members) / len(basis))] * len(orbit.space)
     found = np.concatenate(rows, 1)
     found = found[abs(found).max(1) > 1e-12]
-    return Target(*(torch.from_numpy(np.ascontiguousarray(x)) for x in (delta, overlap, found, np.array(root))))
+    return DeltaTarget(*(torch.from_numpy(np.ascontiguousarray(x)) for x in (delta, overlap, found, np.array(root))))

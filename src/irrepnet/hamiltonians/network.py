@@ -19,10 +19,11 @@ changes nothing that is measured.
 from __future__ import annotations
 
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from torch import nn
 from torch.nn.functional import silu
 
@@ -35,11 +36,10 @@ from irrepnet.nn.harmonics import Harmonics
 from irrepnet.nn.radial import BesselBasis, envelope
 
 
-class HamiltonianNetConfig(BaseModel):
+class HamiltonianNetConfig(BaseModel, extra="forbid", frozen=True):
     """What a :class:`HamiltonianNet` is made of."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+    name: Literal["hamiltonian"] = "hamiltonian"
     channels: int = Field(default=12, ge=1, description="channels of atoms, bonds and pairs of shells")
     layers: int = Field(default=1, ge=0, description="convolutions of the body, which is invariant under O(3)")
     moments: int = Field(default=4, ge=1, description="moments of each l")
@@ -103,7 +103,7 @@ class HamiltonianNet(nn.Module):
         hidden = silu(self.edge(self.radial(graph.distance)))
         # a fixed number of neighbours, not their own: one that comes in at the cutoff changes nothing
         inverse = v.new_full((len(v), 1), 1 / 12)
-        numbers = (graph.receiver, graph.sender, torch.arange(len(graph.receiver)), len(hidden))
+        numbers = (graph.receiver, graph.sender, torch.arange(len(graph.receiver), device=hidden.device), len(hidden))
         harmonics = graph.harmonics * fade[:, None]
         edges = Edges(*numbers, inverse, graph.weight * fade, harmonics)
         for layer in self.body:

@@ -1,15 +1,17 @@
 """Crystal graph convolutional network: Xie & Grossman, Phys. Rev. Lett. 120, 145301 (2018)."""
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import Field
 from torch import nn
 from torch.nn.functional import softplus
 
 from irrepnet.graphs import HypergraphOptions
 from irrepnet.graphs.hypergraph import hyperedge_type
+from irrepnet.groups import O3Irreps
+from irrepnet.models.network import NetworkConfig
 from irrepnet.nn.elements import Atoms, atom_embedding
 from irrepnet.nn.hypergraph import segment_sum
 from irrepnet.nn.norm import WeightedBatchNorm
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
     from irrepnet.graphs import Hypergraph, Incidences
 
 
-class CGCNNConfig(BaseModel, extra="forbid", frozen=True):
+class CGCNNConfig(NetworkConfig, frozen=True):
     """What a :class:`CGCNN` is made of; the defaults are the published ones."""
+
+    reads: ClassVar = HypergraphOptions
 
     name: Literal["cgcnn"] = "cgcnn"
     channels: int = Field(default=64, ge=1, description="channels of an atom")
@@ -35,6 +39,9 @@ class CGCNNConfig(BaseModel, extra="forbid", frozen=True):
     def graph_fields(self) -> dict[str, Any]:
         """The fields of :class:`irrepnet.graphs.HypergraphOptions` that the network fixes."""
         return {}
+
+    def network(self, outputs: int, options: Any, irreps_out: O3Irreps | None = None) -> nn.Module:
+        return CGCNN(self, outputs, options)
 
 
 class CGCNN(nn.Module):

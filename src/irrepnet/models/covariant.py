@@ -1,15 +1,16 @@
 """The light O(3)-covariant network: an invariant body, and a covariant readout over bonds."""
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import Field
 from torch import nn
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import VectorGraphOptions
 from irrepnet.graphs.vectors import VectorForm
 from irrepnet.groups import O3Irrep, O3Irreps
+from irrepnet.models.network import NetworkConfig
 from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.covariants import BondCovariants
 from irrepnet.nn.elements import ElementEmbedding
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from irrepnet.graphs import VectorGraph
 
 
-class CovariantConfig(BaseModel, extra="forbid", frozen=True):
+class CovariantConfig(NetworkConfig, frozen=True):
     """What a :class:`CovariantNet` is made of."""
+
+    reads: ClassVar = VectorGraphOptions
+    makes_tensors: ClassVar = True
 
     name: Literal["covariant"] = "covariant"
     channels: int = Field(default=64, ge=1, description="invariant features of an atom")
@@ -42,6 +46,9 @@ class CovariantConfig(BaseModel, extra="forbid", frozen=True):
     def graph_fields(self) -> dict[str, Any]:
         """The fields of :class:`irrepnet.graphs.VectorGraphOptions` that the network fixes."""
         return {"form": self.form}
+
+    def network(self, outputs: int, options: Any, irreps_out: O3Irreps | None = None) -> nn.Module:
+        return CovariantNet(self, outputs, options, irreps_out)
 
 
 class Bonds(NamedTuple):

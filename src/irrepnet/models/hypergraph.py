@@ -1,9 +1,9 @@
 """Convolutions on crystal hypergraphs: Heilman, Gong & Yan, arXiv:2411.12616."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import BaseModel, BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 from torch import nn
 
 from irrepnet.errors import IrrepnetError
@@ -11,6 +11,7 @@ from irrepnet.graphs import HypergraphOptions
 from irrepnet.graphs.hypergraph import hyperedge_type
 from irrepnet.groups import O3Irreps
 from irrepnet.models.covariant import CovariantReadout
+from irrepnet.models.network import NetworkConfig
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import Atoms, atom_embedding
 from irrepnet.nn.hypergraph import Aggregation, HyperedgeUpdate, HypergraphConvolution, Strategy
@@ -30,8 +31,11 @@ def _names(value: Any) -> Any:
 _Split = BeforeValidator(_names)
 
 
-class CHGCNNConfig(BaseModel, extra="forbid", frozen=True):
+class CHGCNNConfig(NetworkConfig, frozen=True):
     """What a :class:`CrystalHypergraphNet` is made of."""
+
+    reads: ClassVar = HypergraphOptions
+    makes_tensors: ClassVar = True
 
     name: Literal["chgcnn"] = "chgcnn"
     hyperedges: Annotated[tuple[str, ...], _Split] = Field(
@@ -70,6 +74,9 @@ class CHGCNNConfig(BaseModel, extra="forbid", frozen=True):
         """The fields of :class:`irrepnet.graphs.HypergraphOptions` that the network fixes."""
         fields = ("hyperedges", "motif_shell", "motif_features", "resemblance")
         return {field: getattr(self, field) for field in fields}
+
+    def network(self, outputs: int, options: Any, irreps_out: O3Irreps | None = None) -> nn.Module:
+        return CrystalHypergraphNet(self, outputs, options, irreps_out)
 
 
 class CrystalHypergraphNet(nn.Module):

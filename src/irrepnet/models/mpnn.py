@@ -8,15 +8,17 @@ N_v = 1 / (1 + number of neighbours). Each part is a small module, and any modul
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import Field
 from torch import nn
 from torch.nn.functional import silu
 
 from irrepnet.graphs import HypergraphOptions
 from irrepnet.graphs.hypergraph import hyperedge_type
+from irrepnet.groups import O3Irreps
+from irrepnet.models.network import NetworkConfig
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import Atoms, atom_embedding
 from irrepnet.nn.hypergraph import damped_mean, segment_softmax, segment_sum
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
     from irrepnet.graphs import Hypergraph
 
 
-class MPNNConfig(BaseModel, extra="forbid", frozen=True):
+class MPNNConfig(NetworkConfig, frozen=True):
     """What an :class:`MPNN` is made of."""
+
+    reads: ClassVar = HypergraphOptions
 
     name: Literal["mpnn"] = "mpnn"
     channels: int = Field(default=64, ge=1, description="channels of an atom")
@@ -43,6 +47,9 @@ class MPNNConfig(BaseModel, extra="forbid", frozen=True):
     def graph_fields(self) -> dict[str, Any]:
         """The fields of :class:`irrepnet.graphs.HypergraphOptions` that the network fixes."""
         return {}
+
+    def network(self, outputs: int, options: Any, irreps_out: O3Irreps | None = None) -> nn.Module:
+        return MPNN(self, outputs, options)
 
 
 class MLPMessage(nn.Module):

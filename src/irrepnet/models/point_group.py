@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from torch import nn
 
 from irrepnet.crystals import MODEL_GROUPS
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import FrameOptions
 from irrepnet.groups import POINT_GROUPS, O3Irreps, PointGroup
+from irrepnet.models.network import NetworkConfig
 from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.covariants import BondCovariants, FrameCovariants
 from irrepnet.nn.elements import ElementEmbedding
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
     from irrepnet.graphs import FrameGraph
 
 
-class PointGroupConfig(BaseModel, extra="forbid", frozen=True):
+class PointGroupConfig(NetworkConfig, frozen=True):
     """What a :class:`PointGroupNet` is made of."""
+
+    reads: ClassVar = FrameOptions
+    makes_tensors: ClassVar = True
+    any_neighbours: ClassVar = False
 
     name: Literal["point-group"] = "point-group"
     group: Annotated[str, BeforeValidator(str)] = Field(  # YAML reads the group 23 as a number
@@ -73,6 +78,9 @@ class PointGroupConfig(BaseModel, extra="forbid", frozen=True):
         uses_group = self.directions or self.mixing != "none"
         max_frames = self.max_frames if uses_group else 0
         return {"group": self.group, "max_frames": max_frames, "continuous": self.continuous}
+
+    def network(self, outputs: int, options: Any, irreps_out: O3Irreps | None = None) -> nn.Module:
+        return PointGroupNet(self, outputs, irreps_out)
 
 
 class PointGroupNet(nn.Module):
@@ -231,7 +239,8 @@ class PointGroupNet(nn.Module):
         if not start:
             return None
         sets = _side_by_side(blocks, orders, like.new_empty(start, 0))
-        return Orbits(*map(torch.cat, zip(*pairs)), sets, len(like))
+        receiver, sender, number = (torch.cat(parts) for parts in zip(*pairs))
+        return Orbits(receiver, sender, number, sets, len(like))
 
 
 class FrameReadout(nn.Module):

@@ -1,15 +1,16 @@
 """The O(3)-equivariant network: tensor field network, Thomas et al., arXiv:1802.08219."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import Field
 from torch import nn
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import VectorGraphOptions
 from irrepnet.graphs.vectors import VectorForm
 from irrepnet.groups import SCALAR, O3Irrep, O3Irreps
+from irrepnet.models.network import NetworkConfig
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import Atoms, atom_embedding
 from irrepnet.nn.o3 import Features, Filters, FixedMean, TensorFieldLayer
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
     from irrepnet.graphs import VectorGraph
 
 
-class TensorFieldConfig(BaseModel, extra="forbid", frozen=True):
+class TensorFieldConfig(NetworkConfig, frozen=True):
     """What a :class:`TensorFieldNet` is made of."""
+
+    reads: ClassVar = VectorGraphOptions
+    makes_tensors: ClassVar = True
 
     name: Literal["tensor-field"] = "tensor-field"
     channels: int = Field(default=48, ge=1, description="scalars of an atom; copies of an irrep halve with each l")
@@ -46,6 +50,9 @@ class TensorFieldConfig(BaseModel, extra="forbid", frozen=True):
         natural = {O3Irrep.natural(l): max(self.channels >> l, 1) for l in range(self.l_max + 1)}
         pseudo = {O3Irrep(irrep.l, -irrep.parity): max(copies >> 1, 1) for irrep, copies in natural.items()}
         return O3Irreps({**natural, **pseudo} if self.parity else natural)
+
+    def network(self, outputs: int, options: Any, irreps_out: O3Irreps | None = None) -> nn.Module:
+        return TensorFieldNet(self, outputs, options, irreps_out)
 
 
 class TensorFieldNet(nn.Module):

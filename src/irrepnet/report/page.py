@@ -10,9 +10,9 @@ import yaml
 
 from irrepnet.report.plots import learning_curve, parity, save
 from irrepnet.report.results import Results, read_results
+from irrepnet.tasks.targets import Target
 from irrepnet.training.checkpoint import write_text
 from irrepnet.training.log import duration
-from irrepnet.training.targets import AnyTarget
 
 
 def write_report(folder: str | Path) -> Path:
@@ -77,7 +77,7 @@ def _page(results: Results) -> str:
         "<h2>Domain</h2>",
         _domain(results.card["domain"]),
         "<h2>Use</h2>",
-        f"<pre>irrepnet predict {folder} STRUCTURE.cif\n"
+        f"<pre>irrepnet predict {folder} {'FRAMES.extxyz' if results.card['task'] == 'energies' else 'STRUCTURE.cif'}\n"
         f"irrepnet evaluate {folder} --data FILE --target {escape(results.targets[0].name)}</pre>",
         "<h2>Configuration</h2>",
         f"<details><summary>config.yaml</summary><pre>{escape(document)}</pre></details>",
@@ -91,32 +91,22 @@ def _headline(results: Results) -> str:
     return "<br>".join(_sentence(target, results.metrics["test"][target.name]) for target in results.targets)
 
 
-def _sentence(target: AnyTarget, errors: dict[str, Any]) -> str:
-    name, n = escape(target.name), errors["n"]
-    if target.kind == "classification":
-        auc = "undefined" if errors["auc"] is None else f"{errors['auc']:.3f}"
-        return f"<b>{name}</b>: area under the ROC curve <b>{auc}</b> on {n} test crystals"
-    key, figure = ("frobenius", "mean Frobenius error") if target.kind == "tensor" else ("mae", "mean absolute error")
-    if errors[key] is None:
-        return f"<b>{name}</b>: no test crystal has a value"
-    unit = f" {escape(target.unit)}" if target.unit else ""
-    baseline = f"{errors[f'{key}_of_mean']:.3g}{unit} for predicting the mean"
-    error = f"{figure} <b>{errors[key]:.3g}{unit}</b>"
-    return f"<b>{name}</b>: {error} on {n} test crystals ({baseline})"
+def _sentence(target: Target, errors: dict[str, Any]) -> str:
+    return f"<b>{escape(target.name)}</b>: {target.sentence(errors)}"
 
 
-def _errors(target: AnyTarget, metrics: dict[str, Any]) -> str:
+def _errors(target: Target, metrics: dict[str, Any]) -> str:
     unit = f" ({target.unit})" if target.unit else ""
     keys = list(metrics["test"][target.name])
-    rows = [["", *(_LABELS[key] for key in keys)]]
+    rows = [["", *(_LABELS.get(key, key.replace("_", " ")) for key in keys)]]
     for part in ("validation", "test"):
         errors = metrics[part][target.name]
-        rows.append([part, *(_figure(errors[key]) for key in keys)])
+        rows.append([part, *(_figure(errors.get(key)) for key in keys)])
     return f"<h3>{escape(target.name + unit)}</h3>" + _grid(rows)
 
 
 _LABELS = {
-    "n": "crystals",
+    "n": "values",
     "mae": "MAE",
     "rmse": "RMSE",
     "r2": "R²",

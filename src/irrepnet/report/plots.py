@@ -8,25 +8,30 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from irrepnet.report.results import Results
-from irrepnet.training.targets import AnyTarget
+from irrepnet.tasks.targets import ClassTarget, HamiltonianTarget, Target
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9822b", "#8a8f98"
 
 
 def parity(results: Results) -> Figure:
-    """For every target of the test split: predicted against true, or the ROC curve of a classification."""
+    """For every target of the test split: predicted against true, the ROC curve of a classification, or the error of
+    every crystal where a prediction is no numbers that one could draw."""
     n = len(results.targets)
     figure = Figure(figsize=(4.6 * n, 4.4), layout="constrained")
     for axes, target in zip(np.atleast_1d(figure.subplots(1, n)), results.targets):
+        errors = results.metrics["test"][target.name]
+        if isinstance(target, HamiltonianTarget):
+            _bars(axes, target, results, errors)
+            continue
         true, predicted = results.predictions(target)
-        draw = _roc if target.kind == "classification" else _scatter
-        draw(axes, target, true, predicted, results.metrics["test"][target.name])
+        (_roc if isinstance(target, ClassTarget) else _scatter)(axes, target, true, predicted, errors)
     return figure
 
 
 def learning_curve(results: Results) -> Figure:
     """The losses and every target's validation error by epoch; a line marks the epoch that was kept."""
-    history, targets = results.history, results.targets
+    history = results.history
+    targets = [t for t in results.targets if f"validation_{t.name}_{t.headline[0]}" in history]
     n = 1 + len(targets)
     figure = Figure(figsize=(4.6 * n, 3.6), layout="constrained")
     first, *others = np.atleast_1d(figure.subplots(1, n))
@@ -57,7 +62,7 @@ def save(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def _scatter(axes: Axes, target: AnyTarget, true: np.ndarray, predicted: np.ndarray, errors: dict) -> None:
+def _scatter(axes: Axes, target: Target, true: np.ndarray, predicted: np.ndarray, errors: dict) -> None:
     unit = f" ({target.unit})" if target.unit else ""
     if len(true):
         ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
@@ -70,7 +75,17 @@ def _scatter(axes: Axes, target: AnyTarget, true: np.ndarray, predicted: np.ndar
     axes.set_title(f"{target.name}\n{figures}n = {errors['n']}", fontsize=10)
 
 
-def _roc(axes: Axes, target: AnyTarget, true: np.ndarray, probability: np.ndarray, errors: dict) -> None:
+def _bars(axes: Axes, target: Target, results: Results, errors: dict) -> None:
+    key, name = target.headline
+    rows = results.table("predictions_test.csv")
+    axes.barh([row["id"] for row in rows], [float(row[key]) for row in rows], color=BLUE)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"{name} ({target.unit})")
+    axes.grid(alpha=0.25, axis="x")
+    axes.set_title(f"{target.name}\nn = {errors['n']}", fontsize=10)
+
+
+def _roc(axes: Axes, target: Target, true: np.ndarray, probability: np.ndarray, errors: dict) -> None:
     order = np.argsort(-probability, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(probability[order])), len(order) - 1) if len(order) else []
     ones = np.cumsum(true[order])[ends] if len(order) else np.zeros(0)

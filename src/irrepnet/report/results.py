@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.training.targets import AnyTarget, load_target
+from irrepnet.tasks.targets import Target, load_target
+from irrepnet.training.load import read_card
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,19 @@ class Results:
     versions: dict[str, Any]
 
     @cached_property
-    def targets(self) -> list[AnyTarget]:
+    def targets(self) -> list[Target]:
         return [load_target(target) for target in self.card["targets"]]
 
     @cached_property
     def history(self) -> dict[str, np.ndarray]:
         """Columns of metrics.csv, (epochs,) each; NaN where empty."""
-        rows = self._table("metrics.csv")
+        rows = self.table("metrics.csv")
         return {key: np.array([_number(row[key]) for row in rows]) for key in rows[0] if key != "best"}
 
-    def predictions(self, target: AnyTarget) -> tuple[np.ndarray, np.ndarray]:
+    def predictions(self, target: Target) -> tuple[np.ndarray, np.ndarray]:
         """(n,) true values and predictions of the test crystals whose true value is known; all components of a tensor,
         one after the other."""
-        rows = self._table("predictions_test.csv")
+        rows = self.table("predictions_test.csv")
         true, predicted = (
             np.array([_number(row[f"{kind} {column}"]) for column in target.columns for row in rows])
             for kind in ("true", "predicted")
@@ -50,7 +51,8 @@ class Results:
         known = ~np.isnan(true)
         return true[known], predicted[known]
 
-    def _table(self, name: str) -> list[dict[str, str]]:
+    def table(self, name: str) -> list[dict[str, str]]:
+        """The rows of a CSV file of the folder."""
         with (self.folder / name).open(encoding="utf-8", newline="") as stream:
             return list(csv.DictReader(stream))
 
@@ -59,13 +61,13 @@ def read_results(folder: str | Path) -> Results:
     """Read the folder of a finished run; raises IrrepnetError when it is none."""
     folder = Path(folder)
     try:
-        documents = [
-            json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-            for name in ("metrics", "model", "versions")
-        ]
+        metrics, versions = (
+            json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("metrics", "versions")
+        )
+        card = read_card(folder)
     except FileNotFoundError as error:
         raise IrrepnetError(f"{folder}: not a finished run (there is no {Path(error.filename).name})") from None
-    return Results(folder, *documents)
+    return Results(folder, metrics, card, versions)
 
 
 def _number(cell: str) -> float:

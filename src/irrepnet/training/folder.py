@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 
 from irrepnet import __version__
-from irrepnet.data import DATASETS
 from irrepnet.errors import IrrepnetError
+from irrepnet.tasks import Examples, RunConfig, Source
+from irrepnet.tasks.task import reason_counts
 from irrepnet.training.checkpoint import write_json, write_text
-from irrepnet.training.config import BaseRunConfig, load_config
-from irrepnet.training.dataset import Prepared, Source, reason_counts
+from irrepnet.training.config import load_config
 from irrepnet.training.log import Log
-from irrepnet.training.targets import AnyTarget, columns
 
 LIBRARIES = ("numpy", "scipy", "torch", "safetensors", "pymatgen", "pymatgen-core", "moyopy", "vesin", "pydantic")
 
 
-def open_folder(out: Path, config: BaseRunConfig, resume: bool, log: Log) -> None:
+def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> None:
     """Make the run folder, or check that the run in it is this one.
 
     Raises:
@@ -35,7 +34,7 @@ def open_folder(out: Path, config: BaseRunConfig, resume: bool, log: Log) -> Non
         raise IrrepnetError(f"{out}: is a file; give a folder for the run")
     if path.exists() and not resume:
         raise IrrepnetError(f"{out}: holds a run already; go on with --resume, or choose another folder")
-    saved = load_config(path, kind=type(config)) if path.exists() else None
+    saved = load_config(path) if path.exists() else None
     if saved:
         old, new = _flat(saved), _flat(config)
         differences = [
@@ -64,10 +63,10 @@ def open_folder(out: Path, config: BaseRunConfig, resume: bool, log: Log) -> Non
         write_text(path, config.to_yaml())
 
 
-def _flat(config: BaseRunConfig) -> dict[str, Any]:
+def _flat(config: RunConfig) -> dict[str, Any]:
     """Values by dotted key, without those that change nothing: the data are compared by their hash."""
     sections = config.model_dump(mode="json")
-    return {
+    return {"task": sections.pop("task")} | {
         f"{section}.{key}": value
         for section, values in sections.items()
         for key, value in values.items()
@@ -94,27 +93,29 @@ def _versions(threads: int) -> dict[str, Any]:
     }
 
 
-def write_data(out: Path, source: Source, data: Prepared, split: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def write_data(out: Path, source: Source, examples: Examples, split: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """data.json, rejected.csv, split.json and, if there is any, failures.csv; returns what data.json says."""
-    rejections = source.rejections + data.rejections
+    rejections = source.rejections + examples.rejections
     reasons = reason_counts(rejections)
     description = {
         "source": source.name,
         "hash": source.hash,
         "read": len(source.records),
-        "used": len(data),
+        "used": len(examples),
         **{name: len(part) for name, part in split.items()},
         "rejected": len(rejections),
         "reasons": dict(reasons[:20]),
         "other_reasons": sum(count for _, count in reasons[20:]),
-        "failed_sites": sum(map(len, data.failures)),
-        "licence": DATASETS[source.name].licence if source.name in DATASETS else None,
+        "failed_sites": sum(map(len, examples.failures)),
+        "licence": source.licence,
     }
     write_text(out / "rejected.csv", csv_text(("id", "reason"), ((r.id, r.reason) for r in rejections)))
-    failures = [(r.id, *line.partition(": ")[::2]) for r, lines in zip(data.records, data.failures) for line in lines]
+    failures = [
+        (r.id, *line.partition(": ")[::2]) for r, lines in zip(examples.records, examples.failures) for line in lines
+    ]
     if failures:
         write_text(out / "failures.csv", csv_text(("id", "site", "reason"), failures))
-    parts = {name: [data.records[k] for k in part] for name, part in split.items()}
+    parts = {name: [examples.records[k] for k in part] for name, part in split.items()}
     write_json(
         out / "split.json",
         {name: {"id": [r.id for r in part], "formula": [r.formula for r in part]} for name, part in parts.items()},
@@ -128,20 +129,8 @@ def write_history(out: Path, history: Sequence[Mapping[str, Any]]) -> None:
     write_text(out / "metrics.csv", csv_text(history[0], (row.values() for row in history)))
 
 
-def write_predictions(
-    out: Path, data: Prepared, part: np.ndarray, targets: Sequence[AnyTarget], predicted: np.ndarray
-) -> None:
-    """predictions_test.csv, one row a crystal, with the (n, W) predictions beside the true values."""
-    header = ["id", "formula"]
-    for target in targets:
-        header += [f"{which} {column}" for column in target.columns for which in ("true", "predicted")]
-    rows = []
-    for k, row in zip(part, predicted):
-        cells = [data.records[k].id, data.records[k].formula]
-        for target, own in zip(targets, columns(targets)):
-            pair = (target.cells(target.value(values[own], data.frames[k])) for values in (data.values[k], row))
-            cells += [cell for both in zip(*pair) for cell in both]
-        rows.append(cells)
+def write_predictions(out: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """predictions_test.csv."""
     write_text(out / "predictions_test.csv", csv_text(header, rows))
 
 

@@ -1,7 +1,7 @@
 """A finished run, loaded again: the network, what its outputs mean, and where it may be used."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +13,14 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from irrepnet.data.batch import AnyGraph
 from irrepnet.errors import IrrepnetError
-from irrepnet.models import build_model
-from irrepnet.training.config import RunConfig
-from irrepnet.training.loop import batches, predict_batches, threads
-from irrepnet.training.targets import AnyTarget, columns, load_target
-from irrepnet.training.tensor_targets import TensorTarget
+from irrepnet.tasks import TASKS, RunConfig, Task, task_class
+from irrepnet.tasks.targets import Target, slices
+from irrepnet.training.loop import threads
 
-FORMAT = 2
+FORMAT = 3
 """Number of the layout of model.json and of the weights' names; goes up when old ones become unreadable."""
+READABLE = (2, 3)
 
 
 @dataclass(frozen=True)
@@ -32,27 +30,38 @@ class Run:
     Attributes:
         folder: where it was loaded from.
         model: the network, in evaluation mode, with the weights of the best epoch.
-        config: the run's configuration; :func:`irrepnet.training.dataset.graph_of` makes the graphs of it.
-        targets: what the outputs are, in order.
+        task: what it was trained for; it makes examples and predictions.
         card: the whole of model.json.
     """
 
     folder: Path
     model: torch.nn.Module
-    config: RunConfig
-    targets: tuple[AnyTarget, ...]
+    task: Task
     card: dict[str, Any]
 
-    def predict(self, graphs: Sequence[AnyGraph]) -> dict[str, np.ndarray]:
-        """(n,) values of every target, in its unit; probabilities for a classification, coefficients (n, dim) for a
-        tensor (see :class:`irrepnet.training.tensor_targets.TensorTarget`)."""
-        if not graphs:
-            return {t.name: np.empty((0, t.width) if t.kind == "tensor" else 0) for t in self.targets}
-        with threads(self.config.training.threads):
-            outputs = predict_batches(self.model, batches(graphs))
-        return {t.name: t.decode(outputs[:, own]) for t, own in zip(self.targets, columns(self.targets))}
+    @property
+    def config(self) -> Any:
+        """The run's configuration."""
+        return self.task.config
 
-    def target(self, name: str | None = None) -> AnyTarget:
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What is predicted, in order."""
+        return tuple(self.task.targets)
+
+    def predict(self, graphs: Sequence[Any]) -> dict[str, np.ndarray]:
+        """Of a run of properties: (n,) values of every target, in its unit; probabilities for a classification,
+        coefficients (n, dim) for a tensor (see :class:`irrepnet.tasks.targets.TensorTarget`)."""
+        from irrepnet.tasks.properties import PropertyTask
+
+        if not isinstance(self.task, PropertyTask):
+            raise IrrepnetError(f"{self.folder}: a run of {self.task.name}; give files to irrepnet.training.predict")
+        with threads(self.config.training.threads):
+            values = self.task.decoded(self.model, graphs)
+        targets = self.task.targets
+        return {t.name: t.given(values[:, own]) for t, own in zip(targets, slices(targets))}
+
+    def target(self, name: str | None = None) -> Target:
         """The target of that name; the only one when no name is given.
 
         Raises:
@@ -68,7 +77,7 @@ class Run:
 
     @cached_property
     def split(self) -> dict[str, dict[str, list[str]]]:
-        """``id`` and ``formula`` of the crystals of "train", "validation" and "test"."""
+        """``id`` and ``formula`` of the examples of "train", "validation" and "test"."""
         path = self.folder / "split.json"
         try:
             return json.loads(path.read_text(encoding="utf-8"))
@@ -78,12 +87,6 @@ class Run:
     @cached_property
     def training_formulas(self) -> frozenset[str]:
         return frozenset(self.split["train"]["formula"])
-
-
-def network(config: RunConfig, targets: Sequence[AnyTarget]) -> torch.nn.Module:
-    """The network of a run, with the outputs that its targets need, and random weights."""
-    tensors = [target.tensor for target in targets if isinstance(target, TensorTarget)]
-    return build_model(config.model, len(targets) - len(tensors), config.graph, tensors)
 
 
 def load_run(folder: str | Path) -> Run:
@@ -99,16 +102,12 @@ def load_run(folder: str | Path) -> Run:
             raise IrrepnetError(f"{folder}: this run is not finished; {hint}")
         raise IrrepnetError(f"{folder}: holds no run (there is no model.json); give the --out folder of a training")
     try:
-        card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        if card["format"] != FORMAT:
-            raise IrrepnetError(
-                f"{folder}: a model of format {card['format']} (irrepnet {card['irrepnet']}); this one "
-                f"reads format {FORMAT}; install the version that wrote it"
-            )
-        config = RunConfig.model_validate(card["config"])
-        targets = tuple(load_target(target) for target in card["targets"])
+        card = read_card(folder)
+        kind = task_class(card["task"])
+        task = kind(kind.Config.model_validate(card["config"]))
+        task.load(card)
         with torch.random.fork_rng(devices=[]):  # loading leaves the caller's random numbers alone
-            model = network(config, targets)
+            model = task.network()
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (
         OSError,
@@ -120,4 +119,33 @@ def load_run(folder: str | Path) -> Run:
         RuntimeError,
     ) as error:
         raise IrrepnetError(f"{folder}: cannot load the model: {' '.join(str(error).split())}") from None
-    return Run(folder, model.eval().requires_grad_(False), config, targets, card)
+    return Run(folder, model.eval().requires_grad_(False), task, card)
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """model.json, in the present format.
+
+    Raises:
+        IrrepnetError: it is of a format that cannot be read.
+    """
+    card = _upgraded(json.loads((folder / "model.json").read_text(encoding="utf-8")))
+    if card["format"] not in READABLE or card["task"] not in TASKS:
+        raise IrrepnetError(
+            f"{folder}: a model of format {card['format']} (irrepnet {card['irrepnet']}); this one "
+            f"reads format {READABLE[0]} to {FORMAT}; install the version that wrote it"
+        )
+    return card
+
+
+def _upgraded(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Before format 3 there was no task; Hamiltonians had a format 1 of their own."""
+    if "task" in card:
+        return dict(card)
+    if card.get("kind") == "hamiltonian" and card["format"] == 1:
+        target = {"name": "hamiltonian", "unit": "meV", "kind": "hamiltonian"}
+        domain = {"elements": card["elements"], "point_groups": "all"}
+        return {**card, "format": 2, "task": "hamiltonians", "targets": [target], "domain": domain}
+    return {**card, "task": "properties"}
+
+
+__all__ = ["FORMAT", "Run", "RunConfig", "load_run", "read_card"]

@@ -9,123 +9,53 @@ run again.
 import ctypes
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from irrepnet.data.batch import AnyGraph, union
 from irrepnet.errors import IrrepnetError
-from irrepnet.graphs import Graph
+from irrepnet.tasks import Learning, TrainingConfig
 from irrepnet.training.checkpoint import State
-from irrepnet.training.config import TrainingConfig
 from irrepnet.training.schedule import one_cycle
-from irrepnet.training.targets import AnyTarget, columns, mean_loss
-
-EVALUATION_BATCH = 256
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Crystals with their targets.
-
-    Attributes:
-        graphs: n graphs.
-        values: (n, W) values of the targets in their units, side by side; NaN where unknown.
-    """
-
-    graphs: Sequence[AnyGraph]
-    values: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.graphs)
-
-    def encoded(self, targets: Sequence[AnyTarget], device: torch.device) -> torch.Tensor:
-        encoded = np.empty_like(self.values)
-        for target, own in zip(targets, columns(targets)):
-            encoded[:, own] = target.encode(self.values[:, own])
-        return torch.tensor(encoded, dtype=torch.float32, device=device)
-
-
-def fit(
+def run_epochs(
     state: State,
-    targets: Sequence[AnyTarget],
-    train: Examples,
-    validation: Examples,
+    size: int,
+    learning: Learning,
     config: TrainingConfig,
-    checkpoint: Path,
-    advance: Callable[[int], None],
-    report: Callable[[State], None],
+    checkpoint: Path | None = None,
+    advance: Callable[[int], None] = lambda n: None,
+    report: Callable[[State], None] = lambda state: None,
 ) -> None:
     """Train the state's model, on the device on which it is, for the epochs that are left.
 
-    Args:
-        state: fresh, or loaded from a checkpoint; its model maps a batch to (n, W) outputs.
-        targets: T targets.
-        train, validation: the examples.
-        config: the schedule.
-        checkpoint: file that is replaced at the end of every epoch.
-        advance: called with the number of crystals after every step.
-        report: called with the state after every epoch.
-
     At the end ``state.best`` has the weights to keep.
+
+    Args:
+        state: fresh, or loaded from a checkpoint.
+        size: number of training examples.
+        learning: loss of the model on some of them, loss and figures of its average on the validation examples.
+        config: the schedule.
+        checkpoint: file that is replaced at the end of every epoch, if any.
+        advance: called with the number of examples after every step.
+        report: called with the state after every epoch.
 
     Raises:
         IrrepnetError: the loss is no longer finite; or the step cannot be compiled.
     """
     if config.compile:
         _compile(state.model)
-    device = next(state.model.parameters()).device
-    wanted = train.encoded(targets, device)
-    validation_wanted = validation.encoded(targets, device)
-    validation_batches = batches(validation.graphs, device)
-
-    def loss_of(part: np.ndarray) -> torch.Tensor:
-        batch = union([train.graphs[k] for k in part]).to(device)
-        return mean_loss(targets, state.model(batch), wanted[torch.from_numpy(part).to(device)])
-
-    def validate() -> tuple[float, dict[str, Any]]:
-        outputs = predict_batches(state.average, validation_batches)
-        loss = mean_loss(targets, torch.from_numpy(outputs).to(validation_wanted), validation_wanted).item()
-        row = {}
-        for target, own in zip(targets, columns(targets)):
-            figures = target.metrics(validation.values[:, own], target.decode(outputs[:, own]))
-            row |= {f"validation_{target.name}_{key}": value for key, value in figures.items() if key in _FOLLOWED}
-        return loss, row
-
-    run_epochs(state, len(train), loss_of, validate, config, checkpoint, advance, report)
-
-
-def run_epochs(
-    state: State,
-    size: int,
-    loss_of: Callable[[np.ndarray], torch.Tensor],
-    validate: Callable[[], tuple[float, dict[str, Any]]],
-    config: TrainingConfig,
-    checkpoint: Path,
-    advance: Callable[[int], None],
-    report: Callable[[State], None],
-) -> None:
-    """The epochs that are left, of any network: see :func:`fit`, which calls this.
-
-    Args:
-        size: number of training crystals.
-        loss_of: the loss of the state's model on some of them, given their numbers.
-        validate: the loss of the state's average on the validation crystals, and figures for the history.
-
-    Raises:
-        IrrepnetError: the loss is no longer finite.
-    """
     keep_freed_memory()
     for epoch in range(state.epoch, config.epochs):
         start, cpu_start = time.perf_counter(), time.process_time()
-        rate, loss = _train_epoch(state, epoch, size, loss_of, config, advance)
+        rate, loss = _train_epoch(state, epoch, size, learning, config, advance)
         seconds = time.perf_counter() - start
-        validation_loss, figures = validate()
+        validation_loss, figures = learning.validate(state.average)
         if not np.isfinite(loss + validation_loss):
             raise IrrepnetError(
                 f"training diverged in epoch {epoch + 1} (loss {loss}, in validation {validation_loss}); "
@@ -145,18 +75,16 @@ def run_epochs(
         }
         state.history.append(row)
         row["best"] = state.keep_if_best(validation_loss)
-        state.save(checkpoint)
+        if checkpoint is not None:
+            state.save(checkpoint)
         report(state)
-
-
-_FOLLOWED = ("mae", "auc", "accuracy", "frobenius", "ewt25")
 
 
 def _train_epoch(
     state: State,
     epoch: int,
     size: int,
-    loss_of: Callable[[np.ndarray], torch.Tensor],
+    learning: Learning,
     config: TrainingConfig,
     advance: Callable[[int], None],
 ) -> tuple[float, float]:
@@ -174,7 +102,7 @@ def _train_epoch(
         rate, momentum = one_cycle(step, config.epochs * len(parts), config.learning_rate, config.warmup)
         for group in state.optimizer.param_groups:
             group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
-        loss = loss_of(part)
+        loss = learning.loss(state.model, part)
         state.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, config.clip, foreach=True)
@@ -220,16 +148,3 @@ def threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def batches(graphs: Sequence[AnyGraph], device: torch.device | str = "cpu") -> list[Graph[torch.Tensor]]:
-    """All graphs, in order, in batches for prediction."""
-    parts = [graphs[i : i + EVALUATION_BATCH] for i in range(0, len(graphs), EVALUATION_BATCH)]
-    return [union(part).to(device) for part in parts]
-
-
-def predict_batches(model: torch.nn.Module, parts: Sequence[Graph[torch.Tensor]]) -> np.ndarray:
-    """(n, W) float64 outputs of the network in evaluation mode."""
-    model.eval()
-    with torch.inference_mode():
-        return torch.cat([model(part) for part in parts]).double().cpu().numpy()

@@ -1,6 +1,8 @@
 """A run, from its configuration to a folder with the model, its errors and how it came about.
 
-    read the data → prepare graphs → split by formula → fit (loop.py) → test once → write the result
+    read the data → prepare examples → split → fit (loop.py) → test once → write the result
+
+What is read, prepared and learned is the task's (:mod:`irrepnet.tasks`); everything else is the same for all of them.
 
 Files of a run folder:
 
@@ -12,7 +14,7 @@ Files of a run folder:
     split.json              ids and formulas of the training, validation and test crystals
     checkpoint.safetensors  only while training: the state after the last whole epoch
     metrics.csv             one row an epoch
-    predictions_test.csv    true and predicted values of the test split
+    predictions_test.csv    true and predicted values of the test split, or what was wrong with each prediction
     model.safetensors       the weights
     model.json              the card: network, targets with units, domain, data, errors
     metrics.json            the result; its presence marks a finished run
@@ -22,26 +24,23 @@ Files of a run folder:
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save
 
 from irrepnet import __version__
-from irrepnet.data import split_by_formula
 from irrepnet.errors import IrrepnetError
+from irrepnet.tasks import Examples, RunConfig, Task, task_class
 from irrepnet.training.checkpoint import State, replacing, write_json
-from irrepnet.training.config import RunConfig
-from irrepnet.training.dataset import Prepared, prepare_records, read_source
 from irrepnet.training.folder import check_hash, open_folder, write_data, write_history, write_predictions
-from irrepnet.training.load import FORMAT, Run, load_run, network
+from irrepnet.training.load import FORMAT, Run, load_run
 from irrepnet.training.log import Log, duration
-from irrepnet.training.loop import batches, fit, predict_batches, threads
-from irrepnet.training.metrics import Metrics
-from irrepnet.training.targets import AnyTarget, columns, fit_targets
+from irrepnet.training.loop import run_epochs, threads
 
 
-def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool = False) -> Run:
+def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool = False, data: Any = None) -> Run:
     """Train a network and write its run folder.
 
     The same configuration, data, library versions and machine give the same bits on the CPU, whether or not
@@ -52,14 +51,15 @@ def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool 
         out: the run folder; created if need be.
         resume: go on with the run in ``out`` if there is one. A finished run is only loaded.
         quiet: say nothing on standard error; log.txt is written all the same.
+        data: what to learn from in place of ``data.source``, which is then only a name: a data frame, or a list of
+            structures, see :func:`irrepnet.data.read_records`.
 
     Returns:
         The finished run.
 
     Raises:
         IrrepnetError: ``out`` holds a run and ``resume`` is false, or another configuration or other data;
-            the data
-            cannot be used; the training diverges.
+            the data cannot be used; the training diverges.
     """
     out = Path(out)
     log = Log(quiet)
@@ -68,47 +68,42 @@ def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool 
         log.line(f"{out}: this run is finished")
         return load_run(out)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())), threads(config.training.threads):
-        _train(config, out, log)
+        _train(task_class(config.task)(config), out, log, data)
     return load_run(out)
 
 
-def _train(config: RunConfig, out: Path, log: Log) -> None:
+def _train(task: Task, out: Path, log: Log, data: Any) -> None:
+    config = task.config
     device = _device(config.training.device)
-    options, names = config.data, config.data.targets
 
-    source = read_source(options.source)
+    source = task.read(config.data.source, data)
     check_hash(out, source)
     log.line(f"{source.name}: {len(source.records)} crystals read, {len(source.rejections)} unreadable")
-    data = prepare_records(source.name, source.records, names, config, log)
-    split = split_by_formula([record.formula for record in data.records], options.split, options.split_seed)
-    targets = fit_targets(names, data.values[split["train"]], options)
-    description = write_data(out, source, data, split)
-    log.line(f"{len(data)} crystals in use: " + ", ".join(f"{len(part)} {name}" for name, part in split.items()))
+    examples = task.prepare(source, log)
+    split = task.split(examples)
+    task.fit(examples, split["train"])
+    description = write_data(out, source, examples, split)
+    log.line(f"{len(examples)} crystals in use: " + ", ".join(f"{len(part)} {name}" for name, part in split.items()))
 
     torch.manual_seed(config.training.seed)
-    model = network(config, targets).to(device)
-    log.line(f"{config.model.name} network, {_size(model)} parameters, on {_device_name(device)}")
-    state = _fit(config, model, targets, data, split, out, log)
+    network = task.network().to(device)
+    log.line(f"{config.model.name} network, {_size(network)} parameters, on {_device_name(device)}")
+    state = _fit(task, network, examples, split, out, log)
 
-    model.load_state_dict(state.best)
-    validation = _predict(model, targets, data, split["validation"])
-    test = _predict(model, targets, data, split["test"])
-    errors = {
-        "validation": _errors(targets, data.values[split["validation"]], validation),
-        "test": _errors(targets, data.values[split["test"]], test),
-    }
-    write_predictions(out, data, split["test"], targets, test)
+    network.load_state_dict(state.best)
+    task.finish(network, examples, split)
+    validation = task.judge(network, examples, split["validation"])
+    test = task.judge(network, examples, split["test"])
+    errors = {"validation": validation.errors, "test": test.errors}
+    write_predictions(out, test.header, test.rows)
     with replacing(out / "model.safetensors") as part:
         part.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in state.best.items()}))
     card = {
         "format": FORMAT,
         "irrepnet": __version__,
+        "task": task.name,
         "config": config.model_dump(mode="json"),
-        "targets": [vars(target) for target in targets],
-        "domain": {
-            "point_groups": options.point_groups or _all_groups(config),
-            "elements": sorted({symbol for k in split["train"] for symbol in data.records[k].species}),
-        },
+        **task.card(examples, split["train"]),
         "data": description,
         "errors": errors,
     }
@@ -116,69 +111,56 @@ def _train(config: RunConfig, out: Path, log: Log) -> None:
     metrics = {
         "best_epoch": state.best_epoch,
         "epochs": state.epoch,
-        "parameters": _size(model),
+        "parameters": _size(network),
         "seconds_per_epoch": float(np.mean([row["seconds"] for row in state.history])),
         "crystals_per_second": float(np.mean([row["crystals_per_second"] for row in state.history])),
         "peak_memory_mb": _peak_memory(),
         "device": _device_name(device),
-        "units": {target.name: target.unit for target in targets},
+        "units": {target.name: target.unit for target in task.targets},
         **errors,
     }
     write_json(out / "metrics.json", metrics)
     (out / "checkpoint.safetensors").unlink()
     log.line(f"done in {duration(sum(row['seconds'] for row in state.history))}; best epoch {state.best_epoch}")
-    for target in targets:
-        log.line(f"test split, {target.name}: {_in_words(target, errors['test'][target.name])}")
+    for target in task.targets:
+        log.line(f"test split, {target.name}: {_in_words(target.unit, test.errors[target.name])}")
 
 
 def _fit(
-    config: RunConfig,
-    model: torch.nn.Module,
-    targets: Sequence[AnyTarget],
-    data: Prepared,
+    task: Task,
+    network: torch.nn.Module,
+    examples: Examples,
     split: Mapping[str, np.ndarray],
     out: Path,
     log: Log,
 ) -> State:
     """Train from the checkpoint, if there is one, to the last epoch."""
-    state = State.start(model, config.training.weight_decay)
+    config = task.config.training
+    state = State.start(network, config.weight_decay)
     checkpoint = out / "checkpoint.safetensors"
     if checkpoint.exists():
         state.load(checkpoint)
         log.line(f"resuming after epoch {state.epoch}")
-    train, validation = data.examples(split["train"]), data.examples(split["validation"])
+    size = len(split["train"])
+    learning = task.learning(examples, split, next(network.parameters()).device)
 
     def report(state: State) -> None:
         write_history(out, state.history)
-        log.line(_epoch_line(state, config.training.epochs, targets))
+        log.line(_epoch_line(state, config.epochs, task.targets))
 
-    with log.progress("training", len(train) * config.training.epochs, len(train) * state.epoch) as advance:
-        fit(state, targets, train, validation, config.training, checkpoint, advance, report)
+    with log.progress("training", size * config.epochs, size * state.epoch) as advance:
+        run_epochs(state, size, learning, config, checkpoint, advance, report)
     return state
 
 
-def _predict(model: torch.nn.Module, targets: Sequence[AnyTarget], data: Prepared, part: np.ndarray) -> np.ndarray:
-    """(n, W) predictions in the targets' units."""
-    device = next(model.parameters()).device
-    outputs = predict_batches(model, batches([data.graphs[k] for k in part], device))
-    for target, own in zip(targets, columns(targets)):
-        outputs[:, own] = target.decode(outputs[:, own])
-    return outputs
-
-
-def _errors(targets: Sequence[AnyTarget], true: np.ndarray, predicted: np.ndarray) -> dict[str, Metrics]:
-    return {t.name: t.metrics(true[:, own], predicted[:, own]) for t, own in zip(targets, columns(targets))}
-
-
-def _in_words(target: AnyTarget, errors: Metrics) -> str:
+def _in_words(unit: str, errors: Mapping[str, Any]) -> str:
     figures = ", ".join(
         f"{key.replace('_', ' ')} {value:.4g}" for key, value in errors.items() if key != "n" and value is not None
     )
-    unit = f" ({target.unit})" if target.unit else ""
-    return f"{figures}{unit}, {errors['n']} crystals"
+    return f"{figures}{f' ({unit})' if unit else ''}, n = {errors['n']}"
 
 
-def _epoch_line(state: State, epochs: int, targets: Sequence[AnyTarget]) -> str:
+def _epoch_line(state: State, epochs: int, targets: Sequence[Any]) -> str:
     row = state.history[-1]
     parts = [
         f"epoch {row['epoch']:{len(str(epochs))}d}/{epochs}",
@@ -187,18 +169,12 @@ def _epoch_line(state: State, epochs: int, targets: Sequence[AnyTarget]) -> str:
     ]
     for target in targets:
         key, figure = target.headline
-        value = row[f"validation_{target.name}_{key}"]
+        value = row.get(f"validation_{target.name}_{key}")
         if value is not None:
             parts.append(f"{target.name} {figure} {value:.4f} {target.unit}".rstrip())
     left = float(np.mean([row["seconds"] for row in state.history[-5:]])) * (epochs - row["epoch"])
     parts += [f"{row['crystals_per_second']:.0f} crystals/s", f"{duration(left)} left"]
     return "  ".join(parts) + ("  best" if row["best"] else "")
-
-
-def _all_groups(config: RunConfig) -> str:
-    """The point groups that are admitted when none is named, in words."""
-    group = getattr(config.model, "group", "auto")
-    return "all" if group == "auto" else f"all subgroups of {group}"
 
 
 def _device(name: str) -> torch.device:

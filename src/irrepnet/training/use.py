@@ -6,19 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from irrepnet.data import Record, Rejection, read_records
+import numpy as np
+
+from irrepnet.data import Rejection
 from irrepnet.errors import IrrepnetError
-from irrepnet.training.dataset import make_graphs, prepare_records, read_source
+from irrepnet.tasks.targets import Target
 from irrepnet.training.load import Run, load_run
 from irrepnet.training.log import Log
-from irrepnet.training.targets import columns
+from irrepnet.training.loop import threads
 
 Split = Literal["auto", "all", "train", "validation", "test"]
 
 
 def evaluate(
     run: Run | str | Path,
-    source: str | None = None,
+    source: Any = None,
     target: str | None = None,
     split: Split = "auto",
     quiet: bool = False,
@@ -27,16 +29,16 @@ def evaluate(
 
     Args:
         run: the run, or its folder.
-        source: the data; the run's own when None.
+        source: the data, see :func:`irrepnet.data.read_records`; the run's own when None.
         target: name; the run's only target when None.
         split: which crystals. "auto": the test split when the data are those of the run (same hash), else
             all.
         quiet: no progress on standard error.
 
     Returns:
-        ``target``, ``kind``, ``unit``, ``data``, ``split``, the errors (see
-        :func:`irrepnet.training.metrics.regression_metrics` and ``classification_metrics``; ``n`` is the
-        number of crystals), ``seen_in_training`` (how many of them have a formula of the training split),
+        ``target``, ``kind``, ``unit``, ``data``, ``split``, the errors (see :mod:`irrepnet.tasks.metrics`; ``n`` is the
+        number of values), ``seen_in_training`` (how many of the crystals have
+        a formula of the training split, or are frames of it),
         ``failed_sites`` (on how many sites of them a descriptor failed),
         ``rejected`` (how many crystals of the data could not be used) and ``rejections`` (their ``id`` and
         ``reason``).
@@ -46,34 +48,53 @@ def evaluate(
     """
     run = run if isinstance(run, Run) else load_run(run)
     chosen = run.target(target)
-    if split not in get_args(Split):
-        raise IrrepnetError(f"unknown split {split!r}; choose one of {', '.join(get_args(Split))}")
-    data = read_source(source or run.config.data.source)
-    own = data.hash == run.card["data"]["hash"]
-    if split == "auto":
-        split = "test" if own else "all"
-    if split == "all":
-        records, rejections = data.records, data.rejections
-    elif own:
-        ids = set(run.split[split]["id"])
-        records, rejections = [record for record in data.records if record.id in ids], _rejected(run)
-    else:
-        raise IrrepnetError(f"{data.name}: not the data of this run, so it has no {split} split; use --split all")
-    prepared = prepare_records(data.name, records, [chosen.name], run.config, Log(quiet))
-    rejections = rejections + prepared.rejections
-    predicted = run.predict(prepared.graphs)[chosen.name]
+    examples, name, split, rejections = judged_examples(run, source, split, chosen.name, quiet)
+    with threads(run.config.training.threads):
+        errors = run.task.judge(run.model, examples, np.arange(len(examples))).errors
+    key = run.task.grouped_by
+    seen = frozenset(run.split["train"][key])
     return {
         "target": chosen.name,
         "kind": chosen.kind,
         "unit": chosen.unit,
-        "data": data.name,
+        "data": name,
         "split": split,
-        **chosen.metrics(prepared.values[:, columns([chosen])[0]], predicted),
-        "seen_in_training": sum(record.formula in run.training_formulas for record in prepared.records),
-        "failed_sites": sum(map(len, prepared.failures)),
+        **errors[chosen.name],
+        "seen_in_training": sum(getattr(record, key) in seen for record in examples.records),
+        "failed_sites": sum(map(len, examples.failures)),
         "rejected": len(rejections),
         "rejections": [{"id": rejection.id, "reason": rejection.reason} for rejection in rejections],
     }
+
+
+def judged_examples(
+    run: Run, source: Any = None, split: Split = "auto", target: str | None = None, quiet: bool = False
+) -> tuple[Any, str, Split, list[Rejection]]:
+    """The examples on which a run is to be judged; see :func:`evaluate`.
+
+    Returns:
+        The examples, the name of the data, the split that was meant, and what could not be used.
+    """
+    if split not in get_args(Split):
+        raise IrrepnetError(f"unknown split {split!r}; choose one of {', '.join(get_args(Split))}")
+    own_name = run.config.data.source
+    is_named = source is None or isinstance(source, str | Path)
+    name = str(source or own_name) if is_named else "given"
+    data = run.task.read(name, None if is_named else source)
+    own = data.hash == run.card["data"]["hash"]
+    if split == "auto":
+        split = "test" if own else "all"
+    rejections = list(data.rejections)
+    if split != "all":
+        if not own:
+            raise IrrepnetError(f"{data.name}: not the data of this run, so it has no {split} split; use --split all")
+        ids = set(run.split[split]["id"])
+        if not ids:
+            raise IrrepnetError(f"{run.folder}: the {split} split has no crystals")
+        data = replace(data, records=[record for record in data.records if record.id in ids])
+        rejections = _rejected(run)
+    examples = run.task.prepare(data, Log(quiet), [target] if target else None)
+    return examples, data.name, split, rejections + examples.rejections
 
 
 def _rejected(run: Run) -> list[Rejection]:
@@ -82,51 +103,67 @@ def _rejected(run: Run) -> list[Rejection]:
         return [Rejection(row["id"], row["reason"]) for row in csv.DictReader(stream)]
 
 
-def predict(run: Run | str | Path, files: Sequence[str | Path]) -> list[dict[str, Any]]:
-    """Predictions for the structures in files; what cannot be predicted is listed with the reason.
+def predict(run: Run | str | Path, files: Sequence[Any]) -> list[dict[str, Any]]:
+    """Predictions for structures; what cannot be predicted is listed with the reason.
 
     Args:
         run: the run, or its folder.
         files: structure files (CIF, POSCAR, extended XYZ, JSON), or anything that
-            :func:`irrepnet.data.read_records` reads.
+            :func:`irrepnet.data.read_records` reads, such as lists of structures.
 
     Returns:
         One mapping a structure: ``file``, ``id``, ``formula``; for every target its name and the value in its
-        unit (a tensor as Voigt's array, 3×3 for rank 2, in the axes of the input), or None when there is no
-        prediction; and ``note``: why there is none, or what to know about it.
+        unit, or None when there is no prediction; and ``note``: why there is none, or what to know about it. A tensor
+        is Voigt's array, 3×3 for rank 2, in the axes of the input; values of sites are those of every atom of the
+        input, in its order and axes.
     """
     run = run if isinstance(run, Run) else load_run(run)
-    nothing = {target.name: None for target in run.targets}
-    rows: list[dict[str, Any]] = []
-    crystals: list[Record] = []  # their ids are the numbers of the rows: several files may name a crystal alike
-    for file in files:
-        try:
-            records, rejections = read_records(str(file))
-        except IrrepnetError as error:
-            records, rejections = [], [Rejection("", str(error))]
-        for record in records:
-            crystals.append(replace(record, id=str(len(rows))))
-            rows.append({"file": str(file), "id": record.id, "formula": record.formula, **nothing, "note": ""})
-        for rejection in rejections:
-            rows.append({"file": str(file), "id": rejection.id, "formula": "", **nothing, "note": rejection.reason})
-    made = make_graphs(crystals, run.config, Log(quiet=True))
-    for rejection in made.rejections:
-        rows[int(rejection.id)]["note"] = rejection.reason
-    predicted = run.predict(made.graphs)
-    for k, (record, failures) in enumerate(zip(made.records, made.failures)):
-        row = rows[int(record.id)]
-        row["note"] = _note(run, record, failures)
-        row |= {t.name: t.value(predicted[t.name][k], made.frames[k]) for t in run.targets}
+    with threads(run.config.training.threads):
+        rows = run.task.predict(run.model, files, Log(quiet=True))
+    for row in rows:
+        if row["formula"] and any(row[target.name] is not None for target in run.targets):
+            row["note"] = "; ".join([*notes(run, row["formula"]), *filter(None, [row["note"]])])
     return rows
 
 
-def _note(run: Run, record: Record, failures: Sequence[str]) -> str:
-    """What a reader of the prediction should know."""
-    notes = []
-    if record.formula in run.training_formulas:
-        notes.append("formula in the training split")
-    unknown = sorted(set(record.species) - set(run.card["domain"]["elements"]))
+def prediction_table(rows: Sequence[dict[str, Any]], targets: Sequence[Target]) -> tuple[list[str], list[list[Any]]]:
+    """Predictions as a table: header and lines, a line a structure, or a line an atom if a target has values of atoms.
+
+    Headings name the units, and a tensor takes a column a component; a missing value is None.
+    """
+    named = {target.name: target for target in targets}
+    blocks = [{key: named[key].rows(value) if key in named else None for key, value in row.items()} for row in rows]
+    lengths = [max(len(block) for block in own.values() if block is not None) for own in blocks]
+    by_atom = max(lengths) > 1
+    header: list[str] = []
+    for key in rows[0]:
+        if key in named:
+            target = named[key]
+            header += [column.replace(f"[{target.unit}]", f"[{target.value_unit}]") for column in target.columns]
+        else:
+            header += [key, "atom"] if by_atom and key == "formula" else [key]
+    lines = []
+    for row, own, length in zip(rows, blocks, lengths):
+        for atom in range(length):
+            line: list[Any] = []
+            for key, value in row.items():
+                if (block := own[key]) is not None:
+                    line += block[atom] if atom < len(block) else [None] * len(named[key].columns)
+                else:
+                    line += [value, atom + 1] if by_atom and key == "formula" else [value]
+            lines.append(line)
+    return header, lines
+
+
+def notes(run: Run, formula: str) -> list[str]:
+    """What a reader of a prediction for a crystal should know."""
+    from pymatgen.core import Composition
+
+    found = []
+    if run.task.grouped_by == "formula" and formula in run.training_formulas:
+        found.append("formula in the training split")
+    elements = {element.symbol for element in Composition(formula)}
+    unknown = sorted(elements - set(run.card["domain"]["elements"]))
     if unknown:
-        notes.append(f"no training crystal contains {', '.join(unknown)}")
-    notes += [f"no descriptor for {failure}" for failure in failures]
-    return "; ".join(notes)
+        found.append(f"no training crystal contains {', '.join(unknown)}")
+    return found

@@ -11,7 +11,8 @@ from irrepnet.crystals import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import Parent, Perturbation, parent_of
 from irrepnet.models.energy import EnergyConfig
-from irrepnet.training.energy import EnergyModel, FitOptions, Sample, fit_energy
+from irrepnet.tasks.energies import EnergySample, EnergyTrainingConfig
+from irrepnet.training.energy import EnergyModel, fit_energy
 from irrepnet.training.log import Log
 
 QUIET = Log(quiet=True)
@@ -24,7 +25,7 @@ def rock_salt() -> Parent:
 
 
 @pytest.fixture(scope="module")
-def samples(rock_salt: Parent) -> list[Sample]:
+def samples(rock_salt: Parent) -> list[EnergySample]:
     """E = Σ over bonds of ½ (|d| − |r|)²: forces and stress (virial) in closed form."""
     random, made = np.random.default_rng(0), []
     for _ in range(24):
@@ -38,14 +39,14 @@ def samples(rock_salt: Parent) -> list[Sample]:
         np.add.at(forces, rock_salt.receiver, pull)
         np.add.at(forces, rock_salt.sender, -pull)
         stress = pull.T @ d / (rock_salt.volume * np.linalg.det(np.eye(3) + strain))
-        made.append(Sample(Perturbation(u, strain), 0.5 * ((length - rest) ** 2).sum(), forces, stress))
+        made.append(EnergySample(Perturbation(u, strain), 0.5 * ((length - rest) ** 2).sum(), forces, stress))
     return made
 
 
 @pytest.fixture(scope="module")
-def model(rock_salt: Parent, samples: list[Sample]) -> EnergyModel:
+def model(rock_salt: Parent, samples: list[EnergySample]) -> EnergyModel:
     config = EnergyConfig(channels=8, layers=1, moments=4)
-    options = FitOptions(steps=60, validations=4)
+    options = EnergyTrainingConfig(epochs=60)
     return fit_energy(rock_salt, samples[:16], samples[16:], config, options, QUIET)
 
 
@@ -61,7 +62,7 @@ def test_it_learns(model, samples):
 def test_the_same_seed_gives_the_same_weights(rock_salt, samples):
     config = EnergyConfig(channels=4, layers=1)
     fits = [
-        fit_energy(rock_salt, samples[:3], samples[3:4], config, FitOptions(steps=3, seed=seed), QUIET)
+        fit_energy(rock_salt, samples[:3], samples[3:4], config, EnergyTrainingConfig(epochs=3, seed=seed), QUIET)
         for seed in (1, 1, 2)
     ]
     weights = [torch.cat([w.flatten() for w in fit.net.parameters()]) for fit in fits]
@@ -88,9 +89,9 @@ def test_another_supercell(model, samples):
 
 
 def test_energies_alone_are_enough(rock_salt, samples):
-    bare = [Sample(s.perturbation, s.energy) for s in samples[:4]]
+    bare = [EnergySample(s.perturbation, s.energy) for s in samples[:4]]
     config = EnergyConfig(channels=4, layers=1)
-    fitted = fit_energy(rock_salt, bare[:3], bare[3:], config, FitOptions(steps=2), QUIET)
+    fitted = fit_energy(rock_salt, bare[:3], bare[3:], config, EnergyTrainingConfig(epochs=2), QUIET)
     assert set(fitted.errors(bare)) == {"energy_mev_per_atom"}
 
 
@@ -99,9 +100,9 @@ def test_bad_samples(rock_salt, samples):
     with pytest.raises(IrrepnetError, match="at least one sample"):
         fit_energy(rock_salt, [good], [], log=QUIET)
     with pytest.raises(IrrepnetError, match="forces of a sample"):
-        fit_energy(rock_salt, [Sample(good.perturbation, 0.0, np.zeros((3, 3)))], [good], log=QUIET)
+        fit_energy(rock_salt, [EnergySample(good.perturbation, 0.0, np.zeros((3, 3)))], [good], log=QUIET)
     with pytest.raises(IrrepnetError, match="energy of a sample"):
-        fit_energy(rock_salt, [Sample(good.perturbation, np.nan)], [good], log=QUIET)
+        fit_energy(rock_salt, [EnergySample(good.perturbation, np.nan)], [good], log=QUIET)
 
 
 def test_no_model(tmp_path):
@@ -110,10 +111,10 @@ def test_no_model(tmp_path):
 
 
 def test_the_default_has_frames_if_a_sample_needs_them(rock_salt, samples):
-    bare = fit_energy(rock_salt, samples[:2], samples[2:3], options=FitOptions(steps=1), log=QUIET)
+    bare = fit_energy(rock_salt, samples[:2], samples[2:3], options=EnergyTrainingConfig(epochs=1), log=QUIET)
     assert bare.net.config.group is None
-    field = Sample(Perturbation(field=np.array([0, 0, 1.0])), -0.5)
-    with_field = fit_energy(rock_salt, [samples[0], field], [field], options=FitOptions(steps=1), log=QUIET)
+    field = EnergySample(Perturbation(field=np.array([0, 0, 1.0])), -0.5)
+    with_field = fit_energy(rock_salt, [samples[0], field], [field], options=EnergyTrainingConfig(epochs=1), log=QUIET)
     assert with_field.net.config.group == "m-3m"
 
 
@@ -126,11 +127,14 @@ def test_a_field_is_learned(rock_salt):
         energy = 0.5 * stiffness * apart @ apart - charge * field @ apart - 0.5 * alpha * field @ field
         force = charge * field - stiffness * apart
         made.append(
-            (Sample(Perturbation(u, field=field), energy, np.array([force, -force])), charge * apart + alpha * field)
+            (
+                EnergySample(Perturbation(u, field=field), energy, np.array([force, -force])),
+                charge * apart + alpha * field,
+            )
         )
     train, held = [sample for sample, _ in made[:40]], made[40:]
     config = EnergyConfig(group="m-3m", channels=8, layers=0)
-    fitted = fit_energy(rock_salt, train, train[:8], config, FitOptions(steps=100, batch_size=8), QUIET)
+    fitted = fit_energy(rock_salt, train, train[:8], config, EnergyTrainingConfig(epochs=20, batch_size=8), QUIET)
     wanted = np.array([polarization for _, polarization in held])
     found = fitted.predict([sample.perturbation for sample, _ in held]).polarization.numpy()
     assert np.abs(found - wanted).mean() < 0.2 * np.abs(wanted).mean()
@@ -142,9 +146,9 @@ def test_moments_are_learned(rock_salt):
     for _ in range(140):
         m = random.normal(size=(2, 3))
         m /= np.linalg.norm(m, axis=1, keepdims=True)
-        made.append(Sample(Perturbation(moments=m), exchange * m[0] @ m[1] + anisotropy * (m[0] ** 4).sum()))
+        made.append(EnergySample(Perturbation(moments=m), exchange * m[0] @ m[1] + anisotropy * (m[0] ** 4).sum()))
     config = EnergyConfig(group="m-3m", channels=8, layers=0)
-    fitted = fit_energy(rock_salt, made[:100], made[:8], config, FitOptions(steps=100, batch_size=8), QUIET)
+    fitted = fit_energy(rock_salt, made[:100], made[:8], config, EnergyTrainingConfig(epochs=20, batch_size=8), QUIET)
     held = made[100:]
     wanted = np.array([sample.energy for sample in held])
     found = fitted.predict([sample.perturbation for sample in held]).energy.numpy()

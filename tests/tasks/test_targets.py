@@ -9,12 +9,12 @@ from scipy.stats import mannwhitneyu
 from torch.nn import functional as F
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.training.metrics import classification_metrics, regression_metrics
+from irrepnet.tasks.metrics import classification_metrics, regression_metrics
+from irrepnet.tasks.targets import ClassTarget, NumberTarget, fit_number, mean_loss
 from irrepnet.training.schedule import one_cycle
-from irrepnet.training.targets import Target, fit_target, mean_loss
 
-ENERGY = Target("energy", "regression", "eV", -1.0, 2.0)
-METAL = Target("metal", "classification", "", 0.3, 1.0)
+ENERGY = NumberTarget("energy", "regression", "eV", -1.0, 2.0)
+METAL = ClassTarget("metal", "classification", "", 0.3, 1.0)
 
 
 @pytest.mark.parametrize(("steps", "warmup"), [(10, 0.15), (97, 0.15), (400, 0.3), (20, 0.5)])
@@ -71,15 +71,15 @@ def test_regression_metrics():
 
 
 def test_a_target_knows_only_the_known_values():
-    target = fit_target("energy", np.array([1.0, np.nan, 3.0]))
+    target = fit_number("energy", np.array([[1.0], [np.nan], [3.0]]))
     assert (target.mean, target.scale, target.kind) == (2.0, 1.0, "regression")
-    assert fit_target("energy", np.array([5.0, 5.0])).scale == 1.0
-    metal = fit_target("metal", np.array([1.0, 0.0, np.nan, 0.0]))
+    assert fit_number("energy", np.array([[5.0], [5.0]])).scale == 1.0
+    metal = fit_number("metal", np.array([[1.0], [0.0], [np.nan], [0.0]]))
     assert (metal.mean, metal.scale, metal.kind) == (pytest.approx(1 / 3), 1.0, "classification")
     with pytest.raises(IrrepnetError, match="no crystal of the training split has a value of energy"):
-        fit_target("energy", np.array([np.nan]))
+        fit_number("energy", np.array([[np.nan]]))
     with pytest.raises(IrrepnetError, match="other than 0 and 1"):
-        fit_target("metal", np.array([0.0, 2.0]))
+        fit_number("metal", np.array([[0.0], [2.0]]))
 
 
 def test_decoding_undoes_encoding_and_headings_name_the_unit():
@@ -107,5 +107,5 @@ def test_unknown_values_change_neither_loss_nor_gradient():
 
 
 def test_metrics_leave_out_unknown_values():
-    true = np.array([1.0, np.nan, 2.0])
-    assert ENERGY.metrics(true, np.array([1.5, 9.0, 2.5]))["mae"] == pytest.approx(0.5)
+    true = np.array([[1.0], [np.nan], [2.0]])
+    assert ENERGY.metrics(true, np.array([[1.5], [9.0], [2.5]]))["mae"] == pytest.approx(0.5)

@@ -1,8 +1,9 @@
 """How the output of a network follows a path between two crystals, and where it jumps."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,15 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from irrepnet.checks.verify import random_network
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.crystals.reading import Cell, read_cell
 from irrepnet.data.batch import AnyGraph, union
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import Blend, GraphOptions
+from irrepnet.tasks.properties import known_graph
+from irrepnet.tasks.targets import ClassTarget, NumberTarget, slices
+from irrepnet.training import load_config, load_run, presets
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -119,6 +124,52 @@ class Point:
         }
 
 
+def follow_model(
+    name: str,
+    start: Any,
+    end: Any,
+    steps: int = 41,
+    symprec: Sequence[float] | None = None,
+    target: str | None = None,
+    continuous: bool = False,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The output of a run, or of a preset with random weights, along the path between two crystals.
+
+    Args:
+        name: a run folder, or a preset.
+        start, end: see :meth:`Path.between`.
+        steps: see :func:`follow`.
+        symprec: Å, tolerances of the symmetry search, one path each; the model's own by default.
+        target: of a run with several, the one to follow.
+        continuous: of a preset, with ``model.continuous``.
+        seed: of random weights.
+
+    Returns:
+        ``start``, ``end``, ``target``, ``unit`` and ``paths``: what :func:`follow` returns, with ``symprec``.
+
+    Raises:
+        IrrepnetError: the model predicts no number of a crystal, or what :func:`follow` raises.
+    """
+    if name in presets():
+        overrides = {"data.source": "none", "data.targets": "none"}
+        config = load_config(name, overrides | ({"model.continuous": True} if continuous else {}))
+        label, unit, predict = "output", "", predictor(random_network(config.model, config.graph, seed))
+    else:
+        run = load_run(name)
+        config, chosen = run.config, run.target(target)
+        if not isinstance(chosen, NumberTarget | ClassTarget):
+            raise IrrepnetError(f"{name}: {chosen.name} is no single number; a path follows one")
+        own = slices(run.task.targets)[run.targets.index(chosen)]  # type: ignore[arg-type]
+        label, unit = chosen.name, chosen.unit
+        predict = predictor(run.model, lambda outputs: chosen.decode(outputs[:, own])[:, 0])
+    way = Path.between(start, end)
+    graph = partial(known_graph, options=config.graph)
+    tolerances = [config.data.symprec] if symprec is None else symprec
+    paths = [{"symprec": s} | follow(predict, graph, way, s, steps) for s in tolerances]
+    return {"start": way.start.name, "end": way.end.name, "target": label, "unit": unit, "paths": paths}
+
+
 def predictor(model: torch.nn.Module, decode: Callable[[np.ndarray], np.ndarray] | None = None) -> Predict:
     """The first output of ``model`` in float64 as a function of a graph.
 
@@ -152,7 +203,7 @@ def follow(
 
     Args:
         predict: graph → output, such as :func:`predictor`.
-        graph: crystal → graph, such as :func:`irrepnet.training.dataset.graph_of` of a configuration.
+        graph: crystal → graph, such as the method of :class:`irrepnet.graphs.GraphOptions`.
         path: the crystals.
         symprec: Å, of the symmetry search.
         steps: how many, both ends included; with an odd number the middle is one.

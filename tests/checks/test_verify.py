@@ -6,11 +6,11 @@ import torch
 from pymatgen.core import Lattice, Structure
 from typer.testing import CliRunner
 
+from irrepnet.checks.verify import DESCRIPTIONS, random_network, verify
 from irrepnet.cli.main import app
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import HypergraphOptions
 from irrepnet.models import CGCNNConfig, CHGCNNConfig, MPNNConfig, PointGroupConfig
-from irrepnet.training.verify import DESCRIPTIONS, random_network, verify
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 RESIDUALS = ("equivariance", *DESCRIPTIONS)

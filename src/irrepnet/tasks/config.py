@@ -1,0 +1,129 @@
+"""What the configurations of all tasks have in common."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from irrepnet.graphs import GraphOptions
+from irrepnet.groups import PointGroup
+
+
+def _names(value: Any) -> Any:
+    """A comma-separated string or a list as a list of strings (YAML reads the point group 23 as a number)."""
+    if isinstance(value, str):
+        value = value.split(",")
+    return [str(name).strip() for name in value] if isinstance(value, list | tuple) else value
+
+
+Names = Annotated[list[str], BeforeValidator(_names)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Section):
+    """What is read, and how it is split.
+
+    Attributes:
+        source: what :func:`irrepnet.data.read_records` reads, or what the task reads instead.
+        split: fractions of the formulas for training, validation and test.
+        split_seed: seed of the split; not ``training.seed``, so that seeds can be compared on one split.
+    """
+
+    source: str
+    split: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    split_seed: int = Field(default=0, ge=0)
+
+    @field_validator("split")
+    @classmethod
+    def _fractions(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(split) <= 0 or abs(sum(split) - 1) > 1e-6:
+            raise ValueError("must be three positive fractions that add up to 1 (training, validation, test)")
+        return split
+
+
+class CrystalDataConfig(DataConfig):
+    """Crystals, what is learned of them, and their neighbours.
+
+    Attributes:
+        targets: names of the properties to learn; a crystal needs at least one of them.
+        cutoff, n_max, tolerance, symprec: see :class:`irrepnet.graphs.GraphOptions`; lengths in Å.
+        point_groups: the crystals' point groups to admit; null admits all that the network can read.
+    """
+
+    targets: Annotated[Names, Field(min_length=1)]
+    cutoff: float = Field(default=GraphOptions.cutoff, gt=0)
+    n_max: int = Field(default=GraphOptions.n_max, ge=1)
+    tolerance: float = Field(default=GraphOptions.tolerance, gt=0)
+    symprec: float = Field(default=GraphOptions.symprec, gt=0)
+    point_groups: Names | None = None
+
+    @field_validator("targets")
+    @classmethod
+    def _distinct(cls, targets: list[str]) -> list[str]:
+        if len(set(targets)) < len(targets):
+            raise ValueError("a target is named twice")
+        return targets
+
+    @field_validator("point_groups")
+    @classmethod
+    def _known(cls, names: list[str] | None) -> list[str] | None:
+        return None if names is None else [PointGroup(name).name for name in names]
+
+
+class TrainingConfig(Section):
+    """How the weights are found.
+
+    Attributes:
+        epochs: passes over the training split; the learning rate's cycle is this long.
+        batch_size: examples a step.
+        learning_rate: highest learning rate of the one-cycle schedule.
+        warmup: fraction of the steps in which the learning rate rises.
+        weight_decay: of AdamW.
+        ema: decay a step of the running average of the weights; the average is what is validated and kept.
+        clip: largest norm of the gradient.
+        seed: of the initial weights and of the order of the examples.
+        threads: of PyTorch on the CPU. Crystals are small: one thread is as fast as several, and far faster
+            than several that share their cores with other programs.
+        device: "auto" takes a CUDA device when there is one.
+        compile: let PyTorch compile the training step, for which it needs a C++ compiler: a minute or two at the
+            start, then two to three times faster; for networks on graphs and hypergraphs.
+    """
+
+    epochs: int = Field(default=60, ge=1)
+    batch_size: int = Field(default=24, ge=1)
+    learning_rate: float = Field(default=1.5e-3, gt=0)
+    warmup: float = Field(default=0.15, ge=0, le=1)
+    weight_decay: float = Field(default=3e-2, ge=0)
+    ema: float = Field(default=0.996, ge=0, lt=1)
+    clip: float = Field(default=5.0, gt=0)
+    seed: int = Field(default=0, ge=0)
+    threads: int = Field(default=1, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compile: bool = False
+
+
+class RunConfig(Section):
+    """A run: the task, the network, the data, the training.
+
+    Attributes:
+        hints: what to say, besides that it is required, of a key that is missing.
+    """
+
+    hints: ClassVar[dict[str, str]] = {
+        "data": " (data.source, or --data)",
+        "data.source": " (or give --data)",
+        "data.targets": " (or give --target)",
+    }
+
+    task: str
+    model: Any
+    data: DataConfig
+    training: TrainingConfig
+
+    def to_yaml(self) -> str:
+        document = self.model_dump(mode="json")
+        document["training"] = document.pop("training")  # the last of the sections
+        return yaml.safe_dump(document, sort_keys=False)

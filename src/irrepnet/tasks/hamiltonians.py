@@ -1,0 +1,399 @@
+"""Hamiltonians: H(R) of a crystal from its H0 and S."""
+
+import copy
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator, model_validator
+from pymatgen.core import Composition
+
+from irrepnet.data import Rejection, split_by_formula
+from irrepnet.errors import IrrepnetError
+from irrepnet.hamiltonians.bands import band_gap, fermi_energy
+from irrepnet.hamiltonians.blocks import BondOrbit
+from irrepnet.hamiltonians.compare import Comparison, compare
+from irrepnet.hamiltonians.embedded import FOLDER
+from irrepnet.hamiltonians.formats.own import read_reduced
+from irrepnet.hamiltonians.graph import DeltaTarget, HamiltonianGraph, delta_target, hamiltonian_graph
+from irrepnet.hamiltonians.model import Hamiltonian
+from irrepnet.hamiltonians.network import HamiltonianNet, HamiltonianNetConfig
+from irrepnet.hamiltonians.reduced import ReducedHamiltonian, coefficients, expanded
+from irrepnet.hamiltonians.symmetry import Action
+from irrepnet.tasks.config import DataConfig, Names, RunConfig, TrainingConfig
+from irrepnet.tasks.targets import HamiltonianTarget
+from irrepnet.tasks.task import Examples, Judgement, Learning, Log, Source, Task, device_of, none_left
+
+
+class HamiltonianDataConfig(DataConfig):
+    """The Hamiltonians, and how they are split.
+
+    Attributes:
+        source: file or folder of Hamiltonians with H0, see `irrepnet hamiltonian generate`; or "embedded".
+        split: fractions of the formulas for training, validation and test.
+        split_seed: seed of the split.
+        test: formulas that are held out for the test instead; validation takes its fraction of the others.
+    """
+
+    test: Names | None = None
+
+    @field_validator("split")
+    @classmethod
+    def _fractions(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
+        """A part may be empty, where ``test`` names formulas or there are few of them."""
+        if min(split) < 0 or split[0] <= 0 or abs(sum(split) - 1) > 1e-6:
+            raise ValueError("must be three fractions that add up to 1 (training, validation, test)")
+        return split
+
+
+class HamiltonianTrainingConfig(TrainingConfig):
+    """As everywhere, with other defaults: Hamiltonians are few, and each is many numbers.
+
+    Attributes:
+        elements: weight of the elements of ΔH in the loss, beside that of the bands; see
+            `hamiltonians.graph.DeltaTarget.loss`.
+    """
+
+    epochs: int = Field(default=150, ge=1)
+    batch_size: int = Field(default=2, ge=1)
+    learning_rate: float = Field(default=1e-2, gt=0)
+    weight_decay: float = Field(default=1.0, ge=0)
+    ema: float = Field(default=0.98, ge=0, lt=1)
+    elements: float = Field(default=1.0, ge=0)
+
+
+class HamiltonianRunConfig(RunConfig):
+    """A run: the network, the data, the training."""
+
+    task: Literal["hamiltonians"] = "hamiltonians"
+    model: HamiltonianNetConfig = Field(default_factory=HamiltonianNetConfig)
+    data: HamiltonianDataConfig
+    training: HamiltonianTrainingConfig = Field(default_factory=HamiltonianTrainingConfig)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "HamiltonianRunConfig":
+        if self.training.compile:
+            raise ValueError("training.compile: is for the networks on graphs and hypergraphs; leave it out")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class HamiltonianSample:
+    """A crystal with its Hamiltonians, of real orbitals, as symmetric as the crystal is."""
+
+    id: str
+    formula: str
+    act: Action
+    """The space group on the orbitals."""
+    orbits: Sequence[BondOrbit]
+    """Of all blocks."""
+    start: Hamiltonian
+    """H0 and S"""
+    electrons: float
+    """In the cell."""
+    true: Hamiltonian | None = None
+    """H and S, where it is known."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """How the file was computed, see `hamiltonians.dft.crystal_list.Settings`."""
+
+    @property
+    def is_insulator(self) -> bool:
+        """Whether whole bands can be filled: the number of electrons is even."""
+        return abs(self.electrons - 2 * self.occupied) < 1e-6
+
+    @property
+    def occupied(self) -> int:
+        """Bands that are filled, in an insulator."""
+        return round(self.electrons / 2)
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        return self.start.known_basis.species
+
+    def numbers(self, blocks: np.ndarray | None) -> np.ndarray:
+        """(m,) the independent numbers of H, H0 or S."""
+        assert blocks is not None
+        return coefficients(self.act, self.orbits, self.start.R, blocks)
+
+    def graph(self, cutoff: float) -> HamiltonianGraph:
+        return hamiltonian_graph(self.act, self.orbits, self.start, cutoff)
+
+    def target(self) -> DeltaTarget:
+        """Raises IrrepnetError if H is not known."""
+        if self.true is None:
+            raise IrrepnetError(f"{self.id}: its file has no H; generate it with one")
+        delta = self.numbers(self.true.H - self.start.H)
+        return delta_target(self.act, self.orbits, self.true, delta, self.numbers(self.start.S), self.occupied)
+
+    def predicted(self, delta: np.ndarray) -> Hamiltonian:
+        """H0 + ΔH from its independent numbers (m,): Hermitian and symmetric."""
+        H = expanded(self.act, self.orbits, self.start.R, self.numbers(self.start.H) + delta)
+        return replace(self.start, H=H, fermi=None, name=self.id)
+
+    def errors(self, predicted: Hamiltonian) -> Comparison:
+        """Against the true H."""
+        assert self.true is not None
+        return compare(self.true, predicted, self.act, self.orbits, self.occupied)
+
+
+@dataclass(frozen=True)
+class HamiltonianExamples(Examples):
+    """Crystals with their Hamiltonians, ready for a network.
+
+    Attributes:
+        records: :class:`HamiltonianSample` each.
+        graphs: their graphs.
+    """
+
+    graphs: list[HamiltonianGraph]
+
+
+class HamiltonianTask(Task):
+    """H(R) from H0 and S.
+
+    Attributes:
+        settings: of the generator, that all files share; {} if they do not.
+    """
+
+    name = "hamiltonians"
+    Config = HamiltonianRunConfig
+
+    config: HamiltonianRunConfig
+    targets: list[HamiltonianTarget]  # type: ignore[assignment]
+
+    def __init__(self, config: HamiltonianRunConfig) -> None:
+        super().__init__(config)
+        self.settings: dict[str, Any] = {}
+
+    def read(self, source: str, data: Any = None) -> Source:
+        return read_samples(source, data)
+
+    def prepare(self, source: Source, log: Log, targets: Sequence[str] | None = None) -> HamiltonianExamples:
+        samples = [sample for sample in source.records if sample.true is not None]
+        without = [sample.id for sample in source.records if sample.true is None]
+        rejections = [Rejection(name, "its file has no H; generate it with one") for name in without]
+        if not samples:
+            raise none_left(source.name, len(without), rejections)
+        with log.progress("graphs", len(samples)) as advance:
+            graphs = []
+            for sample in samples:
+                graphs.append(sample.graph(self.config.model.cutoff))
+                advance(1)
+        return HamiltonianExamples(samples, rejections, graphs, failures=[()] * len(samples))
+
+    def split(self, examples: HamiltonianExamples) -> dict[str, np.ndarray]:
+        """Whole formulas, never one in two parts; ``data.test`` names those of the test."""
+        return split_samples([sample.formula for sample in examples.records], self.config.data)
+
+    def fit(self, examples: HamiltonianExamples, train: np.ndarray) -> None:
+        self.targets = [HamiltonianTarget()]
+        self.settings = common_settings(examples.records)
+
+    def network(self) -> HamiltonianNet:
+        return HamiltonianNet(self.config.model)
+
+    def learning(
+        self, examples: HamiltonianExamples, split: Mapping[str, np.ndarray], device: torch.device
+    ) -> Learning:
+        """Without validation crystals those of the training choose the epoch."""
+        everything = np.concatenate([split["train"], split["validation"]]).tolist()
+        targets = {k: examples.records[k].target() for k in everything}
+        graphs = {k: examples.graphs[k] for k in everything}
+        return learning(graphs, targets, split, self.config.training, device)
+
+    def hamiltonian(self, network: torch.nn.Module, sample: HamiltonianSample) -> Hamiltonian:
+        """H with the S of the sample, computed in float64."""
+        graph = sample.graph(self.config.model.cutoff)
+        return sample.predicted(predicted_numbers(copy.deepcopy(network).double(), graph))
+
+    def judge(self, network: torch.nn.Module, examples: HamiltonianExamples, part: np.ndarray) -> Judgement:
+        exact = copy.deepcopy(network).double().eval()
+        figures = []
+        for k in part:
+            sample = examples.records[k]
+            found = sample.predicted(predicted_numbers(exact, examples.graphs[k]))
+            figures.append(sample.errors(found).as_dict())
+        errors = {"n": len(figures), **mean_errors(figures)}
+        keys = list(figures[0]) if figures else []
+        samples = [examples.records[k] for k in part]
+        rows = [[s.id, s.formula, *(own[key] for key in keys)] for s, own in zip(samples, figures)]
+        return Judgement({"hamiltonian": errors}, ["id", "formula", *keys], rows)
+
+    def predict(self, network: torch.nn.Module, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
+        rows = []
+        for source in sources:
+            row: dict[str, Any] = {"file": str(source), "id": Path(source).stem, "formula": "", "hamiltonian": None}
+            try:
+                sample = sample_for(source, self.settings)
+                found = with_fermi(sample, self.hamiltonian(network, sample))
+                row |= {"id": sample.id, "formula": sample.formula, "hamiltonian": levels(sample, found), "note": ""}
+            except IrrepnetError as error:
+                row["note"] = str(error)
+            rows.append(row)
+        return rows
+
+    def card(self, examples: HamiltonianExamples, train: np.ndarray) -> dict[str, Any]:
+        return {**super().card(examples, train), "settings": self.settings}
+
+    def load(self, card: Mapping[str, Any]) -> None:
+        super().load(card)
+        self.settings = card["settings"]
+
+
+def learning(
+    graphs: Mapping[int, Any],
+    targets: Mapping[int, DeltaTarget],
+    split: Mapping[str, np.ndarray],
+    config: HamiltonianTrainingConfig,
+    device: torch.device,
+) -> Learning:
+    """How a network learns that maps a graph to (m,) numbers; graphs have `to(device, dtype)` as `HamiltonianGraph`."""
+    moved = {k: graph.to(device, torch.float32) for k, graph in graphs.items()}
+    wanted = {k: target.to(device, torch.float32) for k, target in targets.items()}
+    judges = split["validation"] if len(split["validation"]) else split["train"]
+
+    def mean(network: torch.nn.Module, chosen: np.ndarray) -> torch.Tensor:
+        return torch.stack([wanted[k].loss(network(moved[k]), config.elements) for k in chosen]).mean()
+
+    def loss(network: torch.nn.Module, part: np.ndarray) -> torch.Tensor:
+        return mean(network, split["train"][part])
+
+    def validate(network: torch.nn.Module) -> tuple[float, dict[str, Any]]:
+        with torch.inference_mode():
+            return mean(network, judges).item(), {}
+
+    return Learning(loss, validate)
+
+
+def predicted_numbers(network: torch.nn.Module, graph: Any) -> np.ndarray:
+    """(m,) eV, float64."""
+    with torch.inference_mode():
+        moved = graph.to(device_of(network), next(network.parameters()).dtype)
+        return network(moved).double().cpu().numpy()
+
+
+def with_fermi(sample: HamiltonianSample, found: Hamiltonian) -> Hamiltonian:
+    """The Hamiltonian with its Fermi energy: the top of the filled bands if there is a gap above them."""
+    gap = _gap(sample, found)
+    return replace(found, fermi=fermi_energy(found, sample.electrons) if gap is None else gap.top)
+
+
+def levels(sample: HamiltonianSample, found: Hamiltonian) -> dict[str, Any]:
+    """What a Hamiltonian says at once: orbitals, Fermi energy, fundamental and direct gap (None for a metal), eV."""
+    gap = _gap(sample, found)
+    return {
+        "orbitals": len(found),
+        "fermi": found.fermi,
+        "gap": None if gap is None else {"fundamental": gap.fundamental, "direct": gap.direct},
+    }
+
+
+def _gap(sample: HamiltonianSample, found: Hamiltonian) -> Any:
+    if sample.is_insulator and sample.occupied < len(found):
+        return band_gap(found, sample.occupied)
+    return None
+
+
+def sample_for(file: str | Path, settings: Mapping[str, Any]) -> HamiltonianSample:
+    """A crystal to predict: a *.safetensors of the generator, or a structure file, of which S and H0 are computed with
+    these settings, those of a run's data (PySCF, without self-consistency).
+
+    Raises:
+        IrrepnetError: the file cannot be read, it has no H0, or PySCF is missing.
+    """
+    path = Path(file)
+    if path.suffix == ".safetensors":
+        return sample_of(read_reduced(path), path.stem)
+    if not settings:
+        raise IrrepnetError(
+            f"{path}: the data of the run do not say how S and H0 are computed; give a *.safetensors that holds them"
+        )
+    from irrepnet.hamiltonians.dft.crystal_list import Request, Settings
+    from irrepnet.hamiltonians.dft.generate import start
+
+    return sample_of(start(Request.from_structure(path, path.stem, Settings.checked(**settings))), path.stem)
+
+
+def read_samples(source: str, data: Any = None) -> Source:
+    """Crystals with H and H0, and those that cannot be read.
+
+    Args:
+        source: a file *.safetensors of `irrepnet hamiltonian generate`, a folder of them, or "embedded", those that
+            come with the package.
+        data: file or folder to read in its place.
+
+    Raises:
+        IrrepnetError: there are none, or none that can be read.
+    """
+    path = Path(data if data is not None else FOLDER if source == "embedded" else source)
+    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
+    samples, rejections, content = [], [], hashlib.sha256()
+    for file in files:
+        try:
+            samples.append(sample_of(read_reduced(file), file.stem))
+            content.update(file.read_bytes())
+        except IrrepnetError as error:
+            rejections.append(Rejection(file.stem, str(error)))
+    if not samples:
+        reason = rejections[0].reason if rejections else "the folder has no *.safetensors"
+        raise IrrepnetError(f"{source}: holds no Hamiltonian to learn from: {reason}")
+    return Source(source, samples, rejections, content.hexdigest())
+
+
+def common_settings(samples: Sequence[HamiltonianSample]) -> dict[str, Any]:
+    """The settings of the generator that all files share, without meshes, which are those of one crystal; {} if the
+    orbitals differ."""
+    first = dict(samples[0].settings)
+    if any(sample.settings.get("basis") != first.get("basis") for sample in samples):
+        return {}
+    shared = {
+        key: value for key, value in first.items() if all(sample.settings.get(key) == value for sample in samples)
+    }
+    return {key: value for key, value in shared.items() if key not in ("grid", "kmesh", "scf_kmesh")}
+
+
+def sample_of(file: ReducedHamiltonian, name: str) -> HamiltonianSample:
+    """A crystal from its independent numbers. Raises IrrepnetError if S, H0 or the number of electrons is missing."""
+    electrons = file.provenance.get("electrons")
+    for what, value in (("S", file.S), ("H0", file.H0), ("number of electrons", electrons)):
+        if value is None:
+            raise IrrepnetError(f"{name}: it has no {what}; make it with irrepnet hamiltonian generate")
+    act, orbits = file.orbits
+    true = replace(file.expand(), name=name)
+    assert true.H0 is not None
+    assert electrons is not None
+    formula = Composition(Counter(true.known_basis.species)).reduced_formula
+    settings = file.provenance.get("request", {}).get("settings", {})
+    start = replace(true, H=true.H0, H0=None, fermi=None)
+    return HamiltonianSample(name, formula, act, orbits, start, float(electrons), replace(true, H0=None), settings)
+
+
+def mean_errors(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Of several crystals, meV: the mean of each error, for the gap of its size, and the largest of `symmetry`."""
+    if not rows:
+        return {}
+    figures = [key for key in Comparison.__dataclass_fields__ if key != "symmetry"]
+    means = {key: float(np.mean([abs(row[key]) for row in rows])) for key in figures}
+    return {**means, "symmetry": max(row["symmetry"] for row in rows)}
+
+
+def split_samples(formulas: Sequence[str], config: HamiltonianDataConfig) -> dict[str, np.ndarray]:
+    """Indices of "train", "validation" and "test": whole formulas, never one in two parts."""
+    if config.test is None:
+        return split_by_formula(list(formulas), config.split, config.split_seed)
+    missing = sorted(set(config.test) - set(formulas))
+    if missing:
+        raise IrrepnetError(
+            f"data.test: no crystal with the formula {missing[0]}; there are {', '.join(sorted(set(formulas)))}"
+        )
+    rest = sorted(set(formulas) - set(config.test))
+    share = config.split[1] / (config.split[0] + config.split[1])
+    order = np.random.default_rng(config.split_seed).permutation(len(rest))
+    held = {rest[i] for i in order[: round(share * len(rest))]}
+    parts = {"train": set(rest) - held, "validation": held, "test": set(config.test)}
+    return {name: np.flatnonzero([formula in own for formula in formulas]) for name, own in parts.items()}

@@ -1,0 +1,369 @@
+"""Numbers, classes and tensors of crystals, learned on graphs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from irrepnet.crystals import SymmetricCrystal
+from irrepnet.data import Record, Rejection, target_values
+from irrepnet.data.batch import AnyGraph, prepare, union
+from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity, tensor_coefficients
+from irrepnet.errors import IrrepnetError
+from irrepnet.graphs import Graph, GraphOptions, HypergraphOptions, fill_cache, hyperedge_type
+from irrepnet.models import ModelConfig, PointGroupConfig, build_model
+from irrepnet.nn.elements import HEAVIEST
+from irrepnet.tasks.config import CrystalDataConfig, RunConfig, Section, TrainingConfig
+from irrepnet.tasks.metrics import Metrics
+from irrepnet.tasks.targets import (
+    OutputTarget,
+    Target,
+    TensorTarget,
+    decoded,
+    encoded,
+    fit_number,
+    mean_loss,
+    slices,
+)
+from irrepnet.tasks.task import (
+    Examples,
+    Judgement,
+    Learning,
+    Log,
+    Source,
+    Task,
+    device_of,
+    followed,
+    in_parts,
+    none_left,
+    read_files,
+)
+from irrepnet.tensors import CartesianTensor
+from irrepnet.tensors.positive import is_matrix
+
+
+class TensorConfig(Section):
+    """A tensor that is not among the known quantities.
+
+    Attributes:
+        symmetry, axial: of its indices, see :class:`irrepnet.tensors.CartesianTensor`.
+        unit: of its values.
+        positive: it is positive definite, whatever the crystal, and so are the predictions.
+    """
+
+    symmetry: str
+    axial: bool = False
+    unit: str = ""
+    positive: bool = False
+
+    @model_validator(mode="after")
+    def _readable(self) -> "TensorConfig":
+        try:
+            tensor = CartesianTensor(self.symmetry, self.axial)
+        except IrrepnetError as error:
+            raise ValueError(str(error)) from None
+        if self.positive and not is_matrix(tensor):
+            raise ValueError(f"positive: a tensor {self.symmetry} is not a symmetric matrix")
+        return self
+
+
+class PropertyDataConfig(CrystalDataConfig):
+    """The crystals, what is learned of them, and how a crystal becomes a graph.
+
+    Attributes:
+        tensors: those of the targets that are tensors, by name, where they are not known quantities.
+        neighbours, scale: see :class:`irrepnet.crystals.NeighbourOptions`.
+        workers: processes that compute descriptors; null takes all cores.
+    """
+
+    tensors: dict[str, TensorConfig] = Field(default_factory=dict)
+    neighbours: Literal["shells", "cutoff", "n-max", "voronoi", "nearest"] = "shells"
+    scale: float = Field(default=GraphOptions.scale, ge=1)
+    workers: int | None = Field(default=None, ge=1)
+
+    @field_validator("targets")
+    @classmethod
+    def _axes(cls, targets: list[str]) -> list[str]:
+        if "elastic_tensor" in targets:
+            raise ValueError("elastic_tensor is in IEEE axes, not the crystal's; take elastic_tensor_original")
+        return targets
+
+    def tensor(self, name: str) -> TensorQuantity | None:
+        """What the tensor of that name is; None for a target that is a number."""
+        if name in self.tensors:
+            declared = self.tensors[name]
+            return TensorQuantity(CartesianTensor(declared.symmetry, declared.axial), declared.unit, declared.positive)
+        return TENSOR_QUANTITIES.get(name)
+
+
+def _named(model: Any) -> Any:
+    """The section with the name of its network; the point-group network's when it has none."""
+    return {"name": "point-group", **model} if isinstance(model, Mapping) else model
+
+
+class PropertyRunConfig(RunConfig):
+    """A run: the network (see :mod:`irrepnet.models`), the data, the training."""
+
+    task: Literal["properties"] = "properties"
+    model: Annotated[ModelConfig, BeforeValidator(_named)] = Field(default_factory=PointGroupConfig)
+    data: PropertyDataConfig
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+
+    @property
+    def graph(self) -> GraphOptions:
+        """How a structure becomes what the network reads: what the data say of it and what the network fixes."""
+        kind = self.model.reads
+        data = {name: getattr(self.data, name) for name in _field_names(kind) if hasattr(self.data, name)}
+        if any(self.data.tensor(name) for name in self.data.targets) and "directions" in _field_names(kind):
+            data["directions"] = True
+        return kind(**{**data, **self.model.graph_fields})
+
+    @model_validator(mode="after")
+    def _fits(self) -> "PropertyRunConfig":
+        if self.data.neighbours != "shells" and not self.model.any_neighbours:
+            raise ValueError(
+                f"data.neighbours: the {self.model.name} network reads whole shells, not {self.data.neighbours}; "
+                "leave this key out, or choose another network"
+            )
+        if self.training.compile and self.model.reads is not HypergraphOptions:
+            raise ValueError(
+                f"training.compile: is for the networks on graphs and hypergraphs, not {self.model.name}; leave it out"
+            )
+        for name in self.model.graph_fields.get("hyperedges", ()):
+            try:
+                hyperedge_type(name)
+            except IrrepnetError as error:
+                raise ValueError(f"model.hyperedges: {error}") from None
+        return self
+
+
+def _field_names(options: type[GraphOptions]) -> set[str]:
+    return {field.name for field in fields(options)}
+
+
+@dataclass(frozen=True)
+class PropertyExamples(Examples):
+    """Crystals ready for a network.
+
+    Attributes:
+        graphs: their graphs.
+        frames: (n, 3, 3) proper, x_input = frame @ x_standard: the axes of tensors.
+        values: (n, W) the targets' values side by side, the numbers first, then the coefficients of tensors; NaN where
+            unknown.
+    """
+
+    graphs: list[AnyGraph]
+    frames: np.ndarray
+    values: np.ndarray
+
+
+Values = Callable[[Record, SymmetricCrystal], np.ndarray]
+
+
+class PropertyTask(Task):
+    """Numbers, classes and tensors of crystals."""
+
+    name = "properties"
+    Config = PropertyRunConfig
+
+    config: PropertyRunConfig
+    targets: list[OutputTarget]  # type: ignore[assignment]
+
+    def prepare(self, source: Source, log: Log, targets: Sequence[str] | None = None) -> PropertyExamples:
+        """The graphs and target values of the records that have a value of at least one target.
+
+        Raises:
+            IrrepnetError: no crystal is left, or no record knows a target.
+        """
+        records, names = source.records, self.config.data.targets
+        targets = targets or names
+        tensors = {name: tensor for name in names if (tensor := self.config.data.tensor(name))}
+        numbers = [
+            target_values(records, name) if name in targets else np.full(len(records), np.nan)
+            for name in names
+            if name not in tensors
+        ]
+        rows = {record.id: row for record, row in zip(records, np.reshape(numbers, (len(numbers), len(records))).T)}
+        asked = [name for name in tensors if name in targets]
+        valued = [
+            not np.isnan(rows[record.id]).all() or any(record.properties.get(name) is not None for name in asked)
+            for record in records
+        ]
+        missing = f"has no value of {' or '.join(targets)}"
+        without = [Rejection(record.id, missing) for record, good in zip(records, valued) if not good]
+        candidates = [record for record, good in zip(records, valued) if good]
+
+        def values(record: Record, crystal: SymmetricCrystal) -> np.ndarray:
+            published = [(record.properties.get(name) if name in asked else None, q) for name, q in tensors.items()]
+            found = [
+                np.full(quantity.tensor.dim, np.nan) if value is None else tensor_coefficients(crystal, value, quantity)
+                for value, quantity in published
+            ]
+            return np.concatenate([rows[record.id], *found])
+
+        made = self.graphs(candidates, log, values)
+        rejections = without + made.rejections
+        if not len(made):
+            raise none_left(source.name, len(records), rejections)
+        failed = sum(map(bool, made.failures))
+        if failed:
+            sites = sum(map(len, made.failures))
+            log.line(f"{sites} sites of {failed} crystals have no descriptor; their hyperedges are left out")
+        return replace(made, rejections=rejections)
+
+    def graphs(self, records: Sequence[Record], log: Log, values: Values | None = None) -> PropertyExamples:
+        """The graphs of the records; what cannot be used is listed, never fatal.
+
+        Descriptors that are not in the cache are computed in between, by ``data.workers`` processes. ``values`` gives a
+        crystal's row of values, and raises IrrepnetError if it cannot be used; none by default.
+        """
+        values = values or (lambda record, crystal: np.empty(0))
+        data, options = self.config.data, self.config.graph
+        with log.progress("symmetry", len(records)) as advance:
+            kept, crystals, rejections = prepare(
+                records, lambda crystal: crystal, data.symprec, data.point_groups, lambda: advance(1)
+            )
+        if isinstance(options, HypergraphOptions) and "motifs" in options.hyperedges:
+            with log.progress("descriptors", len(crystals)) as advance:
+                fill_cache(crystals, options, data.workers, lambda _: advance(1))
+        used: list[Record] = []
+        graphs: list[AnyGraph] = []
+        frames, rows = [], []
+        with log.progress("graphs", len(kept)) as advance:
+            for record, crystal in zip(kept, crystals):
+                try:
+                    row = values(record, crystal)
+                    graphs.append(known_graph(crystal, options))
+                    used.append(record)
+                    frames.append(crystal.rotation)
+                    rows.append(row)
+                except IrrepnetError as error:
+                    rejections.append(Rejection(record.id, str(error)))
+                advance(1)
+        failures = [getattr(graph, "failures", ()) for graph in graphs]
+        frames = np.array(frames).reshape(-1, 3, 3)
+        return PropertyExamples(used, rejections, graphs, frames, np.array(rows), failures=failures)
+
+    def fit(self, examples: PropertyExamples, train: np.ndarray) -> None:
+        names, values = self.config.data.targets, examples.values[train]
+        tensors = {name: tensor for name in names if (tensor := self.config.data.tensor(name))}
+        numbers = [name for name in names if name not in tensors]
+        fitted: dict[str, OutputTarget] = {name: fit_number(name, values[:, [t]]) for t, name in enumerate(numbers)}
+        start = len(numbers)
+        for name, quantity in tensors.items():
+            stop = start + quantity.tensor.dim
+            fitted[name] = TensorTarget.fit(name, values[:, start:stop], quantity)
+            start = stop
+        self.targets = [fitted[name] for name in names]
+
+    def network(self) -> torch.nn.Module:
+        tensors = [target.tensor for target in self.targets if isinstance(target, TensorTarget)]
+        return build_model(self.config.model, len(self.targets) - len(tensors), self.config.graph, tensors)
+
+    def learning(self, examples: PropertyExamples, split: Mapping[str, np.ndarray], device: torch.device) -> Learning:
+        def tensor(part: np.ndarray) -> torch.Tensor:
+            return torch.tensor(encoded(self.targets, examples.values[part]), dtype=torch.float32, device=device)
+
+        train = [examples.graphs[k] for k in split["train"]]
+        wanted = tensor(split["train"])
+        held = examples.values[split["validation"]]
+        held_wanted = tensor(split["validation"])
+        held_batches = batches([examples.graphs[k] for k in split["validation"]], device)
+
+        def loss(network: torch.nn.Module, part: np.ndarray) -> torch.Tensor:
+            batch = union([train[k] for k in part]).to(device)
+            return mean_loss(self.targets, network(batch), wanted[torch.from_numpy(part).to(device)])
+
+        def validate(network: torch.nn.Module) -> tuple[float, dict[str, Any]]:
+            outputs = predict_batches(network, held_batches)
+            found = mean_loss(self.targets, torch.from_numpy(outputs).to(held_wanted), held_wanted).item()
+            return found, followed(self.errors(held, decoded(self.targets, outputs)))
+
+        return Learning(loss, validate)
+
+    def judge(self, network: torch.nn.Module, examples: PropertyExamples, part: np.ndarray) -> Judgement:
+        predicted = self.decoded(network, [examples.graphs[k] for k in part])
+        header = ["id", "formula"]
+        for target in self.targets:
+            header += [f"{which} {column}" for column in target.columns for which in ("true", "predicted")]
+        rows = []
+        for k, row in zip(part, predicted):
+            cells: list[Any] = [examples.records[k].id, examples.records[k].formula]
+            for target, own in zip(self.targets, slices(self.targets)):
+                pair = (target.cells(target.value(v[own], examples.frames[k])) for v in (examples.values[k], row))
+                cells += [cell for both in zip(*pair) for cell in both]
+            rows.append(cells)
+        return Judgement(self.errors(examples.values[part], predicted), header, rows)
+
+    def errors(self, true: np.ndarray, predicted: np.ndarray) -> dict[str, Metrics]:
+        """By target, of (n, W) decoded predictions."""
+        return {
+            t.name: t.metrics(true[:, own], predicted[:, own]) for t, own in zip(self.targets, slices(self.targets))
+        }
+
+    def decoded(self, network: torch.nn.Module, graphs: Sequence[AnyGraph]) -> np.ndarray:
+        """(n, W) predictions in the targets' units."""
+        if not graphs:
+            return np.empty((0, sum(target.width for target in self.targets)))
+        return decoded(self.targets, predict_batches(network, batches(graphs, device_of(network))))
+
+    def predict(self, network: torch.nn.Module, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
+        rows, crystals = start_rows(sources, self.targets)
+        made = self.graphs(crystals, log)
+        for rejection in made.rejections:
+            rows[int(rejection.id)]["note"] = rejection.reason
+        predicted = self.decoded(network, made.graphs)
+        for k, (record, failures) in enumerate(zip(made.records, made.failures)):
+            row = rows[int(record.id)]
+            row["note"] = "; ".join(f"no descriptor for {failure}" for failure in failures)
+            for target, own in zip(self.targets, slices(self.targets)):
+                row[target.name] = target.value(predicted[k, own], made.frames[k])
+        return rows
+
+    @property
+    def admitted(self) -> str | list[str]:
+        group = getattr(self.config.model, "group", "auto")
+        return self.config.data.point_groups or ("all" if group == "auto" else f"all subgroups of {group}")
+
+
+def start_rows(sources: Sequence[Any], targets: Sequence[Target]) -> tuple[list[dict[str, Any]], list[Record]]:
+    """A row of predictions for every structure in the sources, still empty, and the structures that could be read.
+
+    The id of a structure is the number of its row: several files may name a crystal alike.
+    """
+    rows: list[dict[str, Any]] = []
+    crystals: list[Record] = []
+    for file, item in read_files(sources):
+        formula, note = ("", item.reason) if isinstance(item, Rejection) else (item.formula, "")
+        if isinstance(item, Record):
+            crystals.append(replace(item, id=str(len(rows))))
+        nothing = {target.name: None for target in targets}
+        rows.append({"file": file, "id": item.id, "formula": formula, **nothing, "note": note})
+    return rows, crystals
+
+
+def known_graph(crystal: SymmetricCrystal, options: GraphOptions) -> Any:
+    """The graph of a crystal that a network of these options reads.
+
+    Raises:
+        IrrepnetError: there is no such graph, or the networks do not know an element.
+    """
+    heaviest = crystal.numbers.max()
+    if heaviest > HEAVIEST:
+        raise IrrepnetError(f"{crystal.formula}: element {heaviest}; the networks know those up to {HEAVIEST} (Lr)")
+    return options.graph(crystal)
+
+
+def batches(graphs: Sequence[AnyGraph], device: torch.device | str = "cpu") -> list[Graph[torch.Tensor]]:
+    """All graphs, in order, in batches for prediction."""
+    return [union(part).to(device) for part in in_parts(graphs)]
+
+
+def predict_batches(network: torch.nn.Module, parts: Sequence[Graph[torch.Tensor]]) -> np.ndarray:
+    """(n, W) float64 outputs of the network in evaluation mode."""
+    network.eval()
+    with torch.inference_mode():
+        return torch.cat([network(part) for part in parts]).double().cpu().numpy()

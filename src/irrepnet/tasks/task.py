@@ -1,0 +1,235 @@
+"""What a training run asks of a task; everything that differs from one kind of target to another is behind this.
+
+    read the data → prepare examples → split → fit targets → network → loss, validation → judge → card
+
+The order of the calls is that of :func:`irrepnet.training.run.train`. A task is made anew for every run, from its
+configuration; :meth:`Task.fit` or :meth:`Task.load` tell it its targets.
+"""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from irrepnet.data import DATASETS, Record, Rejection, data_hash, read_records, split_by_formula
+from irrepnet.errors import IrrepnetError
+from irrepnet.tasks.config import RunConfig
+from irrepnet.tasks.targets import Target, load_target
+
+EVALUATION_BATCH = 256
+
+
+class Log(Protocol):
+    """Where a task says what it does: :class:`irrepnet.training.log.Log`."""
+
+    def line(self, text: str) -> None: ...
+    def progress(self, label: str, total: int, done: int = 0) -> AbstractContextManager[Callable[[int], None]]: ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a data source holds, before anything is computed.
+
+    Attributes:
+        name: the source as it was given.
+        records: what could be read, each with ``id``, ``formula`` and ``species``.
+        rejections: what could not.
+        hash: of the records' content.
+    """
+
+    name: str
+    records: Sequence[Any]
+    rejections: list[Rejection]
+    hash: str
+
+    @property
+    def licence(self) -> str | None:
+        return DATASETS[self.name].licence if self.name in DATASETS else None
+
+
+def read_source(name: str, data: Any = None) -> Source:
+    """Read a data source; raises IrrepnetError when nothing in it can be read.
+
+    Args:
+        name: of the source.
+        data: what to read in its place, see :func:`irrepnet.data.read_records`; ``name`` is then only a name.
+    """
+    records, rejections = read_records(name if data is None else data)
+    if not records:
+        reason = f"; the first reason: {rejections[0].reason}" if rejections else ""
+        raise IrrepnetError(f"{name}: holds no readable crystal{reason}")
+    return Source(name, records, rejections, data_hash(records))
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What is learned from, ready for a network.
+
+    Attributes:
+        records: n of them, see :class:`Source`.
+        rejections: those left out, with reasons.
+        failures: for each record the sites on which a descriptor failed: "site 2 (O, Wyckoff e): why".
+    """
+
+    records: list[Any]
+    rejections: list[Rejection]
+    failures: list[tuple[str, ...]] = field(default_factory=list, kw_only=True)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+class Learning(NamedTuple):
+    """How a network learns.
+
+    Attributes:
+        loss: network, positions among the training examples → loss of a step.
+        validate: network → loss on the validation examples, and figures by name.
+    """
+
+    loss: Callable[[torch.nn.Module, np.ndarray], torch.Tensor]
+    validate: Callable[[torch.nn.Module], tuple[float, dict[str, Any]]]
+
+
+class Judgement(NamedTuple):
+    """How good predictions are.
+
+    Attributes:
+        errors: by target, then by name of the figure; JSON values, with ``n`` among them.
+        header, rows: a table of true and predicted values, or of errors, a row an example or an atom of it.
+    """
+
+    errors: dict[str, dict[str, Any]]
+    header: list[str]
+    rows: list[list[Any]]
+
+
+class Task(ABC):
+    """One kind of thing that is learned.
+
+    Args:
+        config: of a run, of the class ``Config``.
+
+    Attributes:
+        name: in configurations and cards.
+        Config: the class of its configurations.
+        targets: what is predicted; empty before :meth:`fit` or :meth:`load`.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[RunConfig]]
+    grouped_by: ClassVar[str] = "formula"
+    """What of a record is in one part of the split only: its "formula" or its "id"."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        self.targets: list[Target] = []
+
+    def read(self, source: str, data: Any = None) -> Source:
+        """What the source holds; see :func:`read_source`."""
+        return read_source(source, data)
+
+    @abstractmethod
+    def prepare(self, source: Source, log: Log, targets: Sequence[str] | None = None) -> Any:
+        """The :class:`Examples` in the source that have a value of one of the targets, by default of any of the run's;
+        what cannot be used is listed. Raises IrrepnetError if none is left."""
+
+    def split(self, examples: Any) -> dict[str, np.ndarray]:
+        """Indices of "train", "validation" and "test"; no formula (or id) is in two parts."""
+        keys = [getattr(record, self.grouped_by) for record in examples.records]
+        return split_by_formula(keys, self.config.data.split, self.config.data.split_seed)
+
+    @abstractmethod
+    def fit(self, examples: Any, train: np.ndarray) -> None:
+        """Set ``targets``, from the training examples."""
+
+    @abstractmethod
+    def network(self) -> torch.nn.Module:
+        """The network with random weights; ``targets`` are known."""
+
+    @abstractmethod
+    def learning(self, examples: Any, split: Mapping[str, np.ndarray], device: torch.device) -> Learning:
+        """How the network learns from the split, on that device."""
+
+    def finish(self, network: torch.nn.Module, examples: Any, split: Mapping[str, np.ndarray]) -> None:
+        """What is left to be known when the network has learned; nothing as a rule."""
+        return None
+
+    @abstractmethod
+    def judge(self, network: torch.nn.Module, examples: Any, part: np.ndarray) -> Judgement:
+        """The errors of the network on some of the examples."""
+
+    @abstractmethod
+    def predict(self, network: torch.nn.Module, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
+        """A row a structure: ``file``, ``id``, ``formula``, the value of each target by its name (None if there is no
+        prediction), and ``note``: why there is none, or what to know about it."""
+
+    def card(self, examples: Any, train: np.ndarray) -> dict[str, Any]:
+        """What model.json says of the targets and of where they hold."""
+        return {
+            "targets": [vars(target) for target in self.targets],
+            "domain": {
+                "point_groups": self.admitted,
+                "elements": sorted({symbol for k in train for symbol in examples.records[k].species}),
+            },
+        }
+
+    @property
+    def admitted(self) -> str | list[str]:
+        """The point groups of the crystals that are admitted, in words where none is named."""
+        return getattr(self.config.data, "point_groups", None) or "all"
+
+    def load(self, card: Mapping[str, Any]) -> None:
+        """Set ``targets`` from what :meth:`card` said."""
+        self.targets = [load_target(target) for target in card["targets"]]
+
+
+FOLLOWED = ("mae", "auc", "accuracy", "frobenius", "ewt25")
+
+
+def followed(errors: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The figures on the validation examples that the history keeps."""
+    return {
+        f"validation_{name}_{key}": value
+        for name, figures in errors.items()
+        for key, value in figures.items()
+        if key in FOLLOWED
+    }
+
+
+def in_parts(items: Sequence[Any], size: int = EVALUATION_BATCH) -> list[Sequence[Any]]:
+    """The items in order, so many at a time."""
+    return [items[i : i + size] for i in range(0, len(items), size)]
+
+
+def reason_counts(rejections: Sequence[Rejection]) -> list[tuple[str, int]]:
+    """Reasons and how often each occurs, the commonest first."""
+    return Counter(rejection.reason for rejection in rejections).most_common()
+
+
+def none_left(name: str, number: int, rejections: Sequence[Rejection]) -> IrrepnetError:
+    """What to raise when no record can be used."""
+    reasons = ", ".join(f"{count} × {reason}" for reason, count in reason_counts(rejections)[:3])
+    return IrrepnetError(f"{name}: none of the {number} crystals can be used: {reasons}")
+
+
+def device_of(network: torch.nn.Module) -> torch.device:
+    return next(network.parameters()).device
+
+
+def read_files(sources: Sequence[Any]) -> list[tuple[str, Record | Rejection]]:
+    """Every structure in the sources, and what could not be read, each with the name of its source."""
+    found: list[tuple[str, Record | Rejection]] = []
+    for source in sources:
+        name = str(source) if isinstance(source, str) or hasattr(source, "__fspath__") else "given"
+        try:
+            records, rejections = read_records(source if name == "given" else name)
+        except IrrepnetError as error:
+            records, rejections = [], [Rejection("", str(error))]
+        found += [(name, item) for item in (*records, *rejections)]
+    return found
