@@ -125,3 +125,13 @@ def test_elements_that_training_never_saw_are_noted(run, tmp_path):
 def test_predicting_nothing(run):
     assert predict(run, []) == []
     assert {name: len(values) for name, values in run.predict([]).items()} == {ENERGY: 0, "metal": 0}
+
+
+def test_a_structure_a_path_or_a_list_of_both(run, rock_salt):
+    from pymatgen.core import Structure
+
+    structure = Structure.from_file(str(rock_salt))
+    alone = [predict(run, given)[0][ENERGY] for given in (rock_salt, str(rock_salt), structure)]
+    together = [row[ENERGY] for row in predict(run, [rock_salt, structure])]
+    assert alone == pytest.approx(3 * [alone[0]])
+    assert together == pytest.approx(alone[:2])

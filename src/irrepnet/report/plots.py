@@ -17,7 +17,9 @@ def parity(results: Results) -> Figure:
     """For every target of the test split: predicted against true, the ROC curve of a classification, or the error of
     every crystal where a prediction is no numbers that one could draw."""
     n = len(results.targets)
-    figure = Figure(figsize=(4.6 * n, 4.4), layout="constrained")
+    bars = any(isinstance(target, HamiltonianTarget) for target in results.targets)
+    height = 4.4 if not bars else max(4.4, 1 + 0.2 * len(results.table("predictions_test.csv")))
+    figure = Figure(figsize=(4.6 * n, height), layout="constrained")
     for axes, target in zip(np.atleast_1d(figure.subplots(1, n)), results.targets):
         errors = results.metrics["test"][target.name]
         if isinstance(target, HamiltonianTarget):

@@ -103,13 +103,13 @@ def _rejected(run: Run) -> list[Rejection]:
         return [Rejection(row["id"], row["reason"]) for row in csv.DictReader(stream)]
 
 
-def predict(run: Run | str | Path, files: Sequence[Any]) -> list[dict[str, Any]]:
+def predict(run: Run | str | Path, files: Any) -> list[dict[str, Any]]:
     """Predictions for structures; what cannot be predicted is listed with the reason.
 
     Args:
         run: the run, or its folder.
-        files: structure files (CIF, POSCAR, extended XYZ, JSON), or anything that
-            :func:`irrepnet.data.read_records` reads, such as lists of structures.
+        files: a structure file (CIF, POSCAR, extended XYZ, JSON) or anything else that
+            :func:`irrepnet.data.read_records` reads, such as a structure or a data frame; or a list of these.
 
     Returns:
         One mapping a structure: ``file``, ``id``, ``formula``; for every target its name and the value in its
@@ -118,8 +118,9 @@ def predict(run: Run | str | Path, files: Sequence[Any]) -> list[dict[str, Any]]
         input, in its order and axes.
     """
     run = run if isinstance(run, Run) else load_run(run)
+    is_one = not isinstance(files, list | tuple)
     with threads(run.config.training.threads):
-        rows = run.task.predict(run.model, files, Log(quiet=True))
+        rows = run.task.predict(run.model, [files] if is_one else files, Log(quiet=True))
     for row in rows:
         if row["formula"] and any(row[target.name] is not None for target in run.targets):
             row["note"] = "; ".join([*notes(run, row["formula"]), *filter(None, [row["note"]])])
