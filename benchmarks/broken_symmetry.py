@@ -27,7 +27,7 @@ from irrepnet.graphs import BrokenGraph, Parent, Perturbation, parent_of
 from irrepnet.groups import SCALAR, O3Irreps
 from irrepnet.models import TensorFieldConfig
 from irrepnet.models.energy import GPA, STEP, EnergyConfig, EnergyNet
-from irrepnet.nn.o3 import Filters, TensorFieldLayer
+from irrepnet.nn.o3 import O3Filters, TensorFieldLayer
 from irrepnet.tasks.energies import EnergySample, EnergyTrainingConfig
 from irrepnet.training.energy import EnergyModel, fit_energy
 from irrepnet.training.log import Log
@@ -133,7 +133,7 @@ class TensorField(EnergyNet):
         super().__init__(config)
         scalars = O3Irreps({SCALAR: config.channels})
         irreps = TensorFieldConfig(channels=config.channels, l_max=2).irreps
-        self.filters = Filters(irreps, irreps, 2)
+        self.filters = O3Filters(irreps, irreps, 2)
         first = TensorFieldLayer(scalars, irreps, self.filters, config.channels, True)
         last = TensorFieldLayer(first.irreps_out, scalars, self.filters, config.channels, True)
         self.body = torch.nn.ModuleList([first, last])

@@ -37,13 +37,13 @@ from irrepnet.hamiltonians.slater_koster import bond_matrix
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.harmonics import Harmonics
-from irrepnet.nn.o3 import Filters, TensorFieldLayer
+from irrepnet.nn.o3 import O3Filters, TensorFieldLayer
 from irrepnet.nn.radial import BesselBasis, envelope
 from irrepnet.tasks.hamiltonians import (
     HamiltonianRunConfig,
     HamiltonianSample,
     learning,
-    mean_errors,
+    mean_comparison,
     predicted_numbers,
     read_samples,
 )
@@ -198,7 +198,7 @@ class O3Net(nn.Module):
         self.shell = mlp(KIND + channels, channels, channels)
         self.radial = BesselBasis(CUTOFF, radial)
         self.edge = mlp(radial, channels, channels)
-        self.filters = Filters(irreps, irreps, L_MAX)
+        self.filters = O3Filters(irreps, irreps, L_MAX)
         self.layers = nn.ModuleList()
         now = scalars
         for _ in range(layers):
@@ -454,7 +454,7 @@ def main() -> None:
 def _line(line: dict) -> str:
     if line["errors"] is None:
         return f"{line['row']:28} not possible on this split"
-    mean = mean_errors(line["errors"])
+    mean = mean_comparison(line["errors"])
     return f"{line['row']:28} " + "  ".join(f"{key} {value:.3g}" for key, value in mean.items())
 
 
@@ -472,9 +472,9 @@ def print_table(done: Sequence[dict]) -> None:
         errors = [error for line in own for error in line["errors"]]
         for error in errors:
             by_crystal.setdefault(error["id"], {}).setdefault(row, []).append(error["valence"])
-        figures = {key: f"{value:.3g}" for key, value in mean_errors(errors).items()}
+        figures = {key: f"{value:.3g}" for key, value in mean_comparison(errors).items()}
         seeds = [
-            mean_errors([error for line in own if line["seed"] == seed for error in line["errors"]])["valence"]
+            mean_comparison([error for line in own if line["seed"] == seed for error in line["errors"]])["valence"]
             for seed in sorted({line["seed"] for line in own})
         ]
         if len(seeds) > 1:

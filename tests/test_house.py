@@ -26,6 +26,8 @@ NEVER = {
     "graphs": {"torch"},
     "nn": {"irrepnet.crystals", "irrepnet.graphs", "irrepnet.data"},
 }
+TWICE = {"Log": "tasks know the protocol, which the log of a run fulfils"}
+"""Names that stand for two things, and why they may."""
 FILES = {
     ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__"): path
     for path in (ROOT / "src/irrepnet").rglob("*.py")
@@ -81,6 +83,29 @@ def test_there_is_no_circle_of_files():
 
     for name in graph:
         follow(name, ())
+
+
+def definitions(path: Path) -> set[str]:
+    """Public classes, functions and type aliases that a file defines, not what it imports."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found.update(t.id for t in targets if isinstance(t, ast.Name) and re.match("[A-Z]+[a-z]", t.id))
+    return {name for name in found if not name.startswith("_")}
+
+
+def test_one_name_is_one_thing():
+    """No two modules define one name; commands, which are named like what they call, are no matter."""
+    where: dict[str, list[str]] = {}
+    for module, path in FILES.items():
+        if not module.startswith("irrepnet.cli."):
+            for name in definitions(path):
+                where.setdefault(name, []).append(module)
+    assert {name: modules for name, modules in where.items() if len(modules) > 1 and name not in TWICE} == {}
+    assert all(len(where.get(name, ())) > 1 for name in TWICE), "a name that is one by now may leave the list"
 
 
 @pytest.mark.parametrize("room", ["groups", "tensors", "crystals", "graphs"])

@@ -13,7 +13,7 @@ from irrepnet.checks.path import Path, follow, predictor
 from irrepnet.checks.verify import random_network, verify
 from irrepnet.cli.main import app
 from irrepnet.crystals import SymmetricCrystal, parents, smooth_neighbours
-from irrepnet.crystals.neighbours import envelope
+from irrepnet.crystals.neighbours import fading_weight
 from irrepnet.data.batch import union
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import Blend, FrameOptions, blend, network_graph, orbit_graph
@@ -90,7 +90,9 @@ def test_the_group_specific_part_jumps_by_as_much_as_it_gives(network):
 
 def test_a_known_jump_is_found():
     path = Path.between(perovskite(), perovskite(4.15))
-    report = follow(lambda graph: float(POINT_GROUPS[graph.point_group[0]] == "m-3m"), orbit_graph, path, SYMPREC, 3)
+    report = follow(
+        lambda graph: float(POINT_GROUPS[graph.point_group_number[0]] == "m-3m"), orbit_graph, path, SYMPREC, 3
+    )
     (change,) = report["changes"]
     assert change["jump"] == -1
     assert change["x"] < 0.01
@@ -106,7 +108,7 @@ def test_weights_of_smooth_neighbours_add_up():
     found = smooth_neighbours(crystal, cutoff=2.5, n_max=50)
     for a in range(len(crystal)):
         d = found.distance[found.receiver == a]
-        np.testing.assert_allclose(found.weight[found.receiver == a], envelope(d / max(2.5, 2 * d[0])))
+        np.testing.assert_allclose(found.weight[found.receiver == a], fading_weight(d / max(2.5, 2 * d[0])))
     with pytest.raises(IrrepnetError, match="positive cutoff"):
         smooth_neighbours(crystal, n_max=0)
 
@@ -118,7 +120,7 @@ def test_parents_of_a_distorted_perovskite():
     # the tetragonal parents along x, y and z
     assert [parent.spacegroup_symbol for parent in near] == ["Pm-3m", "P4/mmm", "P4/mmm", "P4/mmm"]
     moved = 0.005 * 4.002 * 4 / 5  # Ti against the mean of five atoms; strain adds a little
-    assert weights[0] == pytest.approx(float(envelope(moved / 0.05)), abs=0.02)
+    assert weights[0] == pytest.approx(float(fading_weight(moved / 0.05)), abs=0.02)
     assert sum(weights) == pytest.approx(1, abs=0.02)
     symmetric = SymmetricCrystal.from_structure(perovskite(), SYMPREC)
     assert parents(symmetric) == [(1.0, symmetric)]

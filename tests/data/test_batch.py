@@ -80,7 +80,7 @@ def test_groups_lie_side_by_side_and_orbit_graphs_last():
     assert (batch.weight[:framed] == 1).all()
     for k, graph in enumerate(graphs):
         assert torch.equal(batch.numbers[batch.crystal == k], torch.from_numpy(graph.numbers.astype(np.int64)))
-        assert batch.point_group[k] == graph.point_group[0]
+        assert batch.point_group_number[k] == graph.point_group_number[0]
         assert batch.symmetry[k] == graph.symmetry.view(np.int64)[0]
     single = batch.to(dtype=torch.float32)
     assert single.weight.dtype == torch.float32
@@ -140,5 +140,5 @@ def test_axes_lead_to_the_standard_frame():
             vectors = np.einsum("vij,vj->vi", axes, batch.vector.numpy())
             assert np.abs(vectors[:, None] - bonds).max(-1).min(1).max() < 1e-6
             assert int(members(batch.symmetry).sum()) == crystal.point_group.order
-            group = PointGroup(POINT_GROUPS[batch.point_group[0]])
+            group = PointGroup(POINT_GROUPS[batch.point_group_number[0]])
             assert group.schoenflies == crystal.point_group.schoenflies

@@ -23,7 +23,7 @@ def seen(crystal: SymmetricCrystal, name: str, n_max: int) -> list[list[tuple]]:
         incidences = []
         for i in np.flatnonzero(part.node == node):
             others = part.incidence == i
-            elements = sorted(zip(graph.numbers[part.other[others]], part.count[others].round(9), strict=True))
+            elements = sorted(zip(graph.numbers[part.other[others]], part.other_weight[others].round(9), strict=True))
             incidences.append((*part.features[part.edge[i]].round(6) + 0.0, round(part.weight[i], 6), elements))
         share = graph.multiplicity[node] / graph.multiplicity.sum()
         orbits.append([(share, graph.numbers[node]), *sorted(incidences)])

@@ -71,7 +71,7 @@ def on_the_hypergraph(graph: Hypergraph, name: str, values: np.ndarray) -> np.nd
     for k, other in enumerate(part.other):
         i = part.incidence[k]
         heard = message(values[part.node[i]], one(part.features[part.edge[i]]), values[other])
-        result[part.node[i]] += part.weight[i] * part.count[k] * heard
+        result[part.node[i]] += part.weight[i] * part.other_weight[k] * heard
     return result
 
 
@@ -187,7 +187,7 @@ def totals(crystal: SymmetricCrystal, options: HypergraphOptions) -> dict[str, t
     """Hyperedges in the cell, and classes."""
     graph = hypergraph(crystal, options)
     return {
-        name: (hyperedge_type(name).build(crystal, options).count.sum(), len(graph.types[name].features))
+        name: (hyperedge_type(name).build(crystal, options).weight.sum(), len(graph.types[name].features))
         for name in options.hyperedges
     }
 
@@ -206,7 +206,7 @@ def test_tetrahedra(made):
     triplets = hypergraph(made["Si"], HypergraphOptions(hyperedges=("triplets",), n_max=4)).types["triplets"]
     np.testing.assert_allclose(triplets.features, [[-1 / 3, *[triplets.features[0, 1]] * 2]])
     assert triplets.other.tolist() == [0]
-    assert triplets.count.tolist() == [2]
+    assert triplets.other_weight.tolist() == [2]
 
 
 def test_triplet_features_do_not_depend_on_the_order_of_ends(made):
@@ -218,8 +218,8 @@ def test_triplet_features_do_not_depend_on_the_order_of_ends(made):
 def test_cell_reaches_every_atom_once(made):
     part = hypergraph(made["MgAl2O4"], HypergraphOptions(hyperedges=("cell",))).types["cell"]
     np.testing.assert_allclose(part.weight, 1)
-    np.testing.assert_allclose(np.bincount(part.incidence, part.count), 1)
-    np.testing.assert_allclose(part.count[:3], np.array([2, 4, 8]) / 14)
+    np.testing.assert_allclose(np.bincount(part.incidence, part.other_weight), 1)
+    np.testing.assert_allclose(part.other_weight[:3], np.array([2, 4, 8]) / 14)
 
 
 def test_types_come_in_the_order_of_the_options(made):

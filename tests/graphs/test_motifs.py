@@ -285,7 +285,7 @@ def test_rock_salt():
     assert row["T:4"] == 1
     # every atom is in its own motif and in those of its 6 neighbours
     assert [part.weight[part.node == node].sum() for node in (0, 1)] == [7, 7]
-    assert part.count.sum() == sum(6 for _ in part.node)
+    assert part.other_weight.sum() == sum(6 for _ in part.node)
 
 
 def test_resemblance():
@@ -300,7 +300,7 @@ def test_resemblance():
 def total(graph: Hypergraph, per_cell: int) -> np.ndarray:
     """Σ over atoms and their motifs of a function of the features and of what the others are, per primitive cell."""
     part, n_atoms = graph.types["motifs"], graph.multiplicity.sum()
-    mean = np.bincount(part.incidence, part.count * np.sqrt(graph.numbers[part.other]), len(part.node))
+    mean = np.bincount(part.incidence, part.other_weight * np.sqrt(graph.numbers[part.other]), len(part.node))
     values = np.sin(3 * part.features[part.edge] + 1) * np.cos(mean)[:, None]
     return (values * (part.weight * graph.multiplicity[part.node])[:, None]).sum(0) * per_cell / n_atoms
 

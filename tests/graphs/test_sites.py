@@ -59,12 +59,12 @@ def test_edges_stand_for_all_edges(name):
     group = model_group(crystal)
     graph = site_graph(crystal, group)
     neighbours = neighbour_shells(crystal)
-    assert (graph.count * graph.multiplicity[graph.receiver]).sum() == len(neighbours.receiver)
+    assert (graph.weight * graph.multiplicity[graph.receiver]).sum() == len(neighbours.receiver)
     for site, a in enumerate(crystal.representatives):
         own = group.operations[operations_in(group, crystal.point_group)[crystal.site_groups[site]]]
         kept = graph.receiver == site
         images = [np.unique((own @ v).round(6) + 0.0, axis=0) for v in graph.vector[kept]]
-        assert [len(i) for i in images] == graph.count[kept].tolist()
+        assert [len(i) for i in images] == graph.weight[kept].tolist()
         expected = neighbours.vector[neighbours.receiver == a] @ graph.axes[0]
         found = np.concatenate(images)
         assert abs(found[:, None] - expected).max(-1).min(0).max() < 1e-5

@@ -78,10 +78,10 @@ def test_atoms(name):
     assert np.array_equal(np.sort(graph.receiver), found.receiver)
     assert (graph.weight == 1).all()
     assert (graph.operation == 0).all()
-    assert operations_of(graph.sets[graph.point_group[0]]).tolist() == [0]
+    assert operations_of(graph.sets[graph.crystal_group[0]]).tolist() == [0]
     own = vector_graph(c)
     assert len(own) == len(c.representatives)
-    assert len(operations_of(own.sets[own.point_group[0]])) == c.point_group.order
+    assert len(operations_of(own.sets[own.crystal_group[0]])) == c.point_group.order
 
 
 def test_bad_options():

@@ -168,7 +168,7 @@ def permuted(graph, rng):
             weight=t.weight[rows],
             other=back[t.other[others]],
             incidence=np.argsort(rows)[t.incidence[others]],
-            count=t.count[others],
+            other_weight=t.other_weight[others],
         )
     return replace(graph, numbers=graph.numbers[nodes], multiplicity=graph.multiplicity[nodes], types=types)
 

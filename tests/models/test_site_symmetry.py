@@ -16,7 +16,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import site_graph
 from irrepnet.groups import PointGroup
 from irrepnet.models import SiteSymmetryConfig, SiteSymmetryNet
-from irrepnet.nn.site import BondCovariants, SiteConvolution, coordinate_irreps
+from irrepnet.nn.site import SiteConvolution, SiteCovariants, coordinate_irreps
 
 TARGETS = {
     "energy": "scalar",
@@ -224,7 +224,7 @@ def test_layer_against_a_plain_loop():
     graph = site_graph(crystal_of("rutile"), group, NeighbourOptions(n_max=4), NONE)
     batch = union([graph], torch.float64)
     torch.manual_seed(0)
-    bonds = BondCovariants(group)
+    bonds = SiteCovariants(group)
     n, channels, C = len(graph), 5, 2
     layer = SiteConvolution(bonds, channels, C, channels).double()
     s, hidden = torch.randn(n, channels).double(), torch.randn(len(graph.receiver), channels).double()

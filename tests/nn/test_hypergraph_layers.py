@@ -36,7 +36,7 @@ class Tensors:
     weight: torch.Tensor
     other: torch.Tensor
     incidence: torch.Tensor
-    count: torch.Tensor
+    other_weight: torch.Tensor
 
 
 def random_incidences(seed, n_nodes=4, n_edges=3, n_incidences=6):
@@ -62,8 +62,8 @@ def random_input(seed, channels=3):
 
 
 def others(at, i):
-    """[(node, count)] at incidence i."""
-    return [(int(at.other[k]), at.count[k]) for k in range(len(at.other)) if at.incidence[k] == i]
+    """[(node, weight)] at incidence i."""
+    return [(int(at.other[k]), at.other_weight[k]) for k in range(len(at.other)) if at.incidence[k] == i]
 
 
 def reduced(kind, rows, counts, scores):

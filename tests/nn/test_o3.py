@@ -11,7 +11,7 @@ from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data.batch import union
 from irrepnet.graphs import VectorGraphOptions, vector_graph
 from irrepnet.groups import O3Irrep, PointGroup, crystallographic_operations, harmonic_matrices, real_harmonics
-from irrepnet.nn.o3 import Filters, GroupMean, Messages, representation
+from irrepnet.nn.o3 import GroupMean, Messages, O3Filters, representation
 from irrepnet.nn.sets import shares
 
 RUTILE = {
@@ -76,7 +76,7 @@ def test_messages_are_those_of_a_tensor_product_of_e3nn(irrep):
     """Up to the sign that e3nn's 3j symbols give a whole path."""
     torch.manual_seed(0)
     batch, copies = atoms(), 3
-    filters = Filters(IRREPS, IRREPS, 2).double()
+    filters = O3Filters(IRREPS, IRREPS, 2).double()
     f = filters.filters[str(irrep)]
     messages = Messages(f, IRREPS, copies)  # type: ignore[arg-type]
     x = torch.randn(len(batch.numbers), irrep_of(irrep).dim, copies, dtype=torch.float64)
@@ -107,7 +107,7 @@ def test_messages_are_those_of_a_tensor_product_of_e3nn(irrep):
 def test_filters_are_equivariant(irrep):
     """K(Q r) = D(Q) K(r) D(Q)ᵀ for a random Q, proper or not."""
     batch = atoms()
-    f = Filters(IRREPS, IRREPS, 2)
+    f = O3Filters(IRREPS, IRREPS, 2)
     for seed in range(4):
         q = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
         turned = replace(batch, vector=batch.vector @ torch.from_numpy(q).T)

@@ -46,7 +46,7 @@ def fragile():
             features=crystal.numbers[good, None] / 100.0,
             edge=np.arange(len(good)),
             atom=good,
-            count=np.ones(len(good)),
+            weight=np.ones(len(good)),
             failures=tuple(names),
         )
 

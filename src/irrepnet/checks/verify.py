@@ -185,7 +185,7 @@ def _frames(
     chosen = network_graph(crystal, options)
     group = model_group(crystal) if options.group == "auto" else PointGroup(options.group)
     if not chosen.group:
-        atoms = replace(network_graph(plain_supercell(crystal), options), point_group=chosen.point_group)
+        atoms = replace(network_graph(plain_supercell(crystal), options), point_group_number=chosen.point_group_number)
         return {
             "group": group.name,
             "orbits": _difference(output(chosen), output(atoms)),

@@ -171,11 +171,11 @@ def smooth_neighbours(crystal: SymmetricCrystal, cutoff: float = 8.0, n_max: int
         starts, stops = np.searchsorted(pairs.receiver, [atoms, atoms + 1])
         distances = [pairs.distance[start:stop] for start, stop in zip(starts, stops)]
         largest = [max(cutoff, 2 * d[0]) if len(d) else np.inf for d in distances]
-        if all(top <= radius or envelope(d / radius).sum() >= n_max for d, top in zip(distances, largest)):
+        if all(top <= radius or fading_weight(d / radius).sum() >= n_max for d, top in zip(distances, largest)):
             break
         radius = cutoff if radius < cutoff < 1.3 * radius else 1.3 * radius
     found = np.array([_radius(d, n_max, min(top, radius)) for d, top in zip(distances, largest)])
-    weight = envelope(pairs.distance / found[crystal.orbits[pairs.receiver]])
+    weight = fading_weight(pairs.distance / found[crystal.orbits[pairs.receiver]])
     return pairs.select(weight > 0, weight[weight > 0])
 
 
@@ -183,7 +183,7 @@ def _radius(distance: np.ndarray, n: int, largest: float) -> float:
     """R with Σ u(d/R) = n, or ``largest`` if that is smaller."""
 
     def missing(radius: float) -> float:
-        return n - envelope(distance / radius).sum()
+        return n - fading_weight(distance / radius).sum()
 
     if missing(largest) >= 0:
         return largest
@@ -221,7 +221,7 @@ def _cutoff(crystal: SymmetricCrystal, options: NeighbourOptions) -> Neighbours:
     if not 0 < cutoff < np.inf:
         raise IrrepnetError(f"neighbours need a positive cutoff, got {cutoff}")
     pairs = all_pairs(crystal, max(cutoff, SEARCH))
-    weight = envelope(pairs.distance / cutoff)
+    weight = fading_weight(pairs.distance / cutoff)
     found = pairs.select(weight > 0, weight[weight > 0])
     alone = np.flatnonzero(np.bincount(found.receiver, minlength=len(crystal)) == 0)
     if len(alone):
@@ -236,7 +236,7 @@ def _cutoff(crystal: SymmetricCrystal, options: NeighbourOptions) -> Neighbours:
     return found
 
 
-def envelope(x: np.ndarray | float, p: int = 6) -> np.ndarray:
+def fading_weight(x: np.ndarray | float, p: int = 6) -> np.ndarray:
     """1 at 0; zero with its first two derivatives at 1, and beyond."""
     value = 1 - x**p * ((p + 1) * (p + 2) / 2 - x * p * (p + 2) + x**2 * p * (p + 1) / 2)
     return np.where(x < 1, np.maximum(value, 0.0), 0.0)

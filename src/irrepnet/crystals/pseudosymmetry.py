@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import moyopy
 import numpy as np
 
-from irrepnet.crystals.neighbours import envelope
+from irrepnet.crystals.neighbours import fading_weight
 from irrepnet.crystals.symmetric import SymmetricCrystal, exact_sites
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
@@ -64,7 +64,7 @@ def parents(
     found, left = [], 1.0
     for order in sorted({entry.order for entry in distinct}, reverse=True):
         level = [entry for entry in distinct if entry.order == order]
-        close = np.minimum(envelope(np.array([entry.distance for entry in level]) / reach), 1 - 1e-15)
+        close = np.minimum(fading_weight(np.array([entry.distance for entry in level]) / reach), 1 - 1e-15)
         odds = close / (1 - close)
         taken = left * (1 - np.prod(1 - close))
         for entry, weight in zip(level, taken * odds / max(odds.sum(), _SMALLEST)):

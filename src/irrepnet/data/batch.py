@@ -33,8 +33,13 @@ def union(graphs: Sequence[AnyGraph], dtype: torch.dtype = torch.float32) -> Any
         dtype: of the real numbers; integers and sets are int64.
 
     Raises:
-        IrrepnetError: what is one thing for the whole graph, such as a model group, differs.
+        IrrepnetError: there are none, or of several kinds; what is one thing for the whole graph, such as a model
+            group, differs.
     """
+    kinds = sorted({type(graph).__name__ for graph in graphs})
+    if len(kinds) != 1:
+        several = f"a batch has graphs of one kind, not {' and '.join(kinds)}"
+        raise IrrepnetError(several if kinds else "there are no graphs to make a batch of")
     blends = [graph for graph in graphs if isinstance(graph, Blend)]
     if blends:
         weights = torch.block_diag(*(torch.from_numpy(blend.weights)[None] for blend in blends))
@@ -120,14 +125,19 @@ def _nested(name: str, values: list[Any], starts: Starts, dtype: torch.dtype) ->
     if isinstance(values[0], dict):
         owners = {key: [k for k, value in enumerate(values) if key in value] for value in values for key in value}
         return {key: _union([values[k][key] for k in own], chosen(own), dtype) for key, own in owners.items()}
-    if isinstance(values[0], Part):
+    different = [value for value in values if type(value) is not type(values[0])]
+    if isinstance(values[0], Part) and not different:
         made = _union(values, chosen(list(range(len(values)))), dtype)
         return replace(made, size=len(values)) if isinstance(made, Graph) else made
-    different = [value for value in values if value != values[0]]
+    different = different or [value for value in values if value != values[0]]
     if different:
-        both = " and ".join(sorted(str(getattr(value, "name", value)) for value in (values[0], different[0])))
+        both = " and ".join(sorted(_said(value) for value in (values[0], different[0])))
         raise IrrepnetError(f"a batch has one {name}, not {both}; make one of each")
     return values[0]
+
+
+def _said(value: Any) -> str:
+    return type(value).__name__ if isinstance(value, Part) else str(getattr(value, "name", value))
 
 
 def prepare(

@@ -101,7 +101,7 @@ class FrameGraph(Graph[A]):
         class_nearest: (n_classes,) Å, the distance of the receiver's nearest neighbour.
         segments: by name of the model group; an orbit graph has none.
         axes: (n_nodes, 3, 3) orthogonal, x_standard = axes @ x_node: from the node's frame to the standard frame.
-        point_group: (size,) the crystal's, as its number in ``irrepnet.groups.POINT_GROUPS``.
+        point_group_number: (size,) of the crystal's point group in ``irrepnet.groups.POINT_GROUPS``.
         symmetry: (size,) the crystal's point group as an :func:`irrepnet.groups.operation_set`; the identity alone in
             the full form.
         frames: how many frames there are, |G|/|P|; 1 in an orbit graph, for all are equal.
@@ -120,7 +120,7 @@ class FrameGraph(Graph[A]):
     class_nearest: A = rows("class")
     segments: dict[str, Segment[A]]
     axes: A = rows("node")
-    point_group: A = rows("crystal")
+    point_group_number: A = rows("crystal")
     symmetry: A = rows("crystal")
     frames: int | None = alone(default=None)
     blend: A | None = alone(default=None)
@@ -277,7 +277,7 @@ def orbit_graph(crystal: SymmetricCrystal, options: NeighbourOptions | None = No
         class_nearest=nearest_distances(crystal, neighbours)[crystal.representatives][receiver[first]],
         segments={},
         frames=1,
-        point_group=_number(crystal),
+        point_group_number=_number(crystal),
         axes=np.tile(np.eye(3), (len(crystal.representatives), 1, 1)),
         symmetry=_symmetry(crystal),
     )
@@ -355,7 +355,7 @@ def _frames(
         class_nearest=np.tile(nearest_distances(crystal, neighbours)[neighbours.receiver], len(frames)),
         segments={group.name: _segment(translate, len(vector), len(vector))},
         frames=len(frames),
-        point_group=_number(crystal),
+        point_group_number=_number(crystal),
         axes=np.repeat(group.operations[frames], n, axis=0),
         symmetry=np.ones(1, np.uint64),
     )
@@ -449,7 +449,7 @@ def _asymmetric_unit(
         class_nearest=np.concatenate(class_nearest),
         segments={group.name: _segment(np.concatenate(translate, axis=1), sum(map(len, vector)), n_classes)},
         frames=group.order // len(members),
-        point_group=_number(crystal),
+        point_group_number=_number(crystal),
         axes=np.concatenate([group.operations[frames] for frames, _, _ in cosets]),
         symmetry=np.ones(1, np.uint64),
     )

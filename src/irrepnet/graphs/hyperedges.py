@@ -17,13 +17,13 @@ def _own_neighbours(crystal: SymmetricCrystal, options: HypergraphOptions) -> tu
 
 def _bonds(crystal: SymmetricCrystal, options: HypergraphOptions) -> Hyperedges:
     """Two atoms, of which the one that counts the other among its neighbours receives, as in CGCNN."""
-    found, count = _own_neighbours(crystal, options)
-    n = len(count)
+    found, weight = _own_neighbours(crystal, options)
+    n = len(weight)
     return Hyperedges(
         features=found.distance[:, None],
         edge=np.repeat(np.arange(n), 2),
         atom=np.stack([found.receiver, found.sender], 1).ravel(),
-        count=count,
+        weight=weight,
         receives=np.tile([True, False], n),
     )
 
@@ -50,7 +50,7 @@ def _triplets(crystal: SymmetricCrystal, options: HypergraphOptions) -> Hyperedg
         features=np.stack([cosine, found.distance[first], found.distance[second]], 1),
         edge=np.repeat(np.arange(len(first)), 3),
         atom=np.stack([found.receiver[first], found.sender[first], found.sender[second]], 1).ravel(),
-        count=bonds[first] * found.weight[second],
+        weight=bonds[first] * found.weight[second],
     )
 
 
@@ -65,7 +65,7 @@ def _triplet_columns(options: HypergraphOptions) -> tuple[Column, ...]:
 def _cell(crystal: SymmetricCrystal, options: HypergraphOptions) -> Hyperedges:
     """All atoms, with the crystal's fingerprint."""
     n = len(crystal)
-    return Hyperedges(features=fingerprint(crystal)[None], edge=np.zeros(n, int), atom=np.arange(n), count=np.ones(1))
+    return Hyperedges(features=fingerprint(crystal)[None], edge=np.zeros(n, int), atom=np.arange(n), weight=np.ones(1))
 
 
 def _cell_columns(options: HypergraphOptions) -> tuple[Column, ...]:

@@ -2,7 +2,7 @@
 
 A hyperedge is a set of atoms with features that do not depend on the frame. Invariant features are equal on
 all atoms of an orbit, so one node stands for an orbit, and hyperedges that differ by symmetry are one, with a
-count: caesium chloride has 2 nodes and a handful of bonds, not 2 atoms with 14 neighbours each. What a network
+weight: caesium chloride has 2 nodes and a handful of bonds, not 2 atoms with 14 neighbours each. What a network
 computes on this quotient is equal to what it computes on all the atoms, and costs a fraction of it.
 """
 
@@ -67,8 +67,8 @@ class Hyperedges:
         features: (n, F), a column each; invariant under rotations, and finite.
         edge, atom: (M,) hyperedge ``edge[k]`` contains atom ``atom[k]`` or a lattice image of it. An atom of which
             several images belong to the hyperedge is named as often.
-        count: (n,) how many such hyperedges the cell has. To list those around the representative of an orbit
-            only, give them the number of atoms of the orbit; a weight that fades with distance goes in here too.
+        weight: (n,) how many such hyperedges the cell has. To list those around the representative of an orbit
+            only, give them the number of atoms of the orbit; what fades with distance goes in here too.
         receives: (M,) whether the hyperedge's message goes to this member; to all by default.
         failures: for every site whose features cannot be computed, which site and why. Its hyperedges are left out.
     """
@@ -76,7 +76,7 @@ class Hyperedges:
     features: np.ndarray
     edge: np.ndarray
     atom: np.ndarray
-    count: np.ndarray
+    weight: np.ndarray
     receives: np.ndarray | None = None
     failures: tuple[str, ...] = ()
 
@@ -88,7 +88,7 @@ class Hyperedges:
             features=np.array([f for _, f in listed], float).reshape(len(listed), n_features),
             edge=np.repeat(np.arange(len(listed)), [len(a) for a, _ in listed]),
             atom=np.array([a for atoms, _ in listed for a in atoms], int),
-            count=np.ones(len(listed)),
+            weight=np.ones(len(listed)),
         )
 
 
@@ -144,7 +144,7 @@ class Incidences(Part[A]):
         weight: (n_incidences,) how many hyperedges of this class an atom of the node belongs to.
         other, incidence: (n_others,) int64, node ``other[k]`` is another member at incidence ``incidence[k]``; sorted
             by incidence.
-        count: (n_others,) how many such members there are.
+        other_weight: (n_others,) how many such members there are.
     """
 
     features: A = rows("hyperedge")
@@ -153,7 +153,7 @@ class Incidences(Part[A]):
     weight: A = rows("incidence")
     other: A = rows("other", "node")
     incidence: A = rows("other", "incidence")
-    count: A = rows("other")
+    other_weight: A = rows("other")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +187,7 @@ def hypergraph(crystal: SymmetricCrystal, options: HypergraphOptions | None = No
         kind = hyperedge_type(name)
         built = kind.build(crystal, options)
         n_columns = len(kind.columns(options))
-        if built.features.shape != (len(built.count), n_columns) or not np.isfinite(built.features).all():
+        if built.features.shape != (len(built.weight), n_columns) or not np.isfinite(built.features).all():
             raise IrrepnetError(
                 f"{crystal.formula}: {name} need {n_columns} finite features each, got an array {built.features.shape}"
             )
@@ -207,7 +207,7 @@ def hypergraph(crystal: SymmetricCrystal, options: HypergraphOptions | None = No
 
 def _reduce(built: Hyperedges, orbits: np.ndarray, multiplicity: np.ndarray, whole: bool) -> Incidences:
     """Hyperedges on atoms → incidences on orbits; hyperedges with the same features and members become one."""
-    n, n_orbits = len(built.count), len(multiplicity)
+    n, n_orbits = len(built.weight), len(multiplicity)
     receives = np.ones(len(built.atom), bool) if built.receives is None else built.receives
     member = 2 * orbits[built.atom] + receives  # an orbit, and whether it receives
     order = np.lexsort((member, built.edge))
@@ -219,7 +219,7 @@ def _reduce(built: Hyperedges, orbits: np.ndarray, multiplicity: np.ndarray, who
     key = np.concatenate([np.round(built.features / _SAME) + 0.0, rows], axis=1)  # -0 is 0
     _, example, number = np.unique(key, axis=0, return_index=True, return_inverse=True)
     number = number.reshape(-1)
-    total = np.bincount(number, weights=built.count, minlength=len(example))
+    total = np.bincount(number, weights=built.weight, minlength=len(example))
     rows = rows[example]
 
     # (class, orbit) pairs with the number of members, and of receiving ones among them
@@ -240,12 +240,12 @@ def _reduce(built: Hyperedges, orbits: np.ndarray, multiplicity: np.ndarray, who
     incidence = np.repeat(np.arange(len(chosen)), repeats)
     within = np.arange(len(incidence)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
     heard = start[hyperedge][incidence] + within
-    count = members[heard]
+    weight = members[heard]
     if whole:
-        count = count / np.bincount(pair_class, weights=members, minlength=len(example))[hyperedge][incidence]
+        weight = weight / np.bincount(pair_class, weights=members, minlength=len(example))[hyperedge][incidence]
     else:
-        count = count - (heard == chosen[incidence])  # all but the receiving atom itself
-    kept = count > 0
+        weight = weight - (heard == chosen[incidence])  # all but the receiving atom itself
+    kept = weight > 0
     return Incidences(
         features=built.features[example],
         node=node,
@@ -253,5 +253,5 @@ def _reduce(built: Hyperedges, orbits: np.ndarray, multiplicity: np.ndarray, who
         weight=total[hyperedge] * receiving[chosen] / multiplicity[node],
         other=pair_orbit[heard][kept],
         incidence=incidence[kept],
-        count=count[kept],
+        other_weight=weight[kept],
     )

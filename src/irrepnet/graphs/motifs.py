@@ -160,16 +160,16 @@ def _one_thread_each() -> Iterator[None]:
 def _build(crystal: SymmetricCrystal, options: HypergraphOptions) -> Hyperedges:
     """The motifs of the orbits' representatives, each counted as often as its orbit has atoms."""
     columns = _columns(options)
-    items, count, failures = [], [], []
+    items, weight, failures = [], [], []
     for orbit, found in enumerate(_described(crystal, options)):
         if isinstance(found, str):
             failures.append(f"{_site(crystal, orbit)}: {found}")
             continue
         about, values = found
         items.append(((about.centre, *about.neighbours), _features(values, options)))
-        count.append(np.count_nonzero(crystal.orbits == orbit))
+        weight.append(np.count_nonzero(crystal.orbits == orbit))
     listed = Hyperedges.of(items, len(columns))
-    return replace(listed, count=np.array(count, float), failures=tuple(failures))
+    return replace(listed, weight=np.array(weight, float), failures=tuple(failures))
 
 
 def _columns(options: HypergraphOptions) -> tuple[Column, ...]:

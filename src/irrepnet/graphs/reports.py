@@ -22,7 +22,7 @@ def describe_hypergraph(file: str | Path, options: HypergraphOptions) -> dict[st
     types = {}
     for name, incidences in made.types.items():
         kind = hyperedge_type(name)
-        total = float(kind.build(crystal, options).count.sum())
+        total = float(kind.build(crystal, options).weight.sum())
         types[name] = {
             "hyperedges": round(total) if abs(total - round(total)) < 1e-6 else total,
             "classes": len(incidences.features),

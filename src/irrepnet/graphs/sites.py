@@ -58,7 +58,7 @@ class SiteGraph(Graph[A]):
         receiver, sender: (n_edges,) sites, sorted by receiver.
         carrier: (n_edges,) the element s of G, as index, with sender atom = s · (sender site).
         vector: (n_edges, 3) Å, from receiver to sender atom, in the network's axes (`frames.frame_rotation`).
-        count: (n_edges,) how many edges of the receiver it stands for.
+        weight: (n_edges,) how many edges of the receiver it stands for.
         nearest: (n_sites,) Å, the distance of the nearest neighbour.
         axes: (n_sites, 3, 3) rotation from the network's axes to the crystal's standard frame.
         atom_site: (n_atoms,) the site of each atom of the crystal, in its order.
@@ -73,7 +73,7 @@ class SiteGraph(Graph[A]):
     sender: A = rows("edge", "node")
     carrier: A = rows("edge")
     vector: A = rows("edge")
-    count: A = rows("edge")
+    weight: A = rows("edge")
     nearest: A = rows("node")
     axes: A = rows("node")
     atom_site: A = rows("atom", "node")
@@ -111,14 +111,14 @@ def site_graph(
     axes = frame_rotation(crystal).T
     neighbours = whole_shells(crystal, options)
     vectors = neighbours.vector @ axes
-    receiver, chosen, count = [], [], []
+    receiver, chosen, weight = [], [], []
     for site, (a, own) in enumerate(zip(sites, site_groups)):
         edges = np.flatnonzero(neighbours.receiver == a)
         orbit = edge_orbits(vectors[edges], group.operations[members[own]])
         _, first, size = np.unique(orbit, return_index=True, return_counts=True)
         receiver.append(np.full(len(first), site))
         chosen.append(edges[first])
-        count.append(size)
+        weight.append(size)
     edges = np.concatenate(chosen)
     return SiteGraph(
         group=group,
@@ -131,7 +131,7 @@ def site_graph(
         sender=site_of[neighbours.sender[edges]],
         carrier=members[carrier[neighbours.sender[edges]]],
         vector=vectors[edges],
-        count=np.concatenate(count).astype(float),
+        weight=np.concatenate(weight).astype(float),
         nearest=nearest_distances(crystal, neighbours)[sites],
         axes=np.tile(axes, (len(sites), 1, 1)),
         atom_site=site_of,

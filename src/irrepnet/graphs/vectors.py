@@ -59,7 +59,7 @@ class VectorGraph(Graph[A]):
         operation: (n_edges,) takes the sender node's features to those of the atom that sends.
         vector: (n_edges, 3) Å, from the receiver to the atom that sends.
         weight: (n_edges,) how many neighbours the edge stands for.
-        point_group: (size,) which of the ``sets`` is the crystal's point group; the identity alone in the form "atoms".
+        crystal_group: (size,) which of the ``sets`` is the point group; the identity alone in the form "atoms".
         sets: (n_sets,) of operations: see :func:`irrepnet.groups.operation_set`.
     """
 
@@ -71,7 +71,7 @@ class VectorGraph(Graph[A]):
     operation: A = rows("edge")
     vector: A = rows("edge")
     weight: A = rows("edge")
-    point_group: A = rows("crystal", "set")
+    crystal_group: A = rows("crystal", "set")
     sets: A = rows("set", distinct=True)
 
 
@@ -115,6 +115,6 @@ def vector_graph(crystal: SymmetricCrystal, options: VectorGraphOptions | None =
         operation=members[carrier[sender]],
         vector=found.vector[edges],
         weight=np.concatenate(weight),
-        point_group=number[-1:],
+        crystal_group=number[-1:],
         sets=sets,
     )

@@ -34,7 +34,7 @@ class Elements:
 
 @cache
 def elements(setting: Setting) -> Elements:
-    operations, words = ops.generate([ELEMENTS[name] for name in setting.generators])
+    operations, words = ops.spanned_group([ELEMENTS[name] for name in setting.generators])
     order = sorted(range(len(operations)), key=lambda i: ops.sort_key(operations[i]))
     operations, words = operations[order], words[order]
     table = ops.multiplication_table(operations)

@@ -38,7 +38,7 @@ def multiplication_table(operations: np.ndarray, tolerance: float = 1e-6) -> np.
     return lookup(operations[:, None] @ operations[None], operations, tolerance)
 
 
-def generate(generators: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def spanned_group(generators: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """The group that the generators span, identity first.
 
     Returns the operations (N, 3, 3) and, for each, how often each generator occurs in a word for it,

@@ -123,7 +123,11 @@ class CovariantReadout(nn.Module):
     def covariants(self, x: Features, batch: "VectorGraph[torch.Tensor]") -> Features:
         """By irrep, (n_crystals, 2l+1, copies): mean over the atoms, exactly in Fix_P, in the standard frame."""
         return self.crystal_mean(
-            x, shares(batch.sets, batch.vector.dtype)[batch.point_group], batch.crystal, batch.size, batch.multiplicity
+            x,
+            shares(batch.sets, batch.vector.dtype)[batch.crystal_group],
+            batch.crystal,
+            batch.size,
+            batch.multiplicity,
         )
 
 
@@ -178,7 +182,7 @@ class CovariantNet(CovariantReadout):
         bonds = self.bonds(batch)
         v = self.embedding(batch.numbers)
         if self.point_group is not None:
-            symmetry = members(batch.sets)[batch.point_group].to(v.dtype)
+            symmetry = members(batch.sets)[batch.crystal_group].to(v.dtype)
             v = v + self.point_group(symmetry).index_select(0, batch.crystal)
         hidden, edge = bonds.hidden, torch.arange(len(bonds.hidden), device=v.device)
         numbers = (batch.receiver, batch.sender, edge, len(hidden))

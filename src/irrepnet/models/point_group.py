@@ -178,7 +178,7 @@ class PointGroupNet(nn.Module):
             harmonics = harmonics.new_zeros(len(weight), harmonics.shape[1]).index_add(0, batch.edge, harmonics)
         v = self.embedding(batch.numbers)
         if self.point_group is not None:
-            v = v + self.point_group(batch.point_group).index_select(0, batch.crystal)
+            v = v + self.point_group(batch.point_group_number).index_select(0, batch.crystal)
         count = torch.zeros_like(v[:, 0]).index_add(0, batch.receiver, weight)
         numbers = (batch.receiver, batch.sender, batch.edge_class, len(hidden))
         directed = sum(len(values) for _, values in covariants)

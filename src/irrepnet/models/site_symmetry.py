@@ -12,7 +12,7 @@ from irrepnet.groups import PointGroup
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.radial import GaussianBasis
-from irrepnet.nn.site import BondCovariants, SiteConvolution, TensorReadout, coordinate_irreps
+from irrepnet.nn.site import SiteConvolution, SiteCovariants, TensorReadout, coordinate_irreps
 
 if TYPE_CHECKING:
     from irrepnet.graphs import SiteGraph
@@ -60,7 +60,7 @@ class SiteSymmetryNet(nn.Module):
         self.embedding = ElementEmbedding(channels)
         self.distance = GaussianBasis(0.5, config.radius, 32)
         self.relative = GaussianBasis(0.5, 6.0, 16)  # distance over the nearest neighbour's, times 3
-        self.bonds = BondCovariants(group)
+        self.bonds = SiteCovariants(group)
         self.edge = mlp(32 + 16 + self.bonds.n_invariants, channels, channels)
         self.convolutions = nn.ModuleList(
             SiteConvolution(self.bonds, channels, covariants, channels, first=layer == 0)
@@ -93,8 +93,8 @@ class SiteSymmetryNet(nn.Module):
         site = torch.repeat_interleave(batch.fixed.sum(1))
         coordinates = (site, coordinate_irreps(batch.fixed))
         x = batch.basis.new_zeros(len(batch.basis), self.config.covariants)
-        neighbours = torch.zeros_like(batch.nearest).index_add(0, batch.receiver, batch.count)
-        edges = (batch.receiver, batch.sender, batch.count / neighbours[batch.receiver])
+        neighbours = torch.zeros_like(batch.nearest).index_add(0, batch.receiver, batch.weight)
+        edges = (batch.receiver, batch.sender, batch.weight / neighbours[batch.receiver])
         for convolution in self.convolutions:
             s, x = convolution(s, x, hidden, tables, edges, coordinates)
         s = self.norm(s)

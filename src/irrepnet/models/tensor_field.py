@@ -13,7 +13,7 @@ from irrepnet.groups import SCALAR, O3Irrep, O3Irreps
 from irrepnet.models.network import NetworkConfig
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import Atoms, atom_embedding
-from irrepnet.nn.o3 import Features, Filters, FixedMean, TensorFieldLayer
+from irrepnet.nn.o3 import Features, FixedMean, O3Filters, TensorFieldLayer
 from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import BesselBasis, GaussianBasis, Radial
 from irrepnet.nn.sets import members, shares
@@ -85,7 +85,7 @@ class TensorFieldNet(nn.Module):
         # the last layer makes what is read out: scalars, and channels of the other irreps asked for
         wanted = {irrep: max(channels >> irrep.l, copies) for irrep, copies in self.irreps_out.items()}
         last = O3Irreps({SCALAR: channels, **{irrep: copies for irrep, copies in wanted.items() if irrep != SCALAR}})
-        self.filters = Filters(between, between + last, config.l_max)
+        self.filters = O3Filters(between, between + last, config.l_max)
         self.embedding = atom_embedding(config.atoms, channels)
         self.point_group = nn.Linear(64, channels, bias=False) if config.one_hot else None
         self.distance = (
@@ -124,7 +124,7 @@ class TensorFieldNet(nn.Module):
         kernels = self.filters(batch.vector, batch.weight, batch.receiver, batch.operation, batch.site_group, groups)
         v = self.embedding(batch.numbers)
         if self.point_group is not None:
-            symmetry = members(batch.sets)[batch.point_group].to(v.dtype)
+            symmetry = members(batch.sets)[batch.crystal_group].to(v.dtype)
             v = v + self.point_group(symmetry).index_select(0, batch.crystal)
         x = {"0e": v[:, None]}
         for layer in self.layers:
@@ -144,7 +144,7 @@ class TensorFieldNet(nn.Module):
         wanted = {irrep: linear(x[irrep]) for irrep, linear in self.covariant.items()}
         return self.crystal_mean(
             wanted,
-            shares(batch.sets, batch.vector.dtype)[batch.point_group],
+            shares(batch.sets, batch.vector.dtype)[batch.crystal_group],
             batch.crystal,
             batch.size,
             batch.multiplicity,

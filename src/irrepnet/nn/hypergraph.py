@@ -1,8 +1,8 @@
 """Convolutions on hypergraphs whose nodes and hyperedges stand for several.
 
 A hypergraph's incidences say that hyperedge h = ``edge[i]`` contains node v = ``node[i]``, that an atom of v belongs
-to ``weight[i]`` such hyperedges, and that the others in it are w = ``other[k]``, ``count[k]`` times each, for the k
-with ``incidence[k]`` = i. Sums and means over atoms and hyperedges are sums and means with these numbers.
+to ``weight[i]`` such hyperedges, and that the others in it are w = ``other[k]``, ``other_weight[k]`` times each, for
+the k with ``incidence[k]`` = i. Sums and means over atoms and hyperedges are sums and means with these numbers.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ Strategy = Literal["relatives", "exchange", "aggregation"]
 Aggregation = Literal["mean", "max", "min", "std", "attention"]
 
 
-class Incidences(Protocol):
+class IncidenceTensors(Protocol):
     """The tensors of the incidences of one type of hyperedges; see the head of this file."""
 
     @property
@@ -33,7 +33,7 @@ class Incidences(Protocol):
     @property
     def incidence(self) -> torch.Tensor: ...
     @property
-    def count(self) -> torch.Tensor: ...
+    def other_weight(self) -> torch.Tensor: ...
 
 
 def segment_sum(values: torch.Tensor, segment: torch.Tensor, size: int) -> torch.Tensor:
@@ -41,10 +41,10 @@ def segment_sum(values: torch.Tensor, segment: torch.Tensor, size: int) -> torch
     return values.new_zeros(size, *values.shape[1:]).index_add(0, segment, values)
 
 
-def segment_mean(values: torch.Tensor, segment: torch.Tensor, size: int, count: torch.Tensor) -> torch.Tensor:
-    """Means with row i counted ``count[i]`` times: (n, C), (n,) → (size, C); 0 where there are none."""
-    total = segment_sum(count, segment, size).clamp(min=torch.finfo(count.dtype).tiny)
-    share = count / total.index_select(0, segment)
+def segment_mean(values: torch.Tensor, segment: torch.Tensor, size: int, weight: torch.Tensor) -> torch.Tensor:
+    """Means with row i counted ``weight[i]`` times: (n, C), (n,) → (size, C); 0 where there are none."""
+    total = segment_sum(weight, segment, size).clamp(min=torch.finfo(weight.dtype).tiny)
+    share = weight / total.index_select(0, segment)
     return segment_sum(values * share[:, None], segment, size)
 
 
@@ -54,17 +54,17 @@ def segment_max(values: torch.Tensor, segment: torch.Tensor, size: int) -> torch
     return values.new_zeros(size, values.shape[1]).scatter_reduce(0, index, values, "amax", include_self=False)
 
 
-def segment_std(values: torch.Tensor, segment: torch.Tensor, size: int, count: torch.Tensor) -> torch.Tensor:
-    """sqrt(variance + 1e-6) − 1e-3 with counts: (n, C), (n,) → (size, C); 0, with a finite gradient, for equal rows."""
-    mean = segment_mean(values, segment, size, count)
-    variance = segment_mean((values - mean.index_select(0, segment)) ** 2, segment, size, count)
+def segment_std(values: torch.Tensor, segment: torch.Tensor, size: int, weight: torch.Tensor) -> torch.Tensor:
+    """sqrt(variance + 1e-6) − 1e-3, weighted: (n, C), (n,) → (size, C); 0, with a finite gradient, for equal rows."""
+    mean = segment_mean(values, segment, size, weight)
+    variance = segment_mean((values - mean.index_select(0, segment)) ** 2, segment, size, weight)
     return (variance + 1e-6).sqrt() - 1e-3
 
 
-def segment_softmax(scores: torch.Tensor, segment: torch.Tensor, size: int, count: torch.Tensor) -> torch.Tensor:
-    """Shares count·exp(score) of the segment's sum: (n,) → (n,)."""
+def segment_softmax(scores: torch.Tensor, segment: torch.Tensor, size: int, weight: torch.Tensor) -> torch.Tensor:
+    """Shares weight·exp(score) of the segment's sum: (n,) → (n,)."""
     highest = segment_max(scores.detach()[:, None], segment, size)[:, 0]
-    raised = count * (scores - highest.index_select(0, segment)).exp()
+    raised = weight * (scores - highest.index_select(0, segment)).exp()
     return raised / segment_sum(raised, segment, size).index_select(0, segment)
 
 
@@ -108,25 +108,25 @@ class Aggregate(nn.Module):
             self.sender = nn.Linear(channels, channels, bias=False)
             self.score = nn.Linear(channels, 1, bias=False)
 
-    def forward(self, x: torch.Tensor, hyperedges: torch.Tensor, at: Incidences) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, hyperedges: torch.Tensor, at: IncidenceTensors) -> torch.Tensor:
         """Nodes (n_nodes, channels) and hyperedges (n_edges, channels)."""
         heard, size = x.index_select(0, at.other), len(at.node)
         parts = []
         for kind in self.kinds:
             match kind:
                 case "mean":
-                    parts.append(segment_mean(heard, at.incidence, size, at.count))
+                    parts.append(segment_mean(heard, at.incidence, size, at.other_weight))
                 case "max":
                     parts.append(segment_max(heard, at.incidence, size))
                 case "min":
                     parts.append(-segment_max(-heard, at.incidence, size))
                 case "std":
-                    parts.append(segment_std(heard, at.incidence, size, at.count))
+                    parts.append(segment_std(heard, at.incidence, size, at.other_weight))
                 case "attention":
                     query = self.receiver(x).index_select(0, at.node)
                     query = query + self.hyperedge(hyperedges).index_select(0, at.edge)
                     z = query.index_select(0, at.incidence) + self.sender(x).index_select(0, at.other)
-                    share = segment_softmax(self.score(silu(z))[:, 0], at.incidence, size, at.count)
+                    share = segment_softmax(self.score(silu(z))[:, 0], at.incidence, size, at.other_weight)
                     parts.append(segment_sum(heard * share[:, None], at.incidence, size))
         return torch.cat(parts, -1)
 
@@ -153,14 +153,14 @@ class HypergraphConvolution(nn.Module):
         heard = {"relatives": 0, "exchange": channels, "aggregation": self.aggregate.width if self.aggregate else 0}
         self.message = GatedMessage(channels, heard[strategy])
 
-    def forward(self, x: torch.Tensor, hyperedges: torch.Tensor, at: Incidences) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, hyperedges: torch.Tensor, at: IncidenceTensors) -> torch.Tensor:
         """Nodes (n_nodes, channels), hyperedges (n_edges, channels) → messages (n_nodes, channels)."""
         message = self.message
         z = message.receiver(x).index_select(0, at.node) + message.hyperedge(hyperedges).index_select(0, at.edge)
         node, weight = at.node, at.weight
         if self.strategy == "exchange" and message.sender is not None:
             z = z.index_select(0, at.incidence) + message.sender(x).index_select(0, at.other)
-            node, weight = node.index_select(0, at.incidence), weight.index_select(0, at.incidence) * at.count
+            node, weight = node.index_select(0, at.incidence), weight.index_select(0, at.incidence) * at.other_weight
         elif self.aggregate is not None and message.sender is not None:
             z = z + message.sender(self.aggregate(x, hyperedges, at))
         return damped_mean(message(z), node, weight, len(x))
@@ -182,12 +182,12 @@ class HyperedgeUpdate(nn.Module):
         self.update = mlp(2 * channels, channels, channels)
 
     def forward(
-        self, x: torch.Tensor, hyperedges: torch.Tensor, at: Incidences, multiplicity: torch.Tensor
+        self, x: torch.Tensor, hyperedges: torch.Tensor, at: IncidenceTensors, multiplicity: torch.Tensor
     ) -> torch.Tensor:
         """Nodes (n_nodes, channels), hyperedges (n_edges, channels) → hyperedges; multiplicity (n_nodes,)."""
         x = self.members_norm(x)
-        others = segment_sum(x.index_select(0, at.other) * at.count[:, None], at.incidence, len(at.node))
-        number = 1 + segment_sum(at.count, at.incidence, len(at.node))
+        others = segment_sum(x.index_select(0, at.other) * at.other_weight[:, None], at.incidence, len(at.node))
+        number = 1 + segment_sum(at.other_weight, at.incidence, len(at.node))
         members = (x.index_select(0, at.node) + others) / number[:, None]
         # the same at every node of a hyperedge of which all nodes hear; of a bond, say, one end hears of the other
         share = at.weight * multiplicity.index_select(0, at.node)

@@ -29,7 +29,7 @@ from irrepnet.nn.hypergraph import segment_sum
 from irrepnet.nn.pooling import crystal_mean
 
 Features = dict[str, torch.Tensor]
-Edges = tuple[torch.Tensor, torch.Tensor]
+Ends = tuple[torch.Tensor, torch.Tensor]
 
 
 def representation(irreps: Iterable[O3Irrep]) -> torch.Tensor:
@@ -90,7 +90,7 @@ def _stacked(irreps: Sequence[O3Irrep]) -> list[tuple[O3Irrep, slice]]:
     return [(irrep, slice(start, stop)) for irrep, start, stop in zip(irreps, [0, *stops], stops)]
 
 
-class Filter(nn.Module):
+class O3Filter(nn.Module):
     """What leads from an input irrep, by a bond's direction, to other irreps: Y(r̂) coupled by 3j symbols.
 
     Thomas et al., arXiv:1802.08219, section 4.1, without the radial factor. A path is an l of Y with an
@@ -125,14 +125,14 @@ class Filter(nn.Module):
         """Y (n_edges, (l_max+1)²) → (n_edges, rows, 2l+1) from the sender *node's* features to messages.
 
         D(s) leads to those of the atom s·b that sends; the Reynolds operator of the receiver's site group makes of an
-        edge's message the mean over the edges of its orbit. See :class:`Filters`; ``group`` is (n_edges,) here.
+        edge's message the mean over the edges of its orbit. See :class:`O3Filters`; ``group`` is (n_edges,) here.
         """
         coupling, matrices = (self.get_buffer(name).to(harmonics.dtype) for name in ("coupling", "matrices"))
         kernel = torch.einsum("ef,foi->eoi", harmonics, coupling) @ matrices[operation]
         return self.mean(sets)[group] @ kernel
 
 
-class Filters(nn.Module):
+class O3Filters(nn.Module):
     """The filters from some irreps to some, with what a bond weighs: 1 / (1 + number of neighbours).
 
     Args:
@@ -142,7 +142,7 @@ class Filters(nn.Module):
 
     def __init__(self, inputs: Iterable[O3Irrep], outputs: Collection[O3Irrep], l_max: int) -> None:
         super().__init__()
-        self.filters = nn.ModuleDict({str(irrep): Filter(irrep, outputs, l_max) for irrep in inputs})
+        self.filters = nn.ModuleDict({str(irrep): O3Filter(irrep, outputs, l_max) for irrep in inputs})
         self.harmonics = Harmonics(l_max)
 
     def forward(
@@ -186,7 +186,7 @@ class Messages(nn.Module):
         paths: the irreps that arrive, each with its rows of the result.
     """
 
-    def __init__(self, f: Filter, outputs: Collection[O3Irrep], copies: int) -> None:
+    def __init__(self, f: O3Filter, outputs: Collection[O3Irrep], copies: int) -> None:
         super().__init__()
         kept = [(path, rows) for path, rows in f.paths if path in outputs]
         self.paths = _stacked([path for path, _ in kept])
@@ -196,7 +196,7 @@ class Messages(nn.Module):
         path_of_row = np.repeat(np.arange(len(kept)), [rows.stop - rows.start for _, rows in kept])
         self.register_buffer("path_of_row", torch.from_numpy(path_of_row), persistent=False)
 
-    def forward(self, x: torch.Tensor, radial: torch.Tensor, kernel: torch.Tensor, edges: Edges) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, radial: torch.Tensor, kernel: torch.Tensor, edges: Ends) -> torch.Tensor:
         """x (n_nodes, 2l+1, copies), R (n_edges, n_weights) → (n_nodes, rows, copies)."""
         if self.kernel_rows is not None:
             kernel = torch.cat([kernel[:, rows] for rows in self.kernel_rows], 1)
@@ -224,7 +224,7 @@ class TensorFieldLayer(nn.Module):
     """
 
     def __init__(
-        self, irreps_in: O3Irreps, irreps_out: O3Irreps, filters: Filters, hidden: int, residual: bool
+        self, irreps_in: O3Irreps, irreps_out: O3Irreps, filters: O3Filters, hidden: int, residual: bool
     ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(irreps_in[SCALAR])
@@ -255,7 +255,7 @@ class TensorFieldLayer(nn.Module):
             nn.init.normal_(linear.weight, std=arriving[irrep] ** -0.5)  # type: ignore[arg-type]
         self.skips = [str(ir) for ir, copies in self.irreps_out.items() if residual and irreps_in.get(ir) == copies]
 
-    def forward(self, x: Features, hidden: torch.Tensor, kernels: dict[str, torch.Tensor], edges: Edges) -> Features:
+    def forward(self, x: Features, hidden: torch.Tensor, kernels: dict[str, torch.Tensor], edges: Ends) -> Features:
         """x, h (n_edges, hidden), the batch's filters, (receiver, sender) → x."""
         normed = {**x, "0e": self.norm(x["0e"])}
         radial = self.radial(hidden).split(self.sizes, -1)

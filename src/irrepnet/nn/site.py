@@ -40,7 +40,7 @@ class BondTables:
     transfer: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
-class BondCovariants(nn.Module):
+class SiteCovariants(nn.Module):
     """The covariants e_k: R³ → Γ of all non-trivial irreps at the bonds, and their products with coordinates.
 
     They are the generators of :meth:`PointGroup.covariants`, of an irrep of complex type also their partners J e_k:
@@ -171,7 +171,7 @@ class SiteConvolution(nn.Module):
         first: the coordinates are still zero, as in the first layer: without q and χ.
     """
 
-    def __init__(self, bonds: BondCovariants, channels: int, covariants: int, hidden: int, first: bool = False) -> None:
+    def __init__(self, bonds: SiteCovariants, channels: int, covariants: int, hidden: int, first: bool = False) -> None:
         super().__init__()
         self.channels, self.covariants = channels, covariants
         self.n_irreps, self.n_covariants = bonds.n_irreps, bonds.n_covariants
@@ -201,7 +201,7 @@ class SiteConvolution(nn.Module):
             s: (n_sites, channels).
             x: (n_coordinates, covariants).
             hidden: (n_edges, hidden) embedded invariants.
-            tables: of :class:`BondCovariants`.
+            tables: of :class:`SiteCovariants`.
             edges: receiver, sender, and the share of the receiver's neighbours that the edge stands for.
             coordinates: site and irrep of each coordinate.
         """

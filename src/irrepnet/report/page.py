@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from irrepnet.report.plots import learning_curve, parity, save
+from irrepnet.report.plots import learning_curve, parity
 from irrepnet.report.results import Results, read_results
 from irrepnet.tasks.targets import Target
+from irrepnet.tensors.picture import save
 from irrepnet.training.checkpoint import write_text
 from irrepnet.training.log import duration
 

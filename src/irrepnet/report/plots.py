@@ -1,7 +1,5 @@
 """Pictures of a run: predicted against true values, and the errors by epoch."""
 
-from pathlib import Path
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -58,10 +56,6 @@ def learning_curve(results: Results) -> Figure:
             axes.yaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
     first.legend(frameon=False, fontsize=8)
     return figure
-
-
-def save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=130)
 
 
 def _scatter(axes: Axes, target: Target, true: np.ndarray, predicted: np.ndarray, errors: dict) -> None:

@@ -218,7 +218,7 @@ class HamiltonianTask(Task):
             sample = examples.records[k]
             found = sample.predicted(predicted_numbers(exact, examples.graphs[k]))
             figures.append(sample.errors(found).as_dict())
-        errors = {"n": len(figures), **mean_errors(figures)}
+        errors = {"n": len(figures), **mean_comparison(figures)}
         keys = list(figures[0]) if figures else []
         samples = [examples.records[k] for k in part]
         rows = [[s.id, s.formula, *(own[key] for key in keys)] for s, own in zip(samples, figures)]
@@ -373,7 +373,7 @@ def sample_of(file: ReducedHamiltonian, name: str) -> HamiltonianSample:
     return HamiltonianSample(name, formula, act, orbits, start, float(electrons), replace(true, H0=None), settings)
 
 
-def mean_errors(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def mean_comparison(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Of several crystals, meV: the mean of each error, for the gap of its size, and the largest of `symmetry`."""
     if not rows:
         return {}

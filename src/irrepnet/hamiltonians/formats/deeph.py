@@ -26,7 +26,7 @@ from irrepnet.hamiltonians.formats.block_folders import (
     text,
     write_blocks,
 )
-from irrepnet.hamiltonians.formats.shared import write_text
+from irrepnet.hamiltonians.formats.shared import save_text
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given
 
@@ -79,7 +79,7 @@ def write_deeph(hamiltonian: Hamiltonian, folder: Path) -> None:
     np.savetxt(folder / "site_positions.dat", (basis.centres @ lattice).T)
     np.savetxt(folder / "element.dat", basis.cell.numbers, fmt="%d")
     lines = [" ".join(str(s.l) for s in basis.shells_of(site)) for site in range(len(basis.centres))]
-    write_text(folder / "orbital_types.dat", "\n".join(lines) + "\n")
+    save_text(folder / "orbital_types.dat", "\n".join(lines) + "\n")
     info = {"isspinful": False} | ({} if hamiltonian.fermi is None else {"fermi_level": hamiltonian.fermi})
-    write_text(folder / "info.json", json.dumps(info))
+    save_text(folder / "info.json", json.dumps(info))
     write_blocks(folder, hamiltonian, lambda a, b, *R: str([*R, a + 1, b + 1]))

@@ -27,7 +27,7 @@ from irrepnet.hamiltonians.formats.block_folders import (
     reading,
     write_blocks,
 )
-from irrepnet.hamiltonians.formats.shared import read_text, write_text
+from irrepnet.hamiltonians.formats.shared import read_text, save_text
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis, Shell, cell_as_given, shells_by_element
 
@@ -90,7 +90,7 @@ def write_deeptb(hamiltonian: Hamiltonian, folder: Path) -> None:
     np.savetxt(folder / "positions.dat", basis.centres @ basis.cell.lattice)
     np.savetxt(folder / "atomic_numbers.dat", basis.cell.numbers, fmt="%d")
     info = {"nframes": 1, "natoms": len(basis.centres), "pos_type": "cart", "pbc": [True, True, True]}
-    write_text(folder / "info.json", json.dumps(info))
+    save_text(folder / "info.json", json.dumps(info))
     counted = {e: "".join(f"{own.count(l)}{l}" for l in LETTERS if l in own) for e, own in shells.items()}
-    write_text(folder / "basis.dat", str(counted))
+    save_text(folder / "basis.dat", str(counted))
     write_blocks(folder, hamiltonian, lambda *key: "0/" + "_".join(map(str, key)))

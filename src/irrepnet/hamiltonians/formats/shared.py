@@ -32,7 +32,7 @@ def read_text(path: Path) -> str:
         raise IrrepnetError(f"{path}: {reason}") from error
 
 
-def write_text(path: Path, text: str) -> None:
+def save_text(path: Path, text: str) -> None:
     """Packed if its name ends in .gz. Raises IrrepnetError if it cannot be written."""
     try:
         if path.name.lower().endswith(".gz"):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.formats.shared import read_text, write_text
+from irrepnet.hamiltonians.formats.shared import read_text, save_text
 from irrepnet.hamiltonians.formats.structure import with_structure
 from irrepnet.hamiltonians.formats.wannier90_input import beside
 from irrepnet.hamiltonians.model import Hamiltonian, cell_index
@@ -157,7 +157,7 @@ def write_wannier90(hamiltonian: Hamiltonian, path: Path) -> None:
     if hamiltonian.S is not None:
         raise IrrepnetError(f"{path}: Wannier90 files have no overlap; orthogonalise the Hamiltonian first")
     lines = _tb_lines(hamiltonian) if _holds_positions(path) else _hr_lines(hamiltonian)
-    write_text(path, "\n".join(lines) + "\n")
+    save_text(path, "\n".join(lines) + "\n")
 
 
 def _holds_positions(path: Path) -> bool:
