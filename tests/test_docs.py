@@ -12,8 +12,10 @@ repository's examples/ in it. The language of a block says what is done with it:
 import doctest
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -50,7 +52,9 @@ def blocks(page: str) -> Iterator[Block]:
 def test_examples_run(page, tmp_path, monkeypatch):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {"__name__": "__main__"}
+    session = ModuleType("__main__")  # as a reader's: what it defines can be imported from there
+    monkeypatch.setitem(sys.modules, "__main__", session)
+    names = vars(session)
     for block in blocks(page.read_text(encoding="utf-8")):
         match block.language:
             case "python":

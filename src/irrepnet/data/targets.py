@@ -18,13 +18,15 @@ class Quantity(NamedTuple):
     unit: str
     """"" for a dimensionless one."""
     description: str
+    kind: str = "regression"
+    """Of the target that it makes, of `irrepnet.tasks.targets.KINDS`, if it is a number or true or false."""
 
 
 QUANTITIES: dict[str, Quantity] = {
     "formation_energy_per_atom": Quantity("eV/atom", "formation energy from the elements"),
     "e_above_hull": Quantity("eV/atom", "energy above the convex hull"),
     "band_gap": Quantity("eV", "PBE band gap, 0 for a metal"),
-    "metal": Quantity("", "whether band_gap is 0 (true or false)"),
+    "metal": Quantity("", "whether band_gap is 0 (true or false)", "classification"),
     "K_VRH": Quantity("GPa", "bulk modulus, Voigt-Reuss-Hill average"),
     "G_VRH": Quantity("GPa", "shear modulus, Voigt-Reuss-Hill average"),
     "log_K_VRH": Quantity("log10(GPa)", "decimal logarithm of K_VRH"),
@@ -53,9 +55,9 @@ def target_unit(name: str) -> str:
     return QUANTITIES[name].unit if name in QUANTITIES else ""
 
 
-def target_kind(name: str) -> Literal["regression", "classification"]:
-    """ "classification" for a target that is true or false (metal), else "regression"."""
-    return "classification" if name == "metal" else "regression"
+def target_kind(name: str) -> str:
+    """What kind of target a number is: what `QUANTITIES` says ("classification" of metal), else "regression"."""
+    return QUANTITIES[name].kind if name in QUANTITIES else "regression"
 
 
 def target_values(records: Sequence[Record], target: str) -> np.ndarray:

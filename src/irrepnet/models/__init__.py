@@ -1,9 +1,10 @@
 """Networks, one file each."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, get_args
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, SerializeAsAny
+from pydantic_core import PydanticCustomError
 from torch import nn
 
 from irrepnet.errors import IrrepnetError
@@ -20,10 +21,30 @@ from irrepnet.models.tensor_field import TensorFieldConfig, TensorFieldNet
 from irrepnet.models.tensors import TensorHead
 from irrepnet.tensors import CartesianTensor
 
-Network = PointGroupConfig | CGCNNConfig | MPNNConfig | CHGCNNConfig | TensorFieldConfig | CovariantConfig
-"""The networks of crystals; a new one is a file and its place in this line."""
-NETWORKS: tuple[type[NetworkConfig], ...] = get_args(Network)
-ModelConfig = Annotated[Network, Field(discriminator="name")]
+NETWORKS: dict[str, type[NetworkConfig]] = {
+    kind.model_fields["name"].default: kind
+    for kind in (PointGroupConfig, CGCNNConfig, MPNNConfig, CHGCNNConfig, TensorFieldConfig, CovariantConfig)
+}
+"""The networks of crystals by name; a new one is a file and its place in this line."""
+
+
+def network_kind(section: Mapping[str, Any]) -> type[NetworkConfig] | None:
+    """The network that a section names, the point-group network if it names none; None if there is no such network."""
+    return NETWORKS.get(str(section.get("name", "point-group")))
+
+
+def _of_its_kind(section: Any) -> Any:
+    """A section as what its network is made of."""
+    if not isinstance(section, Mapping):
+        return section
+    kind = network_kind(section)
+    if kind is None:
+        raise PydanticCustomError("unknown_network", "no such network", {"name": section["name"]})
+    return kind.model_validate(section)
+
+
+ModelConfig = Annotated[SerializeAsAny[NetworkConfig], BeforeValidator(_of_its_kind)]
+"""What any of the networks is made of; its key ``name`` says of which."""
 
 
 def build_model(config: Any, outputs: int, options: GraphOptions, tensors: Sequence[CartesianTensor] = ()) -> nn.Module:
@@ -43,7 +64,7 @@ def build_model(config: Any, outputs: int, options: GraphOptions, tensors: Seque
     if not tensors:
         return config.network(outputs, options)
     if not config.makes_tensors:
-        able = " or ".join(kind.model_fields["name"].default for kind in NETWORKS if kind.makes_tensors)
+        able = " or ".join(name for name, kind in NETWORKS.items() if kind.makes_tensors)
         raise IrrepnetError(f"the network {config.name} predicts no tensors; take {able}")
     largest = max(part.l for tensor in tensors for part in tensor.parts)
     if config.l_max < largest:  # such parts would be zero wherever the site symmetry forbids all smaller l
@@ -76,4 +97,5 @@ __all__ = [
     "TensorFieldNet",
     "TensorHead",
     "build_model",
+    "network_kind",
 ]

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data import Record, Rejection, target_values
@@ -99,16 +99,11 @@ class PropertyDataConfig(CrystalDataConfig):
         return TENSOR_QUANTITIES.get(name)
 
 
-def _named(model: Any) -> Any:
-    """The section with the name of its network; the point-group network's when it has none."""
-    return {"name": "point-group", **model} if isinstance(model, Mapping) else model
-
-
 class PropertyRunConfig(RunConfig):
     """A run: the network (see :mod:`irrepnet.models`), the data, the training."""
 
     task: Literal["properties"] = "properties"
-    model: Annotated[ModelConfig, BeforeValidator(_named)] = Field(default_factory=PointGroupConfig)
+    model: ModelConfig = Field(default_factory=PointGroupConfig)
     data: PropertyDataConfig
     training: TrainingConfig = Field(default_factory=TrainingConfig)
 

@@ -1,7 +1,7 @@
 """What a network's outputs mean: targets, their normalisation, the loss and the errors.
 
-A class for each kind of target. A network's outputs are n rows of W numbers without units, those of a target side by
-side; a row is a crystal, or a site of one.
+A class for each kind of target, with its line in `KINDS`. A network's outputs are n rows of W numbers without units,
+those of a target side by side; a row is a crystal, or a site of one.
 """
 
 from __future__ import annotations
@@ -545,7 +545,7 @@ KINDS: dict[str, Any] = {
     "response": ResponseTarget,
     "hamiltonian": HamiltonianTarget,
 }
-"""The classes of targets by the kind that cards name."""
+"""The classes of targets by the kind that cards name, and `irrepnet.data.QUANTITIES` of numbers."""
 
 
 def fit_number(name: str, values: np.ndarray) -> NumberTarget | ClassTarget:

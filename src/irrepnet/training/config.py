@@ -4,17 +4,14 @@ import difflib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.models import NETWORKS
+from irrepnet.models import NETWORKS, NetworkConfig, network_kind
 from irrepnet.tasks import TASKS, RunConfig, task_class
-
-_MODELS = {kind.model_fields["name"].default: kind for kind in NETWORKS}
-
 
 _PRESETS = files("irrepnet.training") / "presets"
 
@@ -45,7 +42,7 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        problems = "\n  ".join(_problem(item, kind) for item in error.errors())
+        problems = "\n  ".join(_problem(item, kind, document) for item in error.errors())
         raise IrrepnetError(f"{name}: {error.error_count()} problem(s):\n  {problems}") from None
 
 
@@ -91,18 +88,16 @@ def _set(document: dict[str, Any], key: str, value: Any) -> None:
     document[last] = value
 
 
-def _problem(item: Any, kind: type[RunConfig]) -> str:
+def _problem(item: Any, kind: type[RunConfig], document: Mapping[str, Any]) -> str:
     """One line for one of pydantic's errors."""
-    # below the section model, pydantic names the network before the key
-    loc = [part for k, part in enumerate(item["loc"]) if not (k == 1 and item["loc"][0] == "model" and part in _MODELS)]
-    key = ".".join(str(part) for part in loc)
+    key = ".".join(str(part) for part in item["loc"])
     if item["type"] == "missing":
         return f"{key}: is required{kind.hints.get(key, '')}"
     if item["type"] == "extra_forbidden":
-        return f"{key}: unknown key{_proposal(item['loc'][-1], _keys(item['loc'][:-1], kind))}"
-    if item["type"] == "union_tag_invalid":
-        name = item["ctx"]["tag"]
-        return f"{key}.name: no network {name!r}, there are {', '.join(_MODELS)}{_proposal(name, _MODELS)}"
+        return f"{key}: unknown key{_proposal(item['loc'][-1], _keys(item['loc'][:-1], kind, document))}"
+    if item["type"] == "unknown_network":
+        name = item["ctx"]["name"]
+        return f"{key}.name: no network {name!r}, there are {', '.join(NETWORKS)}{_proposal(name, NETWORKS)}"
     message = item["msg"].removeprefix("Value error, ")
     return f"{key}: {message} (got {item['input']!r})" if key else message
 
@@ -112,8 +107,10 @@ def _proposal(name: Any, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _keys(sections: tuple[Any, ...], kind: type[RunConfig]) -> list[str]:
+def _keys(sections: tuple[Any, ...], kind: type[RunConfig], document: Mapping[str, Any]) -> list[str]:
+    """The keys that there are in a section, or in a section of it."""
     model: Any = kind
     for section in sections:
-        model = _MODELS[section] if section in _MODELS else model.model_fields[section].annotation
+        inner = model.model_fields[section].annotation if hasattr(model, "model_fields") else get_args(model)[-1]
+        model = network_kind(document["model"]) if inner is NetworkConfig else inner
     return list(model.model_fields)

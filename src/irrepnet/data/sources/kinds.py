@@ -56,7 +56,7 @@ def _is_list(source: Any) -> bool:
     return isinstance(source, Iterable) and not isinstance(source, str | bytes | Path)
 
 
-KINDS: tuple[Kind, ...] = (
+KINDS: list[Kind] = [
     Kind("embedded set, by name", _is_embedded, lambda s: iter(embedded(str(s)))),
     Kind(f"folder with {ID_PROP}", lambda s: isinstance(s, Path) and is_file(s / ID_PROP), read_id_prop),
     Kind("folder of structure files", lambda s: isinstance(s, Path) and s.is_dir(), read_folder),
@@ -68,7 +68,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("pandas DataFrame", _is_frame, read_frame),
     Kind("one pymatgen Structure, ASE Atoms or Record", is_crystal, lambda s: read_crystals([s])),
     Kind("list of pymatgen Structures, ASE Atoms, Records or mappings in the record format", _is_list, read_crystals),
-)
+]
 """All kinds of sources; the first that matches counts."""
 
 

@@ -43,13 +43,14 @@ class Format:
         return path.name.lower().endswith(tuple(ending.lower() for ending in self.endings))
 
 
-FORMATS = (
+FORMATS = [
     Format("Wannier90", ("_hr.dat", "_tb.dat", "_hr.dat.gz", "_tb.dat.gz"), read_wannier90, write_wannier90),
     Format("SIESTA", (".TSHS", ".HSX"), read_sisl, write_sisl),
     Format("irrepnet", (".safetensors",), read_safetensors, write_safetensors),
     Format("DeepH", (".deeph",), read_deeph, write_deeph, is_deeph),
     Format("DeePTB", (".deeptb",), read_deeptb, write_deeptb, Path.is_dir),  # any other folder
-)
+]
+"""All formats; the first that matches counts."""
 
 
 def readable() -> str:
