@@ -13,7 +13,6 @@ import pytest
 import yaml
 
 import irrepnet
-from irrepnet.data import KINDS as SOURCES
 from irrepnet.hamiltonians.formats.table import FORMATS
 from irrepnet.models import NETWORKS
 from irrepnet.tasks import TASKS, task_class
@@ -92,12 +91,6 @@ def test_nobody_asks_for_the_kind_of_a_target():
 def test_a_format_is_its_file_and_its_row(row):
     own = f"hamiltonians/formats/{row.read.__module__.split('.')[-1]}.py"
     assert files_with([row.read.__name__, row.write.__name__]) - {own} == {"hamiltonians/formats/table.py"}
-
-
-@pytest.mark.parametrize("kind", SOURCES, ids=lambda kind: kind.name)
-def test_every_kind_of_source_is_in_the_page_on_data(kind):
-    table = (ROOT / "docs/data.md").read_text().partition("| `source` |")[2].partition("\n\n")[0].lower()
-    assert re.split(r",| \(|:", kind.name)[0].lower() in table.replace("`", "")
 
 
 @pytest.mark.parametrize("name", TASKS)
