@@ -1,7 +1,5 @@
 """Frames as perturbations of a parent: what was done to it comes back, whatever the frame's cell, axes and order."""
 
-import doctest
-import io
 from pathlib import Path
 
 import numpy as np
@@ -319,20 +317,3 @@ def test_fields_and_moments_of_wrong_shape_are_refused():
         frames.match(perovskite_frame(), moments=np.zeros(40))
     with pytest.raises(IrrepnetError, match="shape"):
         frames.match(perovskite_frame(), field=[1.0, 0.0])
-
-
-def test_page(tmp_path, monkeypatch):
-    """The example of the documentation runs and prints what it says."""
-    pytest.importorskip("ase")
-    page = ROOT / "docs" / "broken_symmetry.md"
-    if not page.exists():
-        pytest.skip("docs not present (installed package)")
-    monkeypatch.chdir(tmp_path)
-    # The closing fence of a code block is not output.
-    text = page.read_text(encoding="utf-8").replace("```\n", "\n")
-    examples = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
-    said = io.StringIO()
-    runner = doctest.DocTestRunner()
-    runner.run(examples, out=said.write)
-    assert runner.tries > 10
-    assert runner.failures == 0, said.getvalue()
