@@ -192,6 +192,7 @@ class Harmonic:
     def errors(self, samples: Sequence[EnergySample]) -> dict[str, float]:
         errors: dict[str, list] = {"energy_mev_per_atom": [], "forces_mev_per_angstrom": [], "stress_gpa": []}
         for sample in samples:
+            assert sample.energy is not None
             energy, by_u, by_strain = (part @ self.weights for part in self._terms(sample.perturbation))
             w, axes = np.linalg.eigh(deformation := np.eye(3) + sample.perturbation.strain)  # type: ignore[operator]
             factor = 2 * np.outer(w, w) / (w[:, None] + w)

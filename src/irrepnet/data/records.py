@@ -88,18 +88,18 @@ class Record:
             species = tuple(map(_symbol, content["species"]))
         except TypeError:
             raise IrrepnetError("species holds something that is no element symbol") from None
-        frac_coords = _array(content["frac_coords"], (len(species), 3), "frac_coords")
+        frac_coords = number_array(content["frac_coords"], (len(species), 3), "frac_coords")
         properties = merged({key: value for key, value in content.items() if key not in STRUCTURE_KEYS})
         if content.get("lattice") is not None:
-            lattice = _array(content["lattice"], (3, 3), "lattice")
+            lattice = number_array(content["lattice"], (3, 3), "lattice")
         else:
             from irrepnet.crystals.reading import lattice_from_parameters
 
-            lattice = lattice_from_parameters(_array(content["cell"], (6,), "cell").tolist())
+            lattice = lattice_from_parameters(number_array(content["cell"], (6,), "cell").tolist())
             lattice.setflags(write=False)
         if "lattice_ieee" in properties:
             properties["lattice_original"] = lattice.tolist()
-            lattice = _array(properties.pop("lattice_ieee"), (3, 3), "lattice_ieee")
+            lattice = number_array(properties.pop("lattice_ieee"), (3, 3), "lattice_ieee")
         if not 1e-3 <= abs(_volume(lattice)) < math.inf:
             raise IrrepnetError("the lattice vectors span no volume")
         name = next((content[key] for key in ("material_id", "id") if content.get(key) is not None), id)
@@ -161,6 +161,25 @@ def data_hash(records: Iterable[Record]) -> str:
         for array in (record.lattice, record.frac_coords):
             digest.update((array + 0.0).astype("<f8").tobytes())  # -0.0 + 0.0 is 0.0
     return digest.hexdigest()
+
+
+def number_array(values: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """(shape) float64, read-only: a value that is to be an array of numbers.
+
+    Raises:
+        IrrepnetError: it is none, has another shape, or a number is missing or not finite.
+    """
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        what = f"an array of numbers of shape {shape}" if shape else "a number"
+        raise IrrepnetError(f"{name} is not {what}") from None
+    if array.shape != shape:
+        raise IrrepnetError(f"{name} has shape {array.shape}, {shape} was expected")
+    if not np.isfinite(array).all():
+        raise IrrepnetError(f"{name} holds a number that is missing or not finite")
+    array.setflags(write=False)
+    return array
 
 
 def site_array(record: Record, name: str) -> np.ndarray:
@@ -270,19 +289,6 @@ def _rank(symbol: str) -> tuple[float, str]:
         warnings.simplefilter("ignore")  # that helium has no electronegativity
         x = Element(symbol).X
     return (math.inf if math.isnan(x) else x, symbol)
-
-
-def _array(values: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise IrrepnetError(f"{name} is not an array of numbers of shape {shape}") from None
-    if array.shape != shape:
-        raise IrrepnetError(f"{name} has shape {array.shape}, {shape} was expected")
-    if not np.isfinite(array).all():
-        raise IrrepnetError(f"{name} holds a number that is missing or not finite")
-    array.setflags(write=False)
-    return array
 
 
 def _property(name: str, value: Any) -> Any:

@@ -2,25 +2,26 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field, model_validator
 
-from irrepnet.crystals import Cell, NeighbourOptions, SymmetricCrystal, atomic_number
-from irrepnet.data import Record, Rejection
-from irrepnet.data.records import site_array
+from irrepnet.crystals import Cell, NeighbourOptions, SymmetricCrystal, atomic_number, read_cell
+from irrepnet.data import Record, Rejection, data_hash
+from irrepnet.data.records import number_array, site_array
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import BrokenGraph, Frames, Matched, Parent, Perturbation, broken_graph, reference_energy
 from irrepnet.groups import PointGroup
 from irrepnet.models.energy import GPA, EnergyConfig, EnergyNet, Response, perturbed_batch
 from irrepnet.tasks.config import DataConfig, RunConfig, TrainingConfig
-from irrepnet.tasks.metrics import regression_metrics
+from irrepnet.tasks.metrics import Metrics, regression_metrics
 from irrepnet.tasks.properties import start_rows
 from irrepnet.tasks.targets import ResponseTarget, atom_rows
-from irrepnet.tasks.task import Examples, Judgement, Learning, Log, Source, Task, in_parts, none_left
+from irrepnet.tasks.task import Examples, Judgement, Learning, Log, Source, Task, followed, in_parts, none_left
 
 EVALUATION_BATCH = 16
 QUANTITIES = ("energy", "forces", "stress")
@@ -36,8 +37,7 @@ class EnergySample:
 
     Attributes:
         perturbation: see :class:`irrepnet.graphs.Perturbation`.
-        energy: eV a cell, that of the unperturbed parent subtracted; or up to a constant an atom, where the loss is
-            told so; or None.
+        energy: eV a cell, as a rule above that of the unperturbed parent; or None.
         forces: (n, 3) eV/Å in the parent's axes, or None.
         stress: (3, 3) eV/Å³ in the parent's axes, positive under tension, or None.
     """
@@ -65,13 +65,14 @@ class EnergyDataConfig(DataConfig):
         source: frames, such as an extended XYZ file; see :func:`irrepnet.data.read_records`.
         parent: a structure file: the symmetric crystal of which each frame is a perturbed supercell.
         split: fractions of the frames.
-        energy, forces, stress, field, moments: names of the properties; a name that no frame has is no error, as long
-            as one of the first three is there. ``energy`` is that of the frame's cell, ``stress`` is (3, 3); both, and
-            forces, moments and fields, are in the axes and the order of the frame.
+        energy, forces, stress, field, moments: names of the properties. Of the first three, what no frame has is not
+            learned, which the log says; a name that is not the default must be there. ``energy`` is that of the
+            frame's cell; ``forces`` and ``moments`` are (n, 3), ``stress`` is (3, 3) or xx yy zz yz xz xy, ``field``
+            (3,), in the axes of the frame, atoms in its order.
         energy_unit, forces_unit, stress_unit: of the data; predictions are in eV, eV/Å and eV/Å³.
         stress_sign: "tension" if a positive stress pulls (as in ASE), "compression" if it pushes.
-        reference: energy of the unperturbed parent, in the energies' unit, a primitive cell. Without it an
-            unperturbed frame tells it, or else it is found from the training frames.
+        reference: energy of the unperturbed parent, in the energies' unit, a primitive cell. Without it unperturbed
+            frames tell it, or else it is learned.
         cutoff, n_max, tolerance, symprec: of the parent's bonds, see :class:`irrepnet.graphs.GraphOptions`.
     """
 
@@ -143,6 +144,11 @@ class EnergyRunConfig(RunConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> "EnergyRunConfig":
+        if self.model.group not in ("auto", None):
+            try:
+                PointGroup(self.model.group)
+            except IrrepnetError as error:
+                raise ValueError(f"model.group: {error}") from None
         if self.training.compile:
             raise ValueError("training.compile: is for the networks on graphs and hypergraphs; leave it out")
         return self
@@ -155,8 +161,6 @@ class EnergyLoss:
         samples, graphs: n of them, of one parent or of several of its supercells.
         config: weights and δ.
         device: where the labels are.
-        is_absolute: whether energies are relative to the unperturbed parent; if not, they count up to a constant an
-            atom that all samples share.
         unit: of another loss, by quantity.
     """
 
@@ -166,16 +170,13 @@ class EnergyLoss:
         graphs: Sequence[BrokenGraph],
         config: EnergyTrainingConfig,
         device: torch.device | str = "cpu",
-        is_absolute: bool = True,
         unit: Mapping[str, float] | None = None,
     ) -> None:
-        self.graphs, self.config, self.is_absolute = graphs, config, is_absolute
-        self.device, self.dtype = device, getattr(torch, config.precision)
-        self.labels = [labels(sample, len(graph.parent)) for sample, graph in zip(samples, graphs)]
-        everything = {name: np.concatenate([np.ravel(own[name]) for own in self.labels]) for name in QUANTITIES}
-        if not is_absolute:
-            everything["energy"] = everything["energy"] - np.nanmean(everything["energy"])
-        self.unit = dict(unit or {name: _rms(values) for name, values in everything.items()})
+        self.graphs, self.config, self.device = graphs, config, device
+        self.dtype = getattr(torch, config.precision)
+        wanted = [labels(sample, len(graph.parent)) for sample, graph in zip(samples, graphs)]
+        self.unit = dict(unit or {name: rms([own[name] for own in wanted]) for name in QUANTITIES})
+        self.labels = [{name: torch.from_numpy(x).to(device, self.dtype) for name, x in own.items()} for own in wanted]
 
     def __call__(self, net: EnergyNet, part: Sequence[int], training: bool = False) -> torch.Tensor:
         """Of some of the samples."""
@@ -184,14 +185,11 @@ class EnergyLoss:
 
     def of(self, found: Response, part: Sequence[int]) -> torch.Tensor:
         """Of the responses of a network to some of the samples."""
-        residuals = residuals_of(found, [self.labels[k] for k in part])
         total = torch.zeros((), dtype=found.energy.dtype, device=found.energy.device)
-        for name, residual in residuals.items():
-            known = residual[~residual.isnan()] / self.unit[name]
-            if name == "energy" and not self.is_absolute and len(known):
-                known = known - known.mean()
+        delta = self.config.huber
+        for name, error in residuals(found, [self.labels[k] for k in part]).items():
+            known = error[~error.isnan()] / self.unit[name]
             if len(known):
-                delta = self.config.huber
                 loss = torch.nn.functional.huber_loss(known, torch.zeros_like(known), delta=delta)
                 total = total + getattr(self.config, name) * loss / delta
         return total
@@ -199,27 +197,49 @@ class EnergyLoss:
 
 def labels(sample: EnergySample, n: int) -> dict[str, np.ndarray]:
     """Energy an atom (1,), forces (n, 3) and stress (1, 3, 3); NaN for what is not known."""
-    shapes: dict[str, tuple[int, ...]] = {"energy": (), "forces": (n, 3), "stress": (3, 3)}
-    found = {}
-    for name, shape in shapes.items():
-        value = getattr(sample, name)
-        array = np.full(shape, np.nan) if value is None else np.asarray(value, float)
-        found[name] = array / n if name == "energy" else array
-    return {"energy": found["energy"][None], "forces": found["forces"], "stress": found["stress"][None]}
+    energy = np.nan if sample.energy is None else sample.energy / n
+    forces = np.full((n, 3), np.nan) if sample.forces is None else sample.forces
+    stress = np.full((3, 3), np.nan) if sample.stress is None else sample.stress
+    return {"energy": np.array([energy]), "forces": np.asarray(forces, float), "stress": np.array([stress], float)}
 
 
-def residuals_of(found: Response, wanted: Sequence[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]:
-    """By quantity: energies eV an atom (n,), forces (n_atoms, 3), stresses (n, 3, 3); NaN where not known."""
-
-    def joined(name: str) -> torch.Tensor:
-        return torch.from_numpy(np.concatenate([own[name] for own in wanted])).to(found.energy)
-
+def residuals(found: Response, wanted: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Responses minus labels: energies an atom (n,), forces (n_atoms, 3), stresses (n, 3, 3); NaN where not known."""
     atoms = torch.tensor([len(own["forces"]) for own in wanted]).to(found.energy)
-    return {
-        "energy": found.energy / atoms - joined("energy"),
-        "forces": found.forces - joined("forces"),
-        "stress": found.stress - joined("stress"),
+    given = {"energy": found.energy / atoms, "forces": found.forces, "stress": found.stress}
+    return {name: values - torch.cat([own[name] for own in wanted]).to(values) for name, values in given.items()}
+
+
+def response_errors(
+    found: Response, wanted: Sequence[Mapping[str, np.ndarray]], mean: float = 0.0
+) -> dict[str, Metrics]:
+    """Errors in eV an atom, eV/Å and eV/Å³ by component, of the quantities of which something is known.
+
+    Args:
+        found: responses of a network.
+        wanted: :func:`labels` of each crystal.
+        mean: of the training samples' energies an atom, see :func:`irrepnet.tasks.metrics.regression_metrics`.
+    """
+    errors = {}
+    tensors = [{name: torch.from_numpy(values) for name, values in own.items()} for own in wanted]
+    for name, error in residuals(found, tensors).items():
+        true = np.concatenate([own[name].ravel() for own in wanted])
+        known = ~np.isnan(true)
+        if known.any():
+            predicted = true + error.numpy(force=True).ravel()
+            errors[name] = regression_metrics(true[known], predicted[known], mean if name == "energy" else 0.0)
+    return errors
+
+
+def mean_errors(found: Response, samples: Sequence[EnergySample], atoms: Sequence[int]) -> dict[str, float]:
+    """Mean absolute errors of energies (meV/atom), forces (meV/Å, components) and stresses (GPa, components)."""
+    named = {
+        "energy": ("energy_mev_per_atom", 1e3),
+        "forces": ("forces_mev_per_angstrom", 1e3),
+        "stress": ("stress_gpa", GPA),
     }
+    errors = response_errors(found, [labels(sample, n) for sample, n in zip(samples, atoms)])
+    return {named[name][0]: named[name][1] * own["mae"] for name, own in errors.items()}  # type: ignore[operator]
 
 
 def respond(net: EnergyNet, graphs: Sequence[BrokenGraph]) -> Response:
@@ -232,30 +252,16 @@ def respond(net: EnergyNet, graphs: Sequence[BrokenGraph]) -> Response:
     return Response(*(torch.cat(values) for values in zip(*parts)))
 
 
-def mean_errors(found: Response, samples: Sequence[EnergySample], atoms: Sequence[int]) -> dict[str, float]:
-    """Mean absolute errors of energies (meV/atom), forces (meV/Å, components) and stresses (GPa, components)."""
-    named = {
-        "energy": ("energy_mev_per_atom", 1e3),
-        "forces": ("forces_mev_per_angstrom", 1e3),
-        "stress": ("stress_gpa", GPA),
-    }
-    residuals = residuals_of(found, [labels(sample, n) for sample, n in zip(samples, atoms)])
-    return {
-        label: factor * float(residuals[name][~residuals[name].isnan()].abs().mean())
-        for name, (label, factor) in named.items()
-        if not residuals[name].isnan().all()
-    }
-
-
 def needs_frames(perturbations: Sequence[Perturbation]) -> bool:
     """Whether there is a field or a moment, to which a network without frames is blind."""
     given = [x for p in perturbations for x in (p.field, p.moments) if x is not None]
     return any(np.any(x) for x in given)
 
 
-def _rms(values: np.ndarray) -> float:
-    """Root mean square of what is known; 1 if nothing is, or if all is zero."""
-    known = values[~np.isnan(values)]
+def rms(values: Sequence[Any]) -> float:
+    """Root mean square of what is known, that is not NaN; 1 if nothing is, or if all is zero."""
+    joined = np.concatenate([np.ravel(array) for array in values]) if values else np.zeros(0)
+    known = joined[~np.isnan(joined)]
     return float(np.sqrt((known**2).mean())) or 1.0 if len(known) else 1.0
 
 
@@ -265,14 +271,12 @@ class EnergyExamples(Examples):
 
     Attributes:
         matched: each with its parent and its axes.
-        samples: the labels, in the parent's axes; energies without the reference, if it is known.
-        graphs: of the network's group.
-        reference: eV a primitive cell of the parent; None if it has to be learned.
+        samples: the labels, in the parent's axes and order; energies are whole ones, from the data's own zero.
+        reference: eV a primitive cell of the unperturbed parent; None if it has to be learned.
     """
 
     matched: list[Matched]
     samples: list[EnergySample]
-    graphs: list[BrokenGraph]
     reference: float | None
 
 
@@ -280,8 +284,10 @@ class EnergyTask(Task):
     """Energies of one perturbed crystal, with forces and stress.
 
     Attributes:
-        frames: matches frames with the parent.
-        reference: eV a primitive cell of the unperturbed parent; None before :meth:`finish`.
+        group: of the network's frames; None for none.
+        reference: eV a primitive cell of the unperturbed parent, above which energies are learned. Where nothing
+            tells it, a first guess: then the network has a weight for what is lacking, and ``is_learned`` is true.
+        scale: eV an atom, see :class:`irrepnet.models.energy.EnergyNet`.
     """
 
     name = "energies"
@@ -293,239 +299,288 @@ class EnergyTask(Task):
 
     def __init__(self, config: EnergyRunConfig) -> None:
         super().__init__(config)
-        self.group = ""
+        self.group: str | None = None
         self.reference: float | None = None
-        self.frames: Frames | None = None
+        self.is_learned, self.scale = False, 1.0
 
-    def _parent(self, source: Any) -> Frames:
+    @cached_property
+    def parent(self) -> Cell:
+        """The symmetric crystal, as it was read."""
+        return read_cell(self.config.data.parent)
+
+    @cached_property
+    def frames(self) -> Frames:
         data = self.config.data
-        crystal = SymmetricCrystal.from_structure(source, data.symprec)
+        crystal = SymmetricCrystal.from_structure(self.parent, data.symprec)
         return Frames(crystal, NeighbourOptions(data.cutoff, data.n_max, data.tolerance))
 
+    def read(self, source: str, data: Any = None) -> Source:
+        """The frames; the hash tells of the parent, too."""
+        from pymatgen.core import Element
+
+        parent, found = self.parent, super().read(source, data)
+        species = [Element.from_Z(int(number)).symbol for number in parent.numbers]
+        content = {"species": species, "frac_coords": parent.frac_coords, "lattice": parent.lattice}
+        return replace(found, hash=data_hash([*found.records, Record.from_dict(content, "parent")]))
+
     def prepare(self, source: Source, log: Log, targets: Sequence[str] | None = None) -> EnergyExamples:
-        data = self.config.data
-        self.frames = self.frames or self._parent(data.parent)
+        data, crystal = self.config.data, self.frames.crystal
         log.line(
-            f"energies {data.energy} in {data.energy_unit}, forces {data.forces} in {data.forces_unit}, stresses "
-            f"{data.stress} in {data.stress_unit}, positive under {data.stress_sign}; parent "
-            f"{self.frames.crystal.formula}, {self.frames.crystal.spacegroup_symbol}"
+            f"energy: {data.energy}, {data.energy_unit} a cell; forces: {data.forces}, {data.forces_unit}, in the "
+            f"frame's axes and order; stress: {data.stress}, {data.stress_unit}, positive under {data.stress_sign}, "
+            "3×3 or xx yy zz yz xz xy"
         )
-        records: list[Record] = []
-        matched: list[Matched] = []
-        samples: list[EnergySample] = []
-        rejections: list[Rejection] = []
+        names = [getattr(data, quantity) for quantity in targets or QUANTITIES]
+        if not self.targets:
+            self._check_names(source.records, log)
+        made = EnergyExamples([], [], [], [], None)
         with log.progress("frames", len(source.records)) as advance:
             for record in source.records:
                 try:
-                    found = self._match(record)
-                    samples.append(self._sample(record, found).checked(found.parent))
-                    matched.append(found)
-                    records.append(record)
+                    if all(record.properties.get(name) is None for name in names):
+                        raise IrrepnetError(f"has no value of {' or '.join(names)}")
+                    matched = self._match(record)
+                    made.samples.append(self._sample(record, matched).checked(matched.parent))
+                    made.matched.append(matched)
+                    made.records.append(record)
                 except IrrepnetError as error:
-                    rejections.append(Rejection(record.id, str(error)))
+                    made.rejections.append(Rejection(record.id, str(error)))
                 advance(1)
-        if not records:
-            raise none_left(source.name, len(source.records), rejections)
-        if not self.group:
-            asked, crystal = self.config.model.group, self.frames.crystal
-            broken = needs_frames([found.perturbation for found in matched])
-            self.group = (crystal.point_group.name if broken else "1") if asked == "auto" else asked or "1"
+        if not made.records:
+            raise none_left(source.name, len(source.records), made.rejections)
+        log.line(
+            f"parent: {crystal.formula}, {crystal.spacegroup_symbol}, {len(crystal)} atoms; supercells of "
+            f"{', '.join(map(str, sorted({found.cells for found in made.matched})))} primitive cells"
+        )
+        return replace(made, reference=self._reference(made, log), failures=[()] * len(made.records))
+
+    def _check_names(self, records: Sequence[Record], log: Log) -> None:
+        """A name that no frame has: said if it is the default, refused if it is the user's."""
+        there = sorted({name for record in records for name, value in record.properties.items() if value is not None})
+        for quantity in QUANTITIES:
+            if (name := getattr(self.config.data, quantity)) in there:
+                continue
+            hint = f"no frame has {name}; their properties: {', '.join(there) or 'none'}"
+            if name != quantity:
+                raise IrrepnetError(f"data.{quantity}: {hint}")
+            log.line(f"{quantity}: not learned, for {hint}; if it is one of these, set data.{quantity}")
+
+    def _reference(self, made: EnergyExamples, log: Log) -> float | None:
+        """Of the run, if it is known already; given; of unperturbed frames; or None."""
+        data, energies = self.config.data, [sample.energy for sample in made.samples]
+        if self.targets or all(energy is None for energy in energies):
+            return self.reference
         given = None if data.reference is None else data.reference * ENERGY_UNITS[data.energy_unit]
-        reference = self.reference
+        try:
+            reference = reference_energy(made.matched, energies, given)
+        except IrrepnetError as error:
+            raise IrrepnetError(f"data.reference: {error}") from None
         if reference is None:
-            reference = reference_energy(matched, [sample.energy for sample in samples], given)
-        if reference is not None:
-            samples = [_relative(sample, found.cells * reference) for sample, found in zip(samples, matched)]
-        graphs = [broken_graph(found.parent, found.perturbation, PointGroup(self.group)) for found in matched]
-        return EnergyExamples(records, rejections, matched, samples, graphs, reference, failures=[()] * len(records))
+            log.line("energy of the unperturbed parent: not known, so it is learned (data.reference)")
+            return None
+        above = [e / found.cells - reference for e, found in zip(energies, made.matched) if e is not None]
+        log.line(
+            f"energy of the unperturbed parent: {reference:.8g} eV a primitive cell, "
+            f"{'given' if given is not None else 'that of unperturbed frames'}; the frames lie between "
+            f"{min(above):.4g} and {max(above):.4g} eV a primitive cell above it"
+        )
+        return reference
 
     def _match(self, record: Record) -> Matched:
         data = self.config.data
-        assert self.frames is not None
         numbers = np.array([atomic_number(symbol) for symbol in record.species])
-        field = None if data.field is None else np.array(record.properties.get(data.field), float)
+        field = None
+        if data.field is not None:
+            if (field := record.properties.get(data.field)) is None:
+                raise IrrepnetError(f"no value of {data.field}")
+            field = number_array(field, (3,), data.field)
         moments = None if data.moments is None else site_array(record, data.moments)
         cell = Cell(record.lattice, record.frac_coords, numbers, record.id)
-        return self.frames.match(cell, field, moments)
+        matched = self.frames.match(cell, field, moments)
+        if self.targets and self.group is None and needs_frames([matched.perturbation]):
+            raise IrrepnetError("has a field or moments, and no training frame had: the network is blind to them")
+        return matched
 
     def _sample(self, record: Record, matched: Matched) -> EnergySample:
-        """In the parent's axes; the energy is still the whole one."""
+        """In the parent's axes, eV and Å; the energy is the whole one."""
         data = self.config.data
         energy, forces, stress = (record.properties.get(name) for name in (data.energy, data.forces, data.stress))
-        if energy is None and forces is None and stress is None:
-            raise IrrepnetError(f"has none of {data.energy}, {data.forces}, {data.stress}")
-        if energy is not None and not isinstance(energy, int | float):
-            raise IrrepnetError(f"{data.energy} is {energy!r}, not a number")
+        if energy is not None:
+            energy = ENERGY_UNITS[data.energy_unit] * float(number_array(energy, (), data.energy))
         if forces is not None:
             factor = FORCE_UNITS[data.forces_unit]
             forces = factor * matched.to_parent(site_array(record, data.forces), of_atoms=True)
         if stress is not None:
             factor = STRESS_UNITS[data.stress_unit] * (1 if data.stress_sign == "tension" else -1)
-            stress = factor * matched.to_parent(_matrix(stress, data.stress))
-        energy = None if energy is None else ENERGY_UNITS[data.energy_unit] * energy
+            stress = factor * matched.to_parent(_symmetric(stress, data.stress))
         return EnergySample(matched.perturbation, energy, forces, stress)
 
     def fit(self, examples: EnergyExamples, train: np.ndarray) -> None:
-        chosen = [labels(examples.samples[k], len(examples.graphs[k].parent)) for k in train]
-        everything = {name: np.concatenate([np.ravel(own[name]) for own in chosen]) for name in QUANTITIES}
+        asked, broken = self.config.model.group, needs_frames([found.perturbation for found in examples.matched])
+        if asked is None and broken:
+            raise IrrepnetError("model.group: null, but there are fields or moments, to which frames are needed: auto")
+        auto = self.frames.crystal.point_group.name if broken else None
+        self.group = auto if asked == "auto" else asked
+        self.reference, self.is_learned = examples.reference, False
+        if self.reference is None:
+            guesses = [_at_rest(examples.samples[k], examples.matched[k]) for k in train]
+            guessed = [energy for energy in guesses if energy is not None]
+            self.reference, self.is_learned = (float(np.mean(guessed)), True) if guessed else (None, False)
+        wanted = self._labels(examples, train)
         units = {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å³"}
-        known = {name: values[~np.isnan(values)] for name, values in everything.items()}
-        means = {
-            name: float(values.mean()) if name == "energy" else 0.0 for name, values in known.items() if len(values)
-        }
-        self.targets = [ResponseTarget(name, units[name], means[name]) for name in QUANTITIES if len(known[name])]
-        if not self.targets:
+        known = [name for name in QUANTITIES if any(not np.isnan(own[name]).all() for own in wanted)]
+        if not known:
             raise IrrepnetError("no frame of the training split has an energy, forces or a stress")
-        relative = everything["energy"] - (0.0 if examples.reference is not None else np.nanmean(everything["energy"]))
-        self.scale = _rms(relative)
+        energies = np.concatenate([own["energy"] for own in wanted])
+        means = {"energy": float(np.nanmean(energies))} if "energy" in known else {}
+        self.targets = [ResponseTarget(name, units[name], means.get(name, 0.0)) for name in known]
+        self.scale = rms([energies])
 
     def network(self) -> EnergyNet:
-        config = EnergyConfig(**self.config.model.model_dump(exclude={"name", "group"}), group=self._frames_group)
-        net = EnergyNet(config).to(getattr(torch, self.config.training.precision))
+        config = EnergyConfig(**self.config.model.model_dump(exclude={"name", "group"}), group=self.group)
+        net = EnergyNet(config, shifted=self.is_learned).to(getattr(torch, self.config.training.precision))
         net.get_buffer("scale").fill_(self.scale)
         return net
 
-    @property
-    def _frames_group(self) -> str | None:
-        return None if self.group == "1" and self.config.model.group in ("auto", None) else self.group
-
     def learning(self, examples: EnergyExamples, split: Mapping[str, np.ndarray], device: torch.device) -> Learning:
         def of(part: np.ndarray, unit: Mapping[str, float] | None = None) -> EnergyLoss:
-            samples, graphs = [examples.samples[k] for k in part], [examples.graphs[k] for k in part]
-            return EnergyLoss(samples, graphs, self.config.training, device, examples.reference is not None, unit)
+            samples = [self._above(examples, k) for k in part]
+            return EnergyLoss(samples, self._graphs(examples, part), self.config.training, device, unit)
 
         train = of(split["train"])
         held = of(split["validation"], train.unit)
+        wanted = self._labels(examples, split["validation"])
 
         def loss(network: Any, part: np.ndarray) -> torch.Tensor:
             return train(network, part.tolist(), training=True)
 
         def validate(network: Any) -> tuple[float, dict[str, Any]]:
             found = respond(network, held.graphs)
-            everything = range(len(held.graphs))
-            errors = self._errors(
-                found, examples, split["validation"], self._offset(found, examples, split["validation"])
-            )
-            figures = {f"validation_{name}_mae": own["mae"] for name, own in errors.items()}
-            return held.of(found, everything).item(), figures
+            return held.of(found, range(len(wanted))).item(), followed(self._errors(found, wanted))
 
         return Learning(loss, validate)
 
-    def _offset(self, found: Response, examples: EnergyExamples, part: np.ndarray) -> float:
-        """eV an atom by which the samples' energies lie above the network's, where the reference is not known."""
-        if examples.reference is not None:
-            return 0.0
-        residual = residuals_of(found, self._labels(examples, part))["energy"]
-        known = residual[~residual.isnan()]
-        return -float(known.mean()) if len(known) else 0.0
+    def _graphs(self, examples: EnergyExamples, part: np.ndarray) -> list[BrokenGraph]:
+        return [self._graph(examples.matched[k]) for k in part]
+
+    def _graph(self, matched: Matched) -> BrokenGraph:
+        return broken_graph(matched.parent, matched.perturbation, PointGroup(self.group or "1"))
+
+    def _above(self, examples: EnergyExamples, k: int) -> EnergySample:
+        """A sample with its energy above the unperturbed parent's."""
+        sample, cells = examples.samples[k], examples.matched[k].cells
+        known = sample.energy is not None and self.reference is not None
+        return replace(sample, energy=sample.energy - cells * self.reference if known else None)  # type: ignore[operator]
 
     def _labels(self, examples: EnergyExamples, part: np.ndarray) -> list[dict[str, np.ndarray]]:
-        return [labels(examples.samples[k], len(examples.graphs[k].parent)) for k in part]
+        return [labels(self._above(examples, k), len(examples.matched[k].parent)) for k in part]
 
-    def finish(self, network: Any, examples: EnergyExamples, split: Mapping[str, np.ndarray]) -> None:
-        """The energy of the unperturbed parent, from the training frames if nothing else tells it."""
-        self.reference = examples.reference
-        if any(target.name == "energy" for target in self.targets) and self.reference is None:
-            train = split["train"]
-            found = respond(network, [examples.graphs[k] for k in train])
-            atoms = len(examples.graphs[0].parent) / examples.matched[0].cells
-            self.reference = self._offset(found, examples, train) * atoms
+    def _errors(self, found: Response, wanted: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Metrics]:
+        """Of every target, also if nothing of it is known."""
+        errors = response_errors(
+            found, wanted, {target.name: target.mean for target in self.targets}.get("energy", 0.0)
+        )
+        nothing = regression_metrics(np.zeros(0), np.zeros(0), 0.0)
+        return {target.name: errors.get(target.name, nothing) for target in self.targets}
 
     def judge(self, network: Any, examples: EnergyExamples, part: np.ndarray) -> Judgement:
-        found = respond(copy.deepcopy(network).double(), [examples.graphs[k] for k in part])
-        offset = 0.0
-        if examples.reference is None and self.reference is not None:
-            offset = self.reference * examples.matched[0].cells / len(examples.graphs[0].parent)
-        names = [target.name for target in self.targets]
+        chosen = [examples.matched[k] for k in part]
+        found, predicted = self._predicted(network, chosen)
         header = ["id", "formula", "atom", "element"]
         for target in self.targets:
             header += [f"{which} {column}" for column in target.columns for which in ("true", "predicted")]
-        rows, first = [], 0
-        for i, k in enumerate(part):
-            record, matched, sample = examples.records[k], examples.matched[k], examples.samples[k]
-            n = len(record)
-            own = {
-                "energy": float(found.energy[i]) / n + offset,
-                "forces": matched.to_frame(found.forces[first : first + n].numpy(force=True), of_atoms=True),
-                "stress": matched.to_frame(found.stress[i].numpy(force=True)),
-            }
+        rows = []
+        for k, matched, own in zip(part, chosen, predicted):
+            record, sample, n = examples.records[k], examples.samples[k], len(matched.order)
             true = {
                 "energy": None if sample.energy is None else sample.energy / n,
                 "forces": None if sample.forces is None else matched.to_frame(sample.forces, of_atoms=True),
                 "stress": None if sample.stress is None else matched.to_frame(sample.stress),
             }
-            first += n
-            rows += [
-                [record.id, record.formula, *cells] for cells in atom_rows(record.species, self.targets, (true, own))
-            ]
-        errors = self._errors(found, examples, part, offset)
-        return Judgement({name: errors[name] for name in names}, header, rows)
+            values = (true, own | {"energy": own["energy"] / n})
+            rows += [[record.id, record.formula, *cells] for cells in atom_rows(record.species, self.targets, values)]
+        return Judgement(self._errors(found, self._labels(examples, part)), header, rows)
 
-    def _errors(
-        self, found: Response, examples: EnergyExamples, part: np.ndarray, offset: float
-    ) -> dict[str, dict[str, Any]]:
-        wanted = self._labels(examples, part)
-        residuals = residuals_of(found, wanted)
-        errors = {}
-        for target in self.targets:
-            true = np.concatenate([np.ravel(own[target.name]) for own in wanted])
-            known = ~np.isnan(true)
-            error = residuals[target.name].detach().double().cpu().numpy().ravel()[known]
-            error = error + (offset if target.name == "energy" else 0.0)
-            errors[target.name] = regression_metrics(true[known], true[known] + error, target.mean)
-        return errors
+    def _predicted(self, network: Any, frames: Sequence[Matched]) -> tuple[Response, list[dict[str, Any]]]:
+        """The network's responses in float64, and of each frame the whole energy (eV a cell), forces and stress in its
+        own axes and order."""
+        found = respond(copy.deepcopy(network).double(), [self._graph(matched) for matched in frames])
+        energies, stresses = found.energy.tolist(), found.stress.numpy(force=True)
+        forces = np.split(found.forces.numpy(force=True), np.cumsum([len(matched.order) for matched in frames])[:-1])
+        return found, [
+            {
+                "energy": energy + matched.cells * (self.reference or 0.0),
+                "forces": matched.to_frame(own, of_atoms=True),
+                "stress": matched.to_frame(stress),
+            }
+            for matched, energy, own, stress in zip(frames, energies, forces, stresses)
+        ]
 
     def predict(self, network: Any, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
-        rows, crystals = start_rows(sources, self.targets)
-        net = copy.deepcopy(network).double()
-        for record in crystals:
-            row = rows[int(record.id)]
+        rows, records = start_rows(sources, self.targets)
+        matched = {}
+        for record in records:
             try:
-                found = self._match(record)
-                graph = broken_graph(found.parent, found.perturbation, net.group)
-                response = respond(net, [graph])
+                matched[int(record.id)] = self._match(replace(record, id=rows[int(record.id)]["id"]))
             except IrrepnetError as error:
-                row["note"] = str(error)
-                continue
-            energy = float(response.energy[0]) + (self.reference or 0.0) * found.cells
-            values = {
-                "energy": energy,
-                "forces": found.to_frame(response.forces.numpy(force=True), of_atoms=True).tolist(),
-                "stress": found.to_frame(response.stress[0].numpy(force=True)).tolist(),
-            }
-            row |= {target.name: values[target.name] for target in self.targets}
-            if self.reference is None and "energy" in row:
-                row["note"] = "the energy is relative to the unperturbed parent's"
+                rows[int(record.id)]["note"] = str(error)
+        if matched:
+            for k, own in zip(matched, self._predicted(network, list(matched.values()))[1]):
+                values = own | {name: own[name].tolist() for name in ("forces", "stress")}
+                rows[k] |= {target.name: values[target.name] for target in self.targets}
         return rows
 
     def card(self, examples: EnergyExamples, train: np.ndarray) -> dict[str, Any]:
-        assert self.frames is not None
         crystal = self.frames.crystal
-        parent = {
-            "species": list(crystal.species),
-            "frac_coords": crystal.frac_coords.tolist(),
-            "lattice": (crystal.lattice @ crystal.rotation.T).tolist(),
-        }
         said = super().card(examples, train)
         said["domain"]["point_groups"] = [crystal.point_group.name]
-        return {**said, "parent": parent, "group": self.group, "reference": self.reference, "scale": self.scale}
+        return said | {
+            "parent": {
+                "name": self.parent.name,
+                "numbers": self.parent.numbers.tolist(),
+                "frac_coords": self.parent.frac_coords.tolist(),
+                "lattice": self.parent.lattice.tolist(),
+                "rotation": crystal.rotation.tolist(),
+            },
+            "group": self.group,
+            "reference": self.reference,
+            "reference_is_learned": self.is_learned,
+            "scale": self.scale,
+        }
 
     def load(self, card: Mapping[str, Any]) -> None:
         super().load(card)
-        self.group, self.reference, self.scale = card["group"], card["reference"], card["scale"]
-        self.frames = self._parent(card["parent"])
+        self.group, self.scale = card["group"], card["scale"]
+        self.reference, self.is_learned = card["reference"], card["reference_is_learned"]
+        parent = card["parent"]
+        lattice, frac_coords, numbers = (np.array(parent[name]) for name in ("lattice", "frac_coords", "numbers"))
+        self.parent = Cell(lattice, frac_coords, numbers, parent["name"])
+        if self.group and not np.allclose(self.frames.crystal.rotation, parent["rotation"], atol=1e-3):
+            raise IrrepnetError(
+                f"the standard frame of {parent['name']} is not that of the training: moyopy is another version "
+                "(versions.json of the run tells which it was)"
+            )
 
 
-def _relative(sample: EnergySample, energy: float) -> EnergySample:
-    relative = None if sample.energy is None else sample.energy - energy
-    return EnergySample(sample.perturbation, relative, sample.forces, sample.stress)
+def _at_rest(sample: EnergySample, matched: Matched) -> float | None:
+    """What the energy, eV a primitive cell, would be without the perturbation x if it were harmonic: E − ½ x·∂E/∂x."""
+    if sample.energy is None:
+        return None
+    energy, p = sample.energy, matched.perturbation
+    deformation = np.eye(3) + p.strain
+    if sample.forces is not None:
+        energy += 0.5 * np.sum(sample.forces * (p.displacements @ deformation))
+    if sample.stress is not None:
+        energy -= 0.5 * matched.parent.volume * np.linalg.det(deformation) * np.sum(sample.stress * p.strain)
+    return energy / matched.cells
 
 
-def _matrix(value: Any, name: str) -> np.ndarray:
+def _symmetric(value: Any, name: str) -> np.ndarray:
     """(3, 3), also from Voigt's six xx yy zz yz xz xy."""
-    array = np.array(value, float)
-    if array.shape == (6,):
-        array = array[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
-    if array.shape != (3, 3):
-        raise IrrepnetError(f"{name} has shape {array.shape}, (3, 3) was expected")
+    if isinstance(value, list) and len(value) == 6:
+        array = number_array(value, (6,), name)[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
+    else:
+        array = number_array(value, (3, 3), name)
+    if np.abs(array - array.T).max() > 1e-3 * np.abs(array).max():
+        raise IrrepnetError(f"{name} is not symmetric")
     return (array + array.T) / 2

@@ -119,7 +119,7 @@ def fit_energy(
     """
     if not train or not validation:
         raise IrrepnetError("a fit needs at least one sample for training and one for validation")
-    options = options or EnergyTrainingConfig.model_validate({})
+    options = options or EnergyTrainingConfig()
     if config is None:
         frames = needs_frames([sample.perturbation for sample in train])
         config = EnergyConfig(group=parent.point_group.name if frames else None)

@@ -70,7 +70,7 @@ def _flat(config: RunConfig) -> dict[str, Any]:
         f"{section}.{key}": value
         for section, values in sections.items()
         for key, value in values.items()
-        if (section, key) not in {("data", "source"), ("data", "workers")}
+        if (section, key) not in {("data", "source"), ("data", "parent"), ("data", "workers")}
     }
 
 
