@@ -364,8 +364,7 @@ def verify_model(name: str, file: str | Path, seed: int = 0) -> dict[str, Any]:
     if isinstance(task, SiteTask):
         return verify_sites(dict(network.items()), file, task.config.graph, seed)  # type: ignore[operator]
     if isinstance(task, EnergyTask):
-        data = task.config.data
-        return verify_energy(network, file, NeighbourOptions(data.cutoff, data.n_max, data.tolerance), seed)  # type: ignore[arg-type]
+        return verify_energy(network, file, task.config.data.shells, seed)  # type: ignore[arg-type]
     if isinstance(task, HamiltonianTask):
         return verify_hamiltonian(task, network, file)
     return verify(network, file, task.config.graph, seed)

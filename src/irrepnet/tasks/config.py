@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from irrepnet.crystals import NeighbourOptions
 from irrepnet.graphs import GraphOptions
 from irrepnet.groups import PointGroup
 
@@ -44,20 +45,33 @@ class DataConfig(Section):
         return split
 
 
-class CrystalDataConfig(DataConfig):
-    """Crystals, what is learned of them, and their neighbours.
+class NeighbourDataConfig(DataConfig):
+    """Data whose crystals become graphs.
 
     Attributes:
-        targets: names of the properties to learn; a crystal needs at least one of them.
         cutoff, n_max, tolerance, symprec: see :class:`irrepnet.graphs.GraphOptions`; lengths in Å.
-        point_groups: the crystals' point groups to admit; null admits all that the network can read.
     """
 
-    targets: Annotated[Names, Field(min_length=1)]
     cutoff: float = Field(default=GraphOptions.cutoff, gt=0)
     n_max: int = Field(default=GraphOptions.n_max, ge=1)
     tolerance: float = Field(default=GraphOptions.tolerance, gt=0)
     symprec: float = Field(default=GraphOptions.symprec, gt=0)
+
+    @property
+    def shells(self) -> NeighbourOptions:
+        """Whole shells of neighbours."""
+        return NeighbourOptions(self.cutoff, self.n_max, self.tolerance)
+
+
+class CrystalDataConfig(NeighbourDataConfig):
+    """Crystals, and what is learned of them.
+
+    Attributes:
+        targets: names of the properties to learn; a crystal needs at least one of them.
+        point_groups: the crystals' point groups to admit; null admits all that the network can read.
+    """
+
+    targets: Annotated[Names, Field(min_length=1)]
     point_groups: Names | None = None
 
     @field_validator("targets")

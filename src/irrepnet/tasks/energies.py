@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator
 
-from irrepnet.crystals import Cell, NeighbourOptions, SymmetricCrystal, atomic_number, read_cell
+from irrepnet.crystals import Cell, SymmetricCrystal, atomic_number, read_cell
 from irrepnet.data import Record, Rejection, data_hash
 from irrepnet.data.records import number_array, site_array
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import BrokenGraph, Frames, Matched, Parent, Perturbation, broken_graph, reference_energy
 from irrepnet.groups import PointGroup
 from irrepnet.models.energy import GPA, EnergyConfig, EnergyNet, Response, perturbed_batch
-from irrepnet.tasks.config import DataConfig, RunConfig, TrainingConfig
+from irrepnet.tasks.config import NeighbourDataConfig, RunConfig, TrainingConfig
 from irrepnet.tasks.metrics import Metrics, regression_metrics
 from irrepnet.tasks.properties import start_rows
 from irrepnet.tasks.targets import ResponseTarget, atom_rows
@@ -58,7 +58,7 @@ class EnergySample:
         return self
 
 
-class EnergyDataConfig(DataConfig):
+class EnergyDataConfig(NeighbourDataConfig):
     """The frames, their parent, and where in them the labels are.
 
     Attributes:
@@ -73,7 +73,6 @@ class EnergyDataConfig(DataConfig):
         stress_sign: "tension" if a positive stress pulls (as in ASE), "compression" if it pushes.
         reference: energy of the unperturbed parent, in the energies' unit, a primitive cell. Without it unperturbed
             frames tell it, or else it is learned.
-        cutoff, n_max, tolerance, symprec: of the parent's bonds, see :class:`irrepnet.graphs.GraphOptions`.
     """
 
     parent: str
@@ -87,10 +86,6 @@ class EnergyDataConfig(DataConfig):
     stress_unit: Literal["eV/Å³", "GPa", "kbar"] = "eV/Å³"
     stress_sign: Literal["tension", "compression"] = "tension"
     reference: float | None = None
-    cutoff: float = Field(default=NeighbourOptions.cutoff, gt=0)
-    n_max: int = Field(default=NeighbourOptions.n_max, ge=1)
-    tolerance: float = Field(default=NeighbourOptions.tolerance, gt=0)
-    symprec: float = Field(default=0.01, gt=0)
 
 
 class EnergyTrainingConfig(TrainingConfig):
@@ -312,7 +307,7 @@ class EnergyTask(Task):
     def frames(self) -> Frames:
         data = self.config.data
         crystal = SymmetricCrystal.from_structure(self.parent, data.symprec)
-        return Frames(crystal, NeighbourOptions(data.cutoff, data.n_max, data.tolerance))
+        return Frames(crystal, data.shells)
 
     def read(self, source: str, data: Any = None) -> Source:
         """The frames; the hash tells of the parent, too."""
