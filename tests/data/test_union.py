@@ -158,7 +158,7 @@ def assert_rows(
             assert local.tolist() == wanted.numpy().view(np.int64).tolist(), name
 
 
-def assert_union(whole: Graph, graphs: Sequence[Graph], dtype: torch.dtype = torch.float64) -> None:
+def assert_union(whole: Graph[Any], graphs: Sequence[Graph], dtype: torch.dtype = torch.float64) -> None:
     """Crystals are in the order of the graphs, all other rows in that of their places."""
     order = sorted(range(len(graphs)), key=lambda k: graphs[k].place)
     assert_parts(whole, [graphs[k] for k in order], {"crystal": order}, dtype)
@@ -277,11 +277,6 @@ KINDS = {
 }
 
 
-def outputs(kind: Kind, batch: Any) -> torch.Tensor:
-    found = kind.network()(batch)
-    return found if isinstance(found, torch.Tensor) else torch.cat([part.flatten(1) for part in found], 1)
-
-
 @pytest.mark.parametrize("name", KINDS)
 @settings(max_examples=20)
 @given(crystals(), st.sampled_from([torch.float32, torch.float64]))
@@ -303,10 +298,9 @@ def test_taken_apart(name, found, dtype):
 @settings(max_examples=8)
 @given(crystals(at_most=3))
 def test_outputs_are_those_of_single_graphs(name, found):
-    kind = KINDS[name]
-    graphs = kind.graphs(found)
-    together = outputs(kind, union(graphs, torch.float64))
-    alone = torch.cat([outputs(kind, union([graph], torch.float64)) for graph in graphs])
+    graphs, network = KINDS[name].graphs(found), KINDS[name].network()
+    together = network(union(graphs, torch.float64))
+    alone = torch.cat([network(union([graph], torch.float64)) for graph in graphs])
     assert together.shape == alone.shape
     assert (together - alone).abs().max() < 1e-9 * max(1.0, float(alone.abs().max()))
 

@@ -1,5 +1,7 @@
 """What the graphs of a symmetric crystal say of its edges alike: their orbits, and who carries an atom to another."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from irrepnet.crystals.neighbours import Neighbours
@@ -27,6 +29,31 @@ def edge_orbits(vectors: np.ndarray, operations: np.ndarray) -> np.ndarray:
             number[(np.abs(images[:, None] - vectors).max(-1) < SAME).any(0)] = n_orbits
             n_orbits += 1
     return number
+
+
+def one_an_orbit(
+    found: Neighbours, atoms: np.ndarray, groups: Iterable[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One edge of each orbit of those that some atoms receive.
+
+    Args:
+        found: neighbours, in the axes of the operations.
+        atoms: (n,) that receive.
+        groups: for each of them its site group, (K, 3, 3), which permutes its edges.
+
+    Returns:
+        (E,) the edges, as indices; (E,) their receivers, as positions in ``atoms``, rising; and (E,) how many
+        neighbours each stands for.
+    """
+    edges, receiver, weight = [], [], []
+    for k, (atom, operations) in enumerate(zip(atoms, groups)):
+        own = np.flatnonzero(found.receiver == atom)
+        orbit = edge_orbits(found.vector[own], operations)
+        _, first, size = np.unique(orbit, return_index=True, return_counts=True)
+        edges.append(own[first])
+        receiver.append(np.full(len(first), k))
+        weight.append(size * found.weight[own[first]])
+    return np.concatenate(edges), np.concatenate(receiver), np.concatenate(weight)
 
 
 def carriers(permutation: np.ndarray, representative: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from irrepnet.crystals.frames import frame_rotation, model_group
 from irrepnet.crystals.neighbours import NeighbourOptions, whole_shells
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
-from irrepnet.graphs.edges import carriers, edge_orbits, nearest_distances
+from irrepnet.graphs.edges import carriers, nearest_distances, one_an_orbit
 from irrepnet.graphs.graph import A, Graph, GraphOptions, rows
 from irrepnet.groups import Irrep, PointGroup, intertwiners, operations_in
 
@@ -110,16 +110,8 @@ def site_graph(
 
     axes = frame_rotation(crystal).T
     neighbours = whole_shells(crystal, options)
-    vectors = neighbours.vector @ axes
-    receiver, chosen, weight = [], [], []
-    for site, (a, own) in enumerate(zip(sites, site_groups)):
-        edges = np.flatnonzero(neighbours.receiver == a)
-        orbit = edge_orbits(vectors[edges], group.operations[members[own]])
-        _, first, size = np.unique(orbit, return_index=True, return_counts=True)
-        receiver.append(np.full(len(first), site))
-        chosen.append(edges[first])
-        weight.append(size)
-    edges = np.concatenate(chosen)
+    neighbours = neighbours._replace(vector=neighbours.vector @ axes)
+    edges, receiver, weight = one_an_orbit(neighbours, sites, (group.operations[members[own]] for own in site_groups))
     return SiteGraph(
         group=group,
         numbers=crystal.numbers[sites],
@@ -127,11 +119,11 @@ def site_graph(
         multiplicity=np.bincount(site_of).astype(float),
         fixed=np.stack([counts for counts, _ in subspaces]),
         basis=np.concatenate([basis for _, basis in subspaces]),
-        receiver=np.concatenate(receiver),
+        receiver=receiver,
         sender=site_of[neighbours.sender[edges]],
         carrier=members[carrier[neighbours.sender[edges]]],
-        vector=vectors[edges],
-        weight=np.concatenate(weight).astype(float),
+        vector=neighbours.vector[edges],
+        weight=weight,
         nearest=nearest_distances(crystal, neighbours)[sites],
         axes=np.tile(axes, (len(sites), 1, 1)),
         atom_site=site_of,

@@ -23,7 +23,7 @@ from irrepnet.crystals.descriptions import plain_supercell
 from irrepnet.crystals.neighbours import find_neighbours
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
-from irrepnet.graphs.edges import carriers, edge_orbits, nearest_distances
+from irrepnet.graphs.edges import carriers, nearest_distances, one_an_orbit
 from irrepnet.graphs.graph import A, Graph, GraphOptions, rows
 from irrepnet.groups import crystallographic_indices, operation_set
 
@@ -92,15 +92,8 @@ def vector_graph(crystal: SymmetricCrystal, options: VectorGraphOptions | None =
     found = find_neighbours(crystal, options)
     members = crystallographic_indices(crystal.point_group)
     carrier = carriers(crystal.permutation, crystal.representatives[crystal.orbits])  # b = carrier[b]·b₀
-    kept, receiver, weight = [], [], []
-    for orbit, atom in enumerate(crystal.representatives):
-        own = np.flatnonzero(found.receiver == atom)
-        number = edge_orbits(found.vector[own], crystal.point_group.operations[crystal.site_groups[orbit]])
-        _, first, count = np.unique(number, return_index=True, return_counts=True)
-        kept.append(own[first])
-        receiver.append(np.full(len(first), orbit))
-        weight.append(count * found.weight[own[first]])
-    edges = np.concatenate(kept)
+    site_groups = (crystal.point_group.operations[site] for site in crystal.site_groups)
+    edges, receiver, weight = one_an_orbit(found, crystal.representatives, site_groups)
     sender = found.sender[edges]
     groups = [operation_set(members[site]) for site in crystal.site_groups]
     sets, number = np.unique(np.array([*groups, operation_set(members)]), return_inverse=True)
@@ -110,11 +103,11 @@ def vector_graph(crystal: SymmetricCrystal, options: VectorGraphOptions | None =
         multiplicity=np.bincount(crystal.orbits).astype(float),
         nearest=nearest_distances(crystal, found)[crystal.representatives],
         site_group=number[:-1],
-        receiver=np.concatenate(receiver),
+        receiver=receiver,
         sender=crystal.orbits[sender],
         operation=members[carrier[sender]],
         vector=found.vector[edges],
-        weight=np.concatenate(weight),
+        weight=weight,
         crystal_group=number[-1:],
         sets=sets,
     )

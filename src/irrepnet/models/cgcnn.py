@@ -35,11 +35,6 @@ class CGCNNConfig(NetworkConfig, frozen=True):
     atoms: Atoms = Field(default="bins", description="atoms as one-hot bins, learned embedding, or properties")
     radial: Radial = Field(default="gaussian", description="expansion of distances")
 
-    @property
-    def graph_fields(self) -> dict[str, Any]:
-        """The fields of :class:`irrepnet.graphs.HypergraphOptions` that the network fixes."""
-        return {}
-
     def network(self, outputs: int, options: Any, irreps_out: O3Irreps | None = None) -> nn.Module:
         return CGCNN(self, outputs, options)
 
