@@ -7,6 +7,7 @@ import torch
 from pydantic import BaseModel, BeforeValidator, Field
 from torch import nn
 
+from irrepnet.data.sites import SITE_KINDS
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.nn.convolution import mlp
@@ -140,20 +141,9 @@ def _turned(value: torch.Tensor, operation: torch.Tensor, axial: bool) -> torch.
 def _kind(kind: str) -> tuple[bool, torch.Tensor]:
     """Whether axial, and the projector on the tensors among all of the rank, (w, w) with w = 3^rank."""
     name = kind.removeprefix("axial ")
-    nine = torch.eye(9, dtype=torch.float64)
-    swap = nine.view(3, 3, 9).transpose(0, 1).reshape(9, 9)
-    trace = torch.eye(3, dtype=torch.float64).view(9, 1)
-    projectors = {
-        "scalar": torch.eye(1, dtype=torch.float64),
-        "vector": torch.eye(3, dtype=torch.float64),
-        "ij": nine,
-        "ij=ji": (nine + swap) / 2,
-        "ij=-ji": (nine - swap) / 2,
-        "ij=ji traceless": (nine + swap) / 2 - trace @ trace.T / 3,
-    }
-    if name not in projectors:
-        raise IrrepnetError(f"unknown kind of site tensor {kind!r}; choose one of {', '.join(projectors)}")
-    return name != kind, projectors[name]
+    if name not in SITE_KINDS:
+        raise IrrepnetError(f"unknown kind of site tensor {kind!r}; choose one of {', '.join(SITE_KINDS)}")
+    return name != kind, torch.from_numpy(SITE_KINDS[name])
 
 
 def _shape(projector: torch.Tensor) -> tuple[int, ...]:

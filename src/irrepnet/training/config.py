@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import ValidationError
@@ -115,5 +115,8 @@ def _proposal(name: Any, known: Iterable[str]) -> str:
 def _keys(sections: tuple[Any, ...], kind: type[RunConfig]) -> list[str]:
     model: Any = kind
     for section in sections:
-        model = _MODELS[section] if section in _MODELS else model.model_fields[section].annotation
+        if get_origin(model) is dict:  # of sections by name
+            model = get_args(model)[1]
+        else:
+            model = _MODELS[section] if section in _MODELS else model.model_fields[section].annotation
     return list(model.model_fields)
