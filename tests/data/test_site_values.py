@@ -186,16 +186,24 @@ def test_the_order_of_a_crystal_that_is_almost_its_own_image():
     """0.035 Å decide which half of the cell an atom is in."""
     lattice = Lattice.tetragonal(4.0, 8.0)
     coords = np.array([[0, 0, 0], [0, 0, 0.5], [0.5, 0.5, 0.25], [0.5, 0.5, 0.75 + 0.035 / 8]])
+    crystal = SymmetricCrystal.from_structure(Structure(lattice, ["K", "K", "Br", "Br"], coords))
     for order in ([0, 1, 2, 3], [1, 0, 2, 3]):
-        structure = Structure(lattice, ["K", "K", "Br", "Br"], coords[order])
-        crystal = SymmetricCrystal.from_structure(structure)
-        atoms = input_atoms(crystal, structure)
-        apart = (structure.frac_coords[:, None] - structure.frac_coords)[..., 2]
-        same = (crystal.frac_coords[atoms][:, None] - crystal.frac_coords[atoms])[..., 2]
-        turn = crystal.rotation[2, 2]
-        assert len(crystal) == 4
-        off = apart - turn * same
-        assert np.abs(off - np.rint(off)).max() < 1e-3
+        source = Structure(lattice, ["K", "K", "Br", "Br"], coords[order])
+        found = crystal.frac_coords[input_atoms(crystal, source)][:, 2] * crystal.rotation[2, 2]
+        off = (source.frac_coords[:, 2] - source.frac_coords[0, 2]) - (found - found[0])
+        assert np.abs(off - np.rint(off)).max() < 1e-4
+
+
+def test_noise_where_symmetry_forbids_a_value_is_no_reason_to_refuse_it():
+    record = described(crystal_of("rock salt"), 0)
+    record.properties["T"] = [[1e-9, 0, 0], [0, 1e-9, 0]]
+    quantity = SiteQuantity(symmetry="vector")
+    with pytest.raises(IrrepnetError, match="residual of 1"):
+        read(record, "T", quantity)
+    crystal = SymmetricCrystal.from_structure(record)
+    found = site_values(record, crystal, input_atoms(crystal, record), "T", quantity, least=0.1)
+    assert np.abs(found.values).max() < 1e-20
+    assert found.residual == pytest.approx(1e-8)
 
 
 def test_real_born_charges():

@@ -91,7 +91,7 @@ class SiteValues:
 
     Attributes:
         values: (n_orbits, 3, …) at the first atom of each orbit, in the crystal's standard frame.
-        residual: |T − what is allowed of T| / |T|, over all atoms.
+        residual: |T − what is allowed of T| / |T|, norms over all atoms.
     """
 
     values: np.ndarray
@@ -99,7 +99,12 @@ class SiteValues:
 
 
 def site_values(
-    record: Record, crystal: SymmetricCrystal, atoms: np.ndarray, name: str, quantity: SiteQuantity
+    record: Record,
+    crystal: SymmetricCrystal,
+    atoms: np.ndarray,
+    name: str,
+    quantity: SiteQuantity,
+    least: float = 0.0,
 ) -> SiteValues:
     """What a record says of its atoms, in the axes of its lattice, as values of the sites of its crystal.
 
@@ -113,6 +118,8 @@ def site_values(
         atoms: (n,) the atom of the crystal that each atom of the record is, see `irrepnet.crystals.input_atoms`.
         name: of the property.
         quantity: what it is.
+        least: a size of a value; where those of the crystal are smaller in the mean square, the residual is compared
+            with it: values that symmetry forbids are noise, and all of noise is residual.
 
     Raises:
         IrrepnetError: there is no such property, it has another shape, or its residual is above ``TOLERANCE``.
@@ -133,7 +140,7 @@ def site_values(
     ) / len(operations)
     of_kind = (symmetric.reshape(len(crystal), -1) @ quantity.projector).reshape(symmetric.shape)
     allowed = of_kind - of_kind.mean(0) if quantity.sum_rule else of_kind
-    size = float(np.linalg.norm(values)) or 1.0
+    size = max(float(np.linalg.norm(values)), least * len(atoms) ** 0.5) or 1.0
     residual = float(np.linalg.norm(values - allowed[atoms])) / size
     if residual > TOLERANCE:
         lost = {

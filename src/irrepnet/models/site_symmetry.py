@@ -97,7 +97,7 @@ class SiteSymmetryNet(nn.Module):
         neighbours = torch.zeros_like(batch.nearest).index_add(0, batch.receiver, batch.count)
         edges = (batch.receiver, batch.sender, batch.count / neighbours[batch.receiver])
         for convolution in self.convolutions:
-            s, x = convolution(s, x, hidden, tables, edges, coordinates)
+            s, x = convolution(s, _bounded(x, site, len(s)), hidden, tables, edges, coordinates)
         s = self.norm(s)
         outputs = {}
         for (name, kind), readout in zip(self.targets.items(), self.readouts):
@@ -118,6 +118,16 @@ class SiteSymmetryNet(nn.Module):
     @staticmethod
     def _at_atoms(value: torch.Tensor, axial: bool, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
         return _turned(value[batch.atom_site], batch.atom_operation, axial)
+
+
+def _bounded(x: torch.Tensor, site: torch.Tensor, n_sites: int) -> torch.Tensor:
+    """Coordinates (n_coordinates, channels) over sqrt(1 + their squared norm at the site, mean over the channels).
+
+    A layer is a polynomial in them of third degree and more: without this now and then a crystal explodes, and with it
+    the training.
+    """
+    norm = x.new_zeros(n_sites).index_add(0, site, x.square().mean(1))
+    return x * torch.rsqrt(1 + norm)[site, None]
 
 
 def _mean_over_atoms(value: torch.Tensor, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from irrepnet.crystals import MODEL_GROUPS, SymmetricCrystal, input_atoms
 from irrepnet.data import Record, Rejection
 from irrepnet.data.batch import prepare, union
+from irrepnet.data.records import site_array
 from irrepnet.data.sites import SITE_QUANTITIES, SiteQuantity, at_atoms, site_values
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import SiteGraph, SiteGraphOptions
@@ -33,6 +35,9 @@ from irrepnet.tasks.task import (
     in_parts,
     none_left,
 )
+
+NOISE = 0.1
+"""Of the typical size of a value: the residuals of crystals with smaller ones are compared with this."""
 
 
 class SiteDataConfig(CrystalDataConfig):
@@ -133,6 +138,7 @@ class SiteTask(Task):
 
     Attributes:
         groups: the model groups of the training crystals, with a network for each; empty before :meth:`fit`.
+        sizes: typical size of a value in the data that were learned from, by target.
     """
 
     name = "sites"
@@ -144,6 +150,7 @@ class SiteTask(Task):
     def __init__(self, config: SiteRunConfig) -> None:
         super().__init__(config)
         self.groups: tuple[str, ...] = ()
+        self.sizes: dict[str, float] = {}
 
     def prepare(self, source: Source, log: Log, targets: Sequence[str] | None = None) -> SiteExamples:
         names = targets or self.config.data.targets
@@ -152,7 +159,9 @@ class SiteTask(Task):
         missing = f"has no value of {' or '.join(names)}"
         valued = [any(record.properties.get(name) is not None for name in names) for record in source.records]
         without = [Rejection(record.id, missing) for record, good in zip(source.records, valued) if not good]
-        made = self.graphs([record for record, good in zip(source.records, valued) if good], log, names)
+        candidates = [record for record, good in zip(source.records, valued) if good]
+        self.sizes = self.sizes or {name: _typical(candidates, name) for name in names}
+        made = self.graphs(candidates, log, names)
         rejections = without + made.rejections
         if not len(made):
             raise none_left(source.name, len(source.records), rejections)
@@ -199,7 +208,7 @@ class SiteTask(Task):
         n, columns, residuals = len(crystal.representatives), [], {}
         for name, quantity in self.config.data.sites.items():
             if name in targets and record.properties.get(name) is not None:
-                found = site_values(record, crystal, atoms, name, quantity)
+                found = site_values(record, crystal, atoms, name, quantity, NOISE * self.sizes[name])
                 columns.append(found.values.reshape(n, -1))
                 residuals[name] = found.residual
             else:
@@ -334,16 +343,27 @@ class SiteTask(Task):
         return rows
 
     def card(self, examples: SiteExamples, train: np.ndarray) -> dict[str, Any]:
-        return {**super().card(examples, train), "groups": list(self.groups), "residuals": _residuals(examples)}
+        own = {"groups": list(self.groups), "sizes": self.sizes, "residuals": _residuals(examples)}
+        return {**super().card(examples, train), **own}
 
     def load(self, card: Mapping[str, Any]) -> None:
         super().load(card)
-        self.groups = tuple(card["groups"])
+        self.groups, self.sizes = tuple(card["groups"]), card["sizes"]
 
     @property
     def admitted(self) -> str | list[str]:
         both = set(self.groups) == set(MODEL_GROUPS)
         return self.config.data.point_groups or ("all" if both else f"all subgroups of {' or '.join(self.groups)}")
+
+
+def _typical(records: Sequence[Record], name: str) -> float:
+    """Size of a value at a site: the root mean square that nine of ten crystals do not exceed."""
+    sizes = []
+    for record in records:
+        with suppress(IrrepnetError):  # said when the record's turn comes
+            values = site_array(record, name)
+            sizes.append(float(np.linalg.norm(values)) / len(values) ** 0.5)
+    return float(np.quantile(sizes, 0.9)) if sizes else 0.0
 
 
 def _untrained(graph: SiteGraph) -> IrrepnetError:
