@@ -67,6 +67,7 @@ def input_atoms(crystal: SymmetricCrystal, source: Any) -> np.ndarray:
     rarest = min(np.unique(crystal.numbers), key=lambda z: (crystal.numbers == z).sum())
     candidates = np.flatnonzero(crystal.numbers == rarest)
     of_source = np.flatnonzero(cell.numbers == rarest)
+    best, atoms = 4 * crystal.symprec + 1e-3, None
     if len(of_source) * len(crystal) == len(candidates) * len(cell.numbers):
         points = cell.frac_coords @ cells
         for candidate in candidates:
@@ -75,6 +76,9 @@ def input_atoms(crystal: SymmetricCrystal, source: Any) -> np.ndarray:
             distance = np.linalg.norm((apart - np.rint(apart)) @ crystal.lattice, axis=-1)
             distance[cell.numbers[:, None] != crystal.numbers] = np.inf
             found = distance.argmin(1)
-            if distance.min(1).max() < 4 * crystal.symprec + 1e-3 and len(np.unique(found)) == len(crystal):
-                return found
+            off = distance.min(1).max()
+            if off < best and len(np.unique(found)) == len(crystal):
+                best, atoms = off, found  # a crystal may be almost its own image under a translation
+    if atoms is not None:
+        return atoms
     raise IrrepnetError(f"{cell.name} is not the crystal {crystal.formula} in the orientation that it was read in")

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, field_validator
 
-from irrepnet.crystals import SymmetricCrystal, input_atoms
+from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data.records import Record, site_array
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import SiteGraph
 
-SITE_KINDS = {"scalar": 0, "vector": 1, "ij": 2, "ij=ji": 2, "ij=-ji": 2, "ij=ji traceless": 2}
-"""What a property of a site can be, and its rank."""
+_NINE = np.eye(9)
+_SWAP = _NINE.reshape(3, 3, 9).swapaxes(0, 1).reshape(9, 9)
+_TRACE = np.eye(3).reshape(9, 1)
+
+SITE_KINDS: dict[str, np.ndarray] = {
+    "scalar": np.eye(1),
+    "vector": np.eye(3),
+    "ij": _NINE,
+    "ij=ji": (_NINE + _SWAP) / 2,
+    "ij=-ji": (_NINE - _SWAP) / 2,
+    "ij=ji traceless": (_NINE + _SWAP) / 2 - _TRACE @ _TRACE.T / 3,
+}
+"""What a property of a site can be: the projector onto it among all tensors of its rank r, (3^r, 3^r)."""
 
 TOLERANCE = 0.05
-"""Residual up to which the values of a crystal obey its symmetry."""
+"""Residual up to which the values of a crystal are accepted."""
 
 
-@dataclass(frozen=True)
-class SiteQuantity:
+class SiteQuantity(BaseModel, extra="forbid", frozen=True):
     """What a property of the sites is.
 
     Attributes:
@@ -35,22 +45,44 @@ class SiteQuantity:
     sum_rule: bool = False
     indices: str = ""
 
+    @field_validator("symmetry")
+    @classmethod
+    def _known(cls, symmetry: str) -> str:
+        if symmetry.removeprefix("axial ") not in SITE_KINDS:
+            raise ValueError(f"there are {', '.join(SITE_KINDS)}, each also with axial before it")
+        return symmetry
+
     @property
     def axial(self) -> bool:
         return self.symmetry.startswith("axial ")
 
     @property
-    def rank(self) -> int:
+    def projector(self) -> np.ndarray:
+        """(w, w), w = 3^rank."""
         return SITE_KINDS[self.symmetry.removeprefix("axial ")]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a value: (), (3,) or (3, 3)."""
+        return {1: (), 3: (3,), 9: (3, 3)}[len(self.projector)]
+
+    @property
+    def in_words(self) -> str:
+        """What it is, in one line."""
+        words = [self.symmetry, f"in {self.unit}" if self.unit else "without unit"]
+        words += ["of sum zero"] * self.sum_rule + [f"indices: {self.indices}"] * bool(self.indices)
+        return ", ".join(words)
 
 
 SITE_QUANTITIES: dict[str, SiteQuantity] = {
-    "born_charges": SiteQuantity("ij", "e", sum_rule=True, indices="in the order of the data"),
-    "field_gradients": SiteQuantity("ij=ji traceless", "V/Å²"),
-    "magnetic_moments": SiteQuantity("axial vector", "μB"),
-    "charges": SiteQuantity("scalar", "e", sum_rule=True),
+    "born_charges": SiteQuantity(symmetry="ij", unit="e", sum_rule=True, indices="in the order of the data"),
+    "field_gradients": SiteQuantity(symmetry="ij=ji traceless", unit="V/Å²"),
+    "charges": SiteQuantity(symmetry="scalar", unit="e", sum_rule=True),
 }
-"""The known ones by name."""
+"""The known ones by name.
+
+Magnetic moments are not among them: time reversal turns them round, and the space group of a crystal does not know it.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +90,8 @@ class SiteValues:
     """The values of a crystal's sites, exactly symmetric.
 
     Attributes:
-        values: (n_sites, 3, …) in the crystal's standard frame.
-        residual: |T − mean of T over the space group| / |T|, over all atoms.
+        values: (n_orbits, 3, …) at the first atom of each orbit, in the crystal's standard frame.
+        residual: |T − what is allowed of T| / |T|, norms over all atoms.
     """
 
     values: np.ndarray
@@ -67,58 +99,61 @@ class SiteValues:
 
 
 def site_values(
-    record: Record, crystal: SymmetricCrystal, graph: SiteGraph, name: str, quantity: SiteQuantity
+    record: Record,
+    crystal: SymmetricCrystal,
+    atoms: np.ndarray,
+    name: str,
+    quantity: SiteQuantity,
+    least: float = 0.0,
 ) -> SiteValues:
-    """What a record says of its atoms, in the axes of its lattice, as values of the sites of its crystal's graph.
+    """What a record says of its atoms, in the axes of its lattice, as values of the sites of its crystal.
 
-    The values are projected onto those that the space group allows: at each site the mean over all operations that take
-    an atom of the orbit to it. The operations are those of the graph's form; with one atom an orbit, all.
+    The values are projected onto those that the space group allows: at each atom the mean over all operations, those of
+    its site group among them; then onto those of the quantity's kind, and with a sum rule the mean over the atoms is
+    subtracted. These projections commute.
 
     Args:
-        record: with the property ``name``, (n_atoms, 3, …) in its order.
+        record: with the property ``name``, (n, 3, …) of its atoms in their order; (n, 1) for scalars will do.
         crystal: made from the record.
-        graph: made from the crystal.
+        atoms: (n,) the atom of the crystal that each atom of the record is, see `irrepnet.crystals.input_atoms`.
         name: of the property.
         quantity: what it is.
+        least: a size of a value; where those of the crystal are smaller in the mean square, the residual is compared
+            with it: values that symmetry forbids are noise, and all of noise is residual.
 
     Raises:
         IrrepnetError: there is no such property, it has another shape, or its residual is above ``TOLERANCE``.
     """
     given = site_array(record, name)
-    shape = (3,) * quantity.rank
-    if given.shape[1:] == (1,) and not shape:
+    if not quantity.shape and given.shape[1:] == (1,):
         given = given[:, 0]
-    if given.shape[1:] != shape:
-        raise IrrepnetError(f"{name} has shape {given.shape[1:] or 'of a number'} at a site, {shape} was expected")
-    atom = input_atoms(crystal, record)
-    standard = turned(given, crystal.rotation.T[None], quantity.axial)
-    count = np.bincount(atom, minlength=len(crystal))
-    mean = np.zeros((len(crystal), *shape))
-    np.add.at(mean, atom, standard)
-    mean /= count.reshape(-1, *(1,) * len(shape))
-    group = crystal.point_group.operations
-    projected = np.zeros_like(mean)  # T_a ← mean over g of g⁻¹ T_{g·a}
-    for g, operation in enumerate(group):
-        projected += turned(mean[crystal.permutation[g]], operation.T[None], quantity.axial)
-    projected /= len(group)
-    if quantity.symmetry.removeprefix("axial ") == "ij=ji":
-        projected = (projected + projected.swapaxes(1, 2)) / 2
-    elif quantity.symmetry.removeprefix("axial ") == "ij=-ji":
-        projected = (projected - projected.swapaxes(1, 2)) / 2
-    elif quantity.symmetry.removeprefix("axial ") == "ij=ji traceless":
-        projected = (projected + projected.swapaxes(1, 2)) / 2
-        projected -= np.trace(projected, axis1=1, axis2=2)[:, None, None] / 3 * np.eye(3)
-    size = float(np.linalg.norm(standard))
-    residual = float(np.linalg.norm(standard - projected[atom])) / size if size > 0 else 0.0
+    if given.shape[1:] != quantity.shape:
+        found, wanted = (str(shape) if shape else "of a number" for shape in (given.shape[1:], quantity.shape))
+        raise IrrepnetError(f"{name} has shape {found} at a site, {wanted} was expected ({quantity.symmetry})")
+    values = turned(given, crystal.rotation.T[None], quantity.axial)
+    mean = np.zeros((len(crystal), *quantity.shape))
+    np.add.at(mean, atoms, values)
+    mean *= len(crystal) / len(atoms)  # every atom occurs as often in the record
+    operations = crystal.point_group.operations
+    symmetric = sum(
+        turned(mean[to], g.T[None], quantity.axial) for g, to in zip(operations, crystal.permutation)
+    ) / len(operations)
+    of_kind = (symmetric.reshape(len(crystal), -1) @ quantity.projector).reshape(symmetric.shape)
+    allowed = of_kind - of_kind.mean(0) if quantity.sum_rule else of_kind
+    size = max(float(np.linalg.norm(values)), least * len(atoms) ** 0.5) or 1.0
+    residual = float(np.linalg.norm(values - allowed[atoms])) / size
     if residual > TOLERANCE:
+        lost = {
+            f"the crystal's symmetry, {crystal.spacegroup_symbol}: its axes are not those of the lattice, its order is "
+            "not that of the atoms, or symprec is too large": values - symmetric[atoms],
+            f"the symmetry of its indices, {quantity.symmetry}: declare another": (symmetric - of_kind)[atoms],
+            "the sum rule: declare sum_rule: false if there is none": (of_kind - allowed)[atoms],
+        }
+        worst = max(lost, key=lambda what: float(np.linalg.norm(lost[what])))
         raise IrrepnetError(
-            f"{name} does not obey the crystal's symmetry, {crystal.spacegroup_symbol}: residual {residual:.2g}, "
-            f"{TOLERANCE:g} is accepted; its axes are not those of the lattice, its order is not that of the atoms, or "
-            "symprec is too large"
+            f"{name} has a residual of {residual:.2g}, {TOLERANCE:g} is accepted; it does not obey {worst}"
         )
-    sites = np.unique(graph.atom_site, return_index=True)[1]
-    back = graph.atom_operation[sites].swapaxes(1, 2)
-    return SiteValues(turned(projected[sites], back, quantity.axial), residual)
+    return SiteValues(allowed[crystal.representatives], residual)
 
 
 def at_atoms(values: np.ndarray, graph: SiteGraph, axial: bool) -> np.ndarray:
@@ -128,9 +163,9 @@ def at_atoms(values: np.ndarray, graph: SiteGraph, axial: bool) -> np.ndarray:
 
 def turned(values: np.ndarray, operations: np.ndarray, axial: bool) -> np.ndarray:
     """Values (n, 3, …) of rank 0 to 2, each by its operation (n, 3, 3) or all by one (1, 3, 3)."""
-    sign: Any = np.linalg.det(operations).round() if axial else np.ones(len(operations))
     if values.ndim == 2:
         values = (operations @ values[:, :, None])[:, :, 0]
     elif values.ndim == 3:
         values = operations @ values @ operations.swapaxes(1, 2)
+    sign = np.linalg.det(operations).round() if axial else np.ones(len(operations))
     return values * sign.reshape(-1, *(1,) * (values.ndim - 1))

@@ -7,6 +7,7 @@ import torch
 from pydantic import BaseModel, BeforeValidator, Field
 from torch import nn
 
+from irrepnet.data.sites import SITE_KINDS
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.nn.convolution import mlp
@@ -96,7 +97,7 @@ class SiteSymmetryNet(nn.Module):
         neighbours = torch.zeros_like(batch.nearest).index_add(0, batch.receiver, batch.weight)
         edges = (batch.receiver, batch.sender, batch.weight / neighbours[batch.receiver])
         for convolution in self.convolutions:
-            s, x = convolution(s, x, hidden, tables, edges, coordinates)
+            s, x = convolution(s, _bounded(x, site, len(s)), hidden, tables, edges, coordinates)
         s = self.norm(s)
         outputs = {}
         for (name, kind), readout in zip(self.targets.items(), self.readouts):
@@ -117,6 +118,16 @@ class SiteSymmetryNet(nn.Module):
     @staticmethod
     def _at_atoms(value: torch.Tensor, axial: bool, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
         return _turned(value[batch.atom_site], batch.atom_operation, axial)
+
+
+def _bounded(x: torch.Tensor, site: torch.Tensor, n_sites: int) -> torch.Tensor:
+    """Coordinates (n_coordinates, channels) over sqrt(1 + their squared norm at the site, mean over the channels).
+
+    A layer is a polynomial in them of third degree and more: without this now and then a crystal explodes, and with it
+    the training.
+    """
+    norm = x.new_zeros(n_sites).index_add(0, site, x.square().mean(1))
+    return x * torch.rsqrt(1 + norm)[site, None]
 
 
 def _mean_over_atoms(value: torch.Tensor, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
@@ -140,20 +151,9 @@ def _turned(value: torch.Tensor, operation: torch.Tensor, axial: bool) -> torch.
 def _kind(kind: str) -> tuple[bool, torch.Tensor]:
     """Whether axial, and the projector on the tensors among all of the rank, (w, w) with w = 3^rank."""
     name = kind.removeprefix("axial ")
-    nine = torch.eye(9, dtype=torch.float64)
-    swap = nine.view(3, 3, 9).transpose(0, 1).reshape(9, 9)
-    trace = torch.eye(3, dtype=torch.float64).view(9, 1)
-    projectors = {
-        "scalar": torch.eye(1, dtype=torch.float64),
-        "vector": torch.eye(3, dtype=torch.float64),
-        "ij": nine,
-        "ij=ji": (nine + swap) / 2,
-        "ij=-ji": (nine - swap) / 2,
-        "ij=ji traceless": (nine + swap) / 2 - trace @ trace.T / 3,
-    }
-    if name not in projectors:
-        raise IrrepnetError(f"unknown kind of site tensor {kind!r}; choose one of {', '.join(projectors)}")
-    return name != kind, projectors[name]
+    if name not in SITE_KINDS:
+        raise IrrepnetError(f"unknown kind of site tensor {kind!r}; choose one of {', '.join(SITE_KINDS)}")
+    return name != kind, torch.from_numpy(SITE_KINDS[name])
 
 
 def _shape(projector: torch.Tensor) -> tuple[int, ...]:

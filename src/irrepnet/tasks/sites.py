@@ -1,26 +1,28 @@
 """Scalars, vectors and tensors of sites, learned by a network with features in the irreps of the site groups."""
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from irrepnet.crystals import MODEL_GROUPS, SymmetricCrystal, input_atoms
 from irrepnet.data import Record, Rejection
 from irrepnet.data.batch import prepare, union
-from irrepnet.data.sites import SITE_KINDS, SITE_QUANTITIES, SiteQuantity, at_atoms, site_values
+from irrepnet.data.records import site_array
+from irrepnet.data.sites import SITE_QUANTITIES, SiteQuantity, at_atoms, site_values
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import SiteGraph, SiteGraphOptions
 from irrepnet.groups import PointGroup
 from irrepnet.models import SiteSymmetryConfig, SiteSymmetryNet
-from irrepnet.tasks.config import CrystalDataConfig, RunConfig, Section, TrainingConfig
+from irrepnet.tasks.config import CrystalDataConfig, RunConfig, TrainingConfig
 from irrepnet.tasks.metrics import Metrics
 from irrepnet.tasks.properties import known_graph, start_rows
-from irrepnet.tasks.targets import SiteTarget, atom_rows, encoded, mean_loss, site_metrics, slices
+from irrepnet.tasks.targets import SiteTarget, atom_rows, decoded, encoded, mean_loss, slices
 from irrepnet.tasks.task import (
     Examples,
     Judgement,
@@ -34,52 +36,37 @@ from irrepnet.tasks.task import (
     none_left,
 )
 
-
-class SiteConfig(Section):
-    """A property of the sites that is not among the known ones.
-
-    Attributes:
-        symmetry: scalar, vector, ij, ij=ji, ij=-ji or "ij=ji traceless", with "axial " before it if it is axial.
-        unit: of its values.
-        sum_rule: its values add up to zero over the atoms of a crystal.
-        indices: what its first index is and what its second, in words.
-    """
-
-    symmetry: str
-    unit: str = ""
-    sum_rule: bool = False
-    indices: str = ""
-
-    @model_validator(mode="after")
-    def _known(self) -> "SiteConfig":
-        if self.symmetry.removeprefix("axial ") not in SITE_KINDS:
-            raise ValueError(f"symmetry: no {self.symmetry!r}; there are {', '.join(SITE_KINDS)}, each also axial")
-        return self
+NOISE = 0.1
+"""Of the typical size of a value: the residuals of crystals with smaller ones are compared with this."""
 
 
 class SiteDataConfig(CrystalDataConfig):
     """The crystals, and what is learned of their sites.
 
     Attributes:
-        sites: what the targets are, by name, where they are not known quantities.
+        sites: what the targets are, by name; of a known quantity only what is to be different need be said. Here is
+            where units and the order of indices are stated, for every target.
     """
 
-    sites: dict[str, SiteConfig] = Field(default_factory=dict)
+    sites: dict[str, SiteQuantity] = Field(default_factory=dict, validate_default=True)
 
-    @model_validator(mode="after")
-    def _declared(self) -> "SiteDataConfig":
-        for name in self.targets:
-            if name not in self.sites and name not in SITE_QUANTITIES:
-                known = ", ".join(SITE_QUANTITIES)
+    @field_validator("sites", mode="before")
+    @classmethod
+    def _stated(cls, sites: Any, info: ValidationInfo) -> Any:
+        targets = info.data.get("targets")
+        if targets is None or not isinstance(sites, Mapping):
+            return sites
+        for name in targets:
+            if name not in sites and name not in SITE_QUANTITIES:
                 raise ValueError(
-                    f"data.sites: say what {name} is, for example data.sites.{name}={{symmetry: ij=ji, unit: eV}}; "
-                    f"known without are {known}"
+                    f"say what {name} is, for example data.sites.{name}={{symmetry: ij=ji, unit: eV}}; known without "
+                    f"are {', '.join(SITE_QUANTITIES)}"
                 )
-        return self
-
-    def quantity(self, name: str) -> SiteQuantity:
-        """What the property of that name is."""
-        return SiteQuantity(**self.sites[name].model_dump()) if name in self.sites else SITE_QUANTITIES[name]
+        if idle := [name for name in sites if name not in targets]:
+            raise ValueError(f"{', '.join(idle)}: not among the targets, which are {', '.join(targets)}")
+        known = {name: dict(SITE_QUANTITIES[name]) if name in SITE_QUANTITIES else {} for name in targets}
+        said = {name: sites.get(name, {}) for name in targets}
+        return {name: known[name] | own if isinstance(own, Mapping) else own for name, own in said.items()}
 
 
 class SiteModelConfig(SiteSymmetryConfig, frozen=True):
@@ -133,18 +120,26 @@ class SiteExamples(Examples):
     Attributes:
         graphs: their graphs.
         values: of each (n_sites, W), the targets' components side by side; NaN where unknown.
-        frames: (n, 3, 3) proper, x_input = frame @ x_standard.
+        frames: of each (3, 3) proper, x_input = frame @ x_standard.
         atoms: of each (n_input,) the atom of the primitive cell that an atom of the record is.
+        residuals: of each, by target, what the symmetry does not allow of the values; see
+            :func:`irrepnet.data.sites.site_values`.
     """
 
     graphs: list[SiteGraph]
     values: list[np.ndarray]
-    frames: np.ndarray
+    frames: list[np.ndarray]
     atoms: list[np.ndarray]
+    residuals: list[dict[str, float]]
 
 
 class SiteTask(Task):
-    """Scalars, vectors and tensors of sites."""
+    """Scalars, vectors and tensors of sites.
+
+    Attributes:
+        groups: the model groups of the training crystals, with a network for each; empty before :meth:`fit`.
+        sizes: typical size of a value in the data that were learned from, by target.
+    """
 
     name = "sites"
     Config = SiteRunConfig
@@ -152,21 +147,30 @@ class SiteTask(Task):
     config: SiteRunConfig
     targets: list[SiteTarget]  # type: ignore[assignment]
 
+    def __init__(self, config: SiteRunConfig) -> None:
+        super().__init__(config)
+        self.groups: tuple[str, ...] = ()
+        self.sizes: dict[str, float] = {}
+
     def prepare(self, source: Source, log: Log, targets: Sequence[str] | None = None) -> SiteExamples:
         names = targets or self.config.data.targets
-        for name in self.config.data.targets:
-            quantity = self.config.data.quantity(name)
-            indices = f", indices: {quantity.indices}" if quantity.indices else ""
-            log.line(f"{name}: {quantity.symmetry} at each site, in {quantity.unit or 'no unit'}{indices}")
+        for name in names:
+            log.line(f"{name}: {self.config.data.sites[name].in_words}")
         missing = f"has no value of {' or '.join(names)}"
         valued = [any(record.properties.get(name) is not None for name in names) for record in source.records]
         without = [Rejection(record.id, missing) for record, good in zip(source.records, valued) if not good]
-        made = self.graphs([record for record, good in zip(source.records, valued) if good], log, names)
+        candidates = [record for record, good in zip(source.records, valued) if good]
+        self.sizes = self.sizes or {name: _typical(candidates, name) for name in names}
+        made = self.graphs(candidates, log, names)
         rejections = without + made.rejections
         if not len(made):
             raise none_left(source.name, len(source.records), rejections)
-        made.rejections[:] = rejections
-        return made
+        for name, found in _residuals(made).items():
+            log.line(
+                f"{name}: residual of the symmetry at most {found['largest']:.2g} ({found['id']}), in the median "
+                f"{found['median']:.2g}"
+            )
+        return replace(made, rejections=rejections)
 
     def graphs(self, records: Sequence[Record], log: Log, targets: Sequence[str] = ()) -> SiteExamples:
         """The graphs of the records, with the values of these targets; what cannot be used is listed, never fatal."""
@@ -175,126 +179,133 @@ class SiteTask(Task):
             kept, crystals, rejections = prepare(
                 records, lambda crystal: crystal, data.symprec, data.point_groups, lambda: advance(1)
             )
-        made = SiteExamples([], rejections, [], [], np.empty((0, 3, 3)), [])
-        frames = []
+        made = SiteExamples([], rejections, [], [], [], [], [])
         with log.progress("graphs", len(kept)) as advance:
             for record, crystal in zip(kept, crystals):
                 try:
-                    graph = known_graph(crystal, options)
-                    values = self._values(record, crystal, graph, targets)
                     atoms = input_atoms(crystal, record)
+                    values, residuals = self._values(record, crystal, atoms, targets)
+                    graph = known_graph(crystal, options)
+                    if self.groups and graph.group.name not in self.groups:
+                        raise _untrained(graph)
                 except IrrepnetError as error:
                     rejections.append(Rejection(record.id, str(error)))
                 else:
                     made.records.append(record)
+                    made.failures.append(())
                     made.graphs.append(graph)
                     made.values.append(values)
+                    made.frames.append(crystal.rotation)
                     made.atoms.append(atoms)
-                    frames.append(crystal.rotation)
+                    made.residuals.append(residuals)
                 advance(1)
-        return SiteExamples(
-            made.records,
-            rejections,
-            made.graphs,
-            made.values,
-            np.array(frames).reshape(-1, 3, 3),
-            made.atoms,
-            failures=[()] * len(made.records),
-        )
+        return made
 
     def _values(
-        self, record: Record, crystal: SymmetricCrystal, graph: SiteGraph, targets: Sequence[str]
-    ) -> np.ndarray:
-        """(n_sites, W)"""
-        columns = [np.empty((len(graph), 0))]
-        for name in self.config.data.targets if targets else ():
-            quantity = self.config.data.quantity(name)
-            if name not in targets or record.properties.get(name) is None:
-                columns.append(np.full((len(graph), 3**quantity.rank), np.nan))
+        self, record: Record, crystal: SymmetricCrystal, atoms: np.ndarray, targets: Sequence[str]
+    ) -> tuple[np.ndarray, dict[str, float]]:
+        """(n_sites, W), and the residuals by target; NaN for what is not asked or not known."""
+        n, columns, residuals = len(crystal.representatives), [], {}
+        for name, quantity in self.config.data.sites.items():
+            if name in targets and record.properties.get(name) is not None:
+                found = site_values(record, crystal, atoms, name, quantity, NOISE * self.sizes[name])
+                columns.append(found.values.reshape(n, -1))
+                residuals[name] = found.residual
             else:
-                columns.append(site_values(record, crystal, graph, name, quantity).values.reshape(len(graph), -1))
-        return np.concatenate(columns, 1)
+                columns.append(np.full((n, len(quantity.projector)), np.nan))
+        return np.concatenate(columns, 1), residuals
+
+    def split(self, examples: SiteExamples) -> dict[str, np.ndarray]:
+        """As ever, but a crystal that needs a network which no training crystal trains is rejected."""
+        parts = super().split(examples)
+        trained = {examples.graphs[k].group for k in parts["train"]}
+        for name, part in parts.items():
+            lost = [k for k in part if examples.graphs[k].group not in trained]
+            examples.rejections.extend(
+                Rejection(examples.records[k].id, str(_untrained(examples.graphs[k]))) for k in lost
+            )
+            parts[name] = np.setdiff1d(part, lost)
+            if not len(parts[name]):
+                raise IrrepnetError(
+                    f"no crystal of the {name} part has a model group that the training part has; take another "
+                    "data.split_seed, or crystals of one model group by data.point_groups"
+                )
+        return parts
 
     def fit(self, examples: SiteExamples, train: np.ndarray) -> None:
+        graphs = [examples.graphs[k] for k in train]
+        found = {graph.group.name for graph in graphs}
+        self.groups = tuple(sorted(found, reverse=True))
         values = np.concatenate([examples.values[k] for k in train])
-        weights = np.concatenate([examples.graphs[k].multiplicity for k in train])
-        species = [symbol for k in train for symbol in _species(examples.graphs[k])]
-        fitted, start = [], 0
-        for name in self.config.data.targets:
-            quantity = self.config.data.quantity(name)
-            stop = start + 3**quantity.rank
-            fitted.append(SiteTarget.fit(name, values[:, start:stop], quantity, weights, species))
-            start = stop
-        self.targets = fitted
+        quantities = self.config.data.sites
+        stops = np.cumsum([len(quantity.projector) for quantity in quantities.values()])
+        self.targets = [
+            SiteTarget.fit(name, own, quantity, _multiplicity(graphs), _species(graphs))
+            for (name, quantity), own in zip(quantities.items(), np.split(values, stops[:-1], axis=1))
+        ]
 
-    def network(self) -> torch.nn.Module:
-        model = self.config.model
+    def network(self) -> torch.nn.ModuleDict:
         kinds = {target.name: target.symmetry for target in self.targets}
         summed = [target.name for target in self.targets if target.sum_rule]
-        groups = MODEL_GROUPS if model.group == "auto" else (PointGroup(model.group).name,)
-        made = {name: SiteSymmetryNet(model.model_copy(update={"group": name}), kinds, summed) for name in groups}
+        model = self.config.model
+        made = {name: SiteSymmetryNet(model.model_copy(update={"group": name}), kinds, summed) for name in self.groups}
         return torch.nn.ModuleDict(made)
 
     def learning(self, examples: SiteExamples, split: Mapping[str, np.ndarray], device: torch.device) -> Learning:
-        def wanted(part: np.ndarray) -> list[torch.Tensor]:
-            values = [encoded(self.targets, examples.values[k]) for k in part]
-            return [torch.tensor(own, dtype=torch.float32, device=device) for own in values]
+        def tensors(arrays: Iterable[np.ndarray]) -> list[torch.Tensor]:
+            return [torch.tensor(array, dtype=torch.float32, device=device) for array in arrays]
 
-        train, train_wanted = [examples.graphs[k] for k in split["train"]], wanted(split["train"])
-        held, held_wanted = [examples.graphs[k] for k in split["validation"]], wanted(split["validation"])
+        graphs = examples.graphs
+        wanted = tensors(encoded(self.targets, values) for values in examples.values)
+        weights = tensors(graph.multiplicity for graph in graphs)
 
-        def loss_of(network: Any, graphs: list[SiteGraph], values: list[torch.Tensor]) -> torch.Tensor:
-            outputs, order, weights = self._outputs(network, graphs, device)
-            return mean_loss(self.targets, outputs, torch.cat([values[k] for k in order]), weights)
+        def loss_of(outputs: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
+            own = (torch.cat([of[k] for k in chosen]) for of in (wanted, weights))
+            return mean_loss(self.targets, outputs, *own)
 
         def loss(network: torch.nn.Module, part: np.ndarray) -> torch.Tensor:
-            return loss_of(network, [train[k] for k in part], [train_wanted[k] for k in part])
+            chosen = split["train"][part]
+            return loss_of(self._outputs(network, [graphs[k] for k in chosen]), chosen)
 
         def validate(network: torch.nn.Module) -> tuple[float, dict[str, Any]]:
-            with torch.inference_mode():
-                found = loss_of(network, held, held_wanted).item()
-            part = split["validation"]
-            return found, followed(self._errors(examples, part, self._predicted(network, held)))
+            held = split["validation"]
+            outputs = self._exact(network, [graphs[k] for k in held])
+            found = loss_of(torch.from_numpy(outputs).to(weights[0]), held).item()
+            return found, followed(self._errors(examples, held, decoded(self.targets, outputs)))
 
         return Learning(loss, validate)
 
-    def _outputs(
-        self, network: Any, graphs: Sequence[SiteGraph], device: torch.device, dtype: torch.dtype = torch.float32
-    ) -> tuple[torch.Tensor, list[int], torch.Tensor]:
-        """Outputs (n_sites, W) of several crystals, model group after model group; their order; the sites' weights."""
-        outputs, order, weights = [], [], []
+    def _outputs(self, network: Any, graphs: Sequence[SiteGraph], dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        """(n_sites, W) of several crystals, one after the other; one batch for each model group."""
+        starts = np.cumsum([0, *map(len, graphs)])
+        found, rows = [], []
         for name, net in network.items():
             own = [k for k, graph in enumerate(graphs) if graph.group.name == name]
             if own:
-                batch = union([graphs[k] for k in own], dtype).to(device)
-                found = net(batch)
-                outputs.append(torch.cat([found[target.name].flatten(1) if found[target.name].ndim > 1
-                                          else found[target.name][:, None] for target in self.targets], 1))  # fmt: skip
-                weights.append(batch.multiplicity)
-                order += own
-        return torch.cat(outputs), order, torch.cat(weights)
+                outputs = net(union([graphs[k] for k in own], dtype).to(device_of(net)))
+                found.append(torch.cat([outputs[t.name].reshape(-1, t.width) for t in self.targets], 1))
+                rows += [np.arange(starts[k], starts[k + 1]) for k in own]
+        return torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(rows))).to(found[0].device)]
 
-    def _predicted(self, network: torch.nn.Module, graphs: Sequence[SiteGraph]) -> list[np.ndarray]:
-        """Of each crystal (n_sites, W) in the targets' units, computed in float64: symmetric to its last digits."""
+    def _exact(self, network: torch.nn.Module, graphs: Sequence[SiteGraph]) -> np.ndarray:
+        """(n_sites, W) outputs of several crystals, computed in float64: symmetric to the last digits."""
         exact = copy.deepcopy(network).double().eval()
-        found: list[np.ndarray] = []
-        for part in in_parts(graphs):
-            with torch.inference_mode():
-                outputs, order, _ = self._outputs(exact, part, device_of(exact), torch.float64)
-            pieces = np.split(outputs.cpu().numpy(), np.cumsum([len(part[k]) for k in order])[:-1])
-            of_graph = dict(zip(order, pieces))
-            for k in range(len(part)):
-                columns = zip(self.targets, slices(self.targets))
-                found.append(np.concatenate([t.decode(of_graph[k][:, own]) for t, own in columns], 1))
-        return found
+        with torch.inference_mode():
+            found = [self._outputs(exact, part, torch.float64) for part in in_parts(graphs)]
+        return torch.cat(found).cpu().numpy()
+
+    def _predicted(self, network: torch.nn.Module, graphs: Sequence[SiteGraph]) -> np.ndarray:
+        """(n_sites, W) in the targets' units."""
+        return decoded(self.targets, self._exact(network, graphs))
 
     def judge(self, network: torch.nn.Module, examples: SiteExamples, part: np.ndarray) -> Judgement:
-        predicted = self._predicted(network, [examples.graphs[k] for k in part])
+        graphs = [examples.graphs[k] for k in part]
+        predicted = self._predicted(network, graphs)
         header = ["id", "formula", "atom", "element"]
         for target in self.targets:
             header += [f"{which} {column}" for column in target.columns for which in ("true", "predicted")]
         rows = []
-        for k, found in zip(part, predicted):
+        for k, found in zip(part, _by_crystal(predicted, graphs)):
             record = examples.records[k]
             true, own = (self._of_input(examples, k, values) for values in (examples.values[k], found))
             rows += [
@@ -302,13 +313,12 @@ class SiteTask(Task):
             ]
         return Judgement(self._errors(examples, part, predicted), header, rows)
 
-    def _errors(self, examples: SiteExamples, part: np.ndarray, predicted: list[np.ndarray]) -> dict[str, Metrics]:
+    def _errors(self, examples: SiteExamples, part: np.ndarray, predicted: np.ndarray) -> dict[str, Metrics]:
         graphs = [examples.graphs[k] for k in part]
-        weights = np.concatenate([graph.multiplicity for graph in graphs])
-        species = [symbol for graph in graphs for symbol in _species(graph)]
-        true, found = np.concatenate([examples.values[k] for k in part]), np.concatenate(predicted)
+        true = np.concatenate([examples.values[k] for k in part])
+        weights, species = _multiplicity(graphs), _species(graphs)
         return {
-            target.name: site_metrics(true[:, own], found[:, own], target.baseline(species), weights)
+            target.name: target.metrics(true[:, own], predicted[:, own], weights, species)
             for target, own in zip(self.targets, slices(self.targets))
         }
 
@@ -316,9 +326,9 @@ class SiteTask(Task):
         """Values (n_sites, W) of a crystal at every atom of its record, in the record's order and axes, by target."""
         result = {}
         for target, own in zip(self.targets, slices(self.targets)):
-            axial = target.symmetry.startswith("axial ")
-            atoms = at_atoms(target.given(values[:, own]), examples.graphs[k], axial)[examples.atoms[k]]
-            result[target.name] = target.value(atoms.reshape(len(atoms), -1), examples.frames[k])
+            atoms = at_atoms(target.given(values[:, own]), examples.graphs[k], target.quantity.axial)
+            flat = atoms[examples.atoms[k]].reshape(len(examples.atoms[k]), -1)
+            result[target.name] = target.value(flat, examples.frames[k])
         return result
 
     def predict(self, network: torch.nn.Module, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
@@ -327,17 +337,62 @@ class SiteTask(Task):
         for rejection in made.rejections:
             rows[int(rejection.id)]["note"] = rejection.reason
         if made.records:
-            for k, values in enumerate(self._predicted(network, made.graphs)):
+            predicted = _by_crystal(self._predicted(network, made.graphs), made.graphs)
+            for k, values in enumerate(predicted):
                 rows[int(made.records[k].id)] |= self._of_input(made, k, values)
         return rows
 
+    def card(self, examples: SiteExamples, train: np.ndarray) -> dict[str, Any]:
+        own = {"groups": list(self.groups), "sizes": self.sizes, "residuals": _residuals(examples)}
+        return {**super().card(examples, train), **own}
+
+    def load(self, card: Mapping[str, Any]) -> None:
+        super().load(card)
+        self.groups, self.sizes = tuple(card["groups"]), card["sizes"]
+
     @property
     def admitted(self) -> str | list[str]:
-        group = self.config.model.group
-        return self.config.data.point_groups or ("all" if group == "auto" else f"all subgroups of {group}")
+        both = set(self.groups) == set(MODEL_GROUPS)
+        return self.config.data.point_groups or ("all" if both else f"all subgroups of {' or '.join(self.groups)}")
 
 
-def _species(graph: SiteGraph) -> list[str]:
+def _typical(records: Sequence[Record], name: str) -> float:
+    """Size of a value at a site: the root mean square that nine of ten crystals do not exceed."""
+    sizes = []
+    for record in records:
+        with suppress(IrrepnetError):  # said when the record's turn comes
+            values = site_array(record, name)
+            sizes.append(float(np.linalg.norm(values)) / len(values) ** 0.5)
+    return float(np.quantile(sizes, 0.9)) if sizes else 0.0
+
+
+def _untrained(graph: SiteGraph) -> IrrepnetError:
+    return IrrepnetError(f"its model group is {graph.group.name}, which no crystal of the training split has")
+
+
+def _residuals(examples: SiteExamples) -> dict[str, dict[str, Any]]:
+    """By target: the largest residual, the id of its crystal, and the median."""
+    found: dict[str, list[tuple[float, str]]] = {}
+    for record, residuals in zip(examples.records, examples.residuals):
+        for name, residual in residuals.items():
+            found.setdefault(name, []).append((residual, record.id))
+    return {
+        name: {"largest": max(own)[0], "id": max(own)[1], "median": float(np.median([residual for residual, _ in own]))}
+        for name, own in found.items()
+    }
+
+
+def _by_crystal(values: np.ndarray, graphs: Sequence[SiteGraph]) -> list[np.ndarray]:
+    return np.split(values, np.cumsum([len(graph) for graph in graphs])[:-1])
+
+
+def _multiplicity(graphs: Sequence[SiteGraph]) -> np.ndarray:
+    """(n_sites,) atoms that each site stands for."""
+    return np.concatenate([graph.multiplicity for graph in graphs])
+
+
+def _species(graphs: Sequence[SiteGraph]) -> list[str]:
+    """(n_sites,) element symbols."""
     from pymatgen.core import Element
 
-    return [Element.from_Z(int(number)).symbol for number in graph.numbers]
+    return [Element.from_Z(int(number)).symbol for graph in graphs for number in graph.numbers]

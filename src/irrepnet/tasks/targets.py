@@ -18,7 +18,7 @@ from scipy.special import expit
 from torch.nn import functional as F
 
 from irrepnet.data import target_kind, target_unit
-from irrepnet.data.sites import SITE_KINDS, SiteQuantity
+from irrepnet.data.sites import SiteQuantity
 from irrepnet.data.tensors import TensorQuantity
 from irrepnet.errors import IrrepnetError
 from irrepnet.tasks.metrics import Metrics, classification_metrics, regression_metrics
@@ -343,8 +343,7 @@ class SiteTarget(OneRow):
 
     Attributes:
         name, unit: see :class:`Target`.
-        symmetry: one of `irrepnet.data.sites.SITE_KINDS`, with "axial " before it if it is.
-        sum_rule: the values of a crystal's atoms add up to zero, and so do the predictions.
+        symmetry, sum_rule, indices: see `irrepnet.data.sites.SiteQuantity`; predictions obey the rule too.
         mean: over the training split's atoms, of the scalar or a third of the trace; 0 for others and with a sum rule.
         scale: mean norm of the differences from it: value = mean · 1 + scale · output.
         elements: the same mean for each element, which is what an error is compared with.
@@ -357,6 +356,7 @@ class SiteTarget(OneRow):
     mean: float
     scale: float
     elements: dict[str, float] = field(default_factory=dict)
+    indices: str = ""
     kind: str = "site"
     headline = ("mae", "MAE")
 
@@ -380,7 +380,7 @@ class SiteTarget(OneRow):
         if not known.any():
             raise _unknown(name)
         values, weights, symbols = values[known], weights[known], np.array(species)[known]
-        unit = _isotropic(quantity.symmetry)
+        unit = _isotropic(quantity)
         scalars = values @ unit / (unit @ unit or 1.0)
         elements = {
             str(symbol): float(np.average(scalars[symbols == symbol], weights=weights[symbols == symbol]))
@@ -389,44 +389,67 @@ class SiteTarget(OneRow):
         }
         mean = 0.0 if quantity.sum_rule or not unit.any() else float(np.average(scalars, weights=weights))
         scale = float(np.average(np.linalg.norm(values - mean * unit, axis=1), weights=weights)) or 1.0
-        return cls(name, quantity.symmetry, quantity.unit, quantity.sum_rule, mean, scale, elements)
+        return cls(name, quantity.symmetry, quantity.unit, quantity.sum_rule, mean, scale, elements, quantity.indices)
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Of a value: (), (3,) or (3, 3)."""
-        return (3,) * SITE_KINDS[self.symmetry.removeprefix("axial ")]
+    def quantity(self) -> SiteQuantity:
+        """What it is."""
+        return SiteQuantity(symmetry=self.symmetry, unit=self.unit, sum_rule=self.sum_rule, indices=self.indices)
 
     @property
     def width(self) -> int:
-        return 3 ** len(self.shape)
+        return len(self.quantity.projector)
 
     @property
     def columns(self) -> list[str]:
         unit = f" [{self.unit}]" if self.unit else ""
-        components = [""] if not self.shape else [" " + "".join("xyz"[i] for i in k) for k in np.ndindex(*self.shape)]
-        return [f"{self.name}{component}{unit}" for component in components]
+        components = ("".join("xyz"[i] for i in k) for k in np.ndindex(self.quantity.shape))
+        return [f"{self.name} {component}".rstrip() + unit for component in components]
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        return (values - self.mean * _isotropic(self.symmetry)) / self.scale
+        return (values - self.mean * _isotropic(self.quantity)) / self.scale
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
-        return self.mean * _isotropic(self.symmetry) + self.scale * outputs
+        return self.mean * _isotropic(self.quantity) + self.scale * outputs
 
     def given(self, values: np.ndarray) -> np.ndarray:
-        return values.reshape(-1, *self.shape)
+        return values.reshape(-1, *self.quantity.shape)
 
     def loss(self, outputs: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         """(n,) norms of the differences: no orientation is preferred."""
         return ((outputs - wanted).square().sum(1) + 1e-12).sqrt()
 
-    def metrics(self, true: np.ndarray, predicted: np.ndarray) -> Metrics:
-        """Errors of sites, each counted once; see :func:`site_metrics`."""
-        return site_metrics(true, predicted, np.zeros_like(true), np.ones(len(true)))
+    def metrics(
+        self, true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None, species: Sequence[str] = ()
+    ) -> Metrics:
+        """Errors over atoms; rows with a NaN do not count.
 
-    def baseline(self, species: Sequence[str]) -> np.ndarray:
-        """(n, w) the mean of the training split's atoms of each element, that of all where there were none."""
-        means = np.array([self.elements.get(symbol, self.mean) for symbol in species])
-        return means[:, None] * _isotropic(self.symmetry)
+        Args:
+            true, predicted: (n, w) of sites.
+            weights: (n,) atoms that a site stands for; one by default.
+            species: (n,) element symbols, to compare with the mean of each element; by default with the mean of all.
+
+        Returns:
+            ``n`` atoms; ``mae`` and ``rmse`` of the components; ``norm``, mean norm of the difference; ``mae_of_mean``,
+            the first for predicting the training split's mean. None where undefined.
+        """
+        known = ~np.isnan(true).any(axis=1)
+        if not known.any():
+            return {"n": 0, "mae": None, "rmse": None, "norm": None, "mae_of_mean": None}
+        weights = (np.ones(len(true)) if weights is None else weights)[known]
+        means = np.array([self.elements.get(symbol, self.mean) for symbol in species or [""] * len(true)])
+        error, off = predicted - true, means[:, None] * _isotropic(self.quantity) - true
+
+        def mean(values: np.ndarray) -> float:
+            return float(np.average(values[known], weights=weights))
+
+        return {
+            "n": round(float(weights.sum())),
+            "mae": mean(np.abs(error).mean(1)),
+            "rmse": mean((error**2).mean(1)) ** 0.5,
+            "norm": mean(np.linalg.norm(error, axis=1)),
+            "mae_of_mean": mean(np.abs(off).mean(1)),
+        }
 
     def value(self, predicted: np.ndarray, frame: np.ndarray) -> Any:
         """Of several atoms (n_atoms, w): (n_atoms,), (n_atoms, 3) or (n_atoms, 3, 3) as nested lists."""
@@ -444,7 +467,7 @@ class SiteTarget(OneRow):
 
     def in_words(self, value: list[Any]) -> str:
         text = np.array2string(np.array(value), precision=4, suppress_small=True)
-        return f"{self.name}{' ' if self.shape == () else chr(10)}{text} {self.unit}".rstrip()
+        return f"{self.name}{' ' if self.quantity.shape == () else chr(10)}{text} {self.unit}".rstrip()
 
     def sentence(self, errors: Mapping[str, Any]) -> str:
         where = f"{errors['n']} atoms of the test crystals"
@@ -529,12 +552,10 @@ class HamiltonianTarget(OneRow):
         return f"error of valence bands <b>{errors['valence']:.3g} meV</b> on {errors['n']} test crystals"
 
 
-def _isotropic(symmetry: str) -> np.ndarray:
+def _isotropic(quantity: SiteQuantity) -> np.ndarray:
     """(w,) what a mean over all orientations leaves: the scalar, the unit matrix, or nothing."""
-    rank = SITE_KINDS[symmetry.removeprefix("axial ")]
-    if symmetry == "scalar":
-        return np.ones(1)
-    return np.eye(3).ravel() if symmetry in ("ij", "ij=ji") else np.zeros(3**rank)
+    unit = np.ones(1) if quantity.shape == () else np.eye(3).ravel() if len(quantity.shape) == 2 else np.zeros(3)
+    return unit @ quantity.projector * (not quantity.axial)
 
 
 KINDS: dict[str, Any] = {
@@ -637,34 +658,6 @@ def _error_sentence(figure: str, errors: Mapping[str, Any], key: str, unit: str,
     baseline = f"{errors[f'{key}_of_mean']:.3g}{unit} for predicting the mean"
     where = where or f"{errors['n']} test crystals"
     return f"{figure} <b>{errors[key]:.3g}{unit}</b> on {where} ({baseline})"
-
-
-def site_metrics(true: np.ndarray, predicted: np.ndarray, baseline: np.ndarray, weights: np.ndarray) -> Metrics:
-    """Errors over atoms.
-
-    Args:
-        true, predicted, baseline: (n, w) components at n sites; rows with a NaN do not count.
-        weights: (n,) atoms that a site stands for.
-
-    Returns:
-        ``n`` atoms; ``mae`` and ``rmse`` of the components; ``norm``, mean norm of the difference; ``mae_of_mean``, the
-        first for the baseline. None where undefined.
-    """
-    known = ~np.isnan(true).any(axis=1)
-    if not known.any():
-        return {"n": 0, "mae": None, "rmse": None, "norm": None, "mae_of_mean": None}
-    error, weights = (predicted - true)[known], weights[known]
-
-    def mean(values: np.ndarray) -> float:
-        return float(np.average(values, weights=weights))
-
-    return {
-        "n": round(float(weights.sum())),
-        "mae": mean(np.abs(error).mean(1)),
-        "rmse": mean((error**2).mean(1)) ** 0.5,
-        "norm": mean(np.linalg.norm(error, axis=1)),
-        "mae_of_mean": mean(np.abs(baseline - true)[known].mean(1)),
-    }
 
 
 def _learned(tensor: CartesianTensor, positive: bool, values: np.ndarray) -> np.ndarray:

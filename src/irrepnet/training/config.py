@@ -85,7 +85,7 @@ def _set(document: dict[str, Any], key: str, value: Any) -> None:
         document = document.setdefault(section, {})
         if not isinstance(document, dict):
             raise IrrepnetError(f"{key}: {section} is not a section")
-    document[last] = value
+    document[last] = _deep_copy(value)
 
 
 def _problem(item: Any, kind: type[RunConfig], document: Mapping[str, Any]) -> str:

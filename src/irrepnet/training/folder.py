@@ -101,7 +101,7 @@ def write_data(out: Path, source: Source, examples: Examples, split: Mapping[str
         "source": source.name,
         "hash": source.hash,
         "read": len(source.records),
-        "used": len(examples),
+        "used": sum(map(len, split.values())),
         **{name: len(part) for name, part in split.items()},
         "rejected": len(rejections),
         "reasons": dict(reasons[:20]),

@@ -83,7 +83,9 @@ def _train(task: Task, out: Path, log: Log, data: Any) -> None:
     split = task.split(examples)
     task.fit(examples, split["train"])
     description = write_data(out, source, examples, split)
-    log.line(f"{len(examples)} crystals in use: " + ", ".join(f"{len(part)} {name}" for name, part in split.items()))
+    log.line(
+        f"{description['used']} crystals in use: " + ", ".join(f"{len(part)} {name}" for name, part in split.items())
+    )
 
     torch.manual_seed(config.training.seed)
     network = task.network().to(device)
