@@ -66,7 +66,7 @@ class SiteDataConfig(CrystalDataConfig):
             raise ValueError(f"{', '.join(idle)}: not among the targets, which are {', '.join(targets)}")
         known = {name: dict(SITE_QUANTITIES[name]) if name in SITE_QUANTITIES else {} for name in targets}
         said = {name: sites.get(name, {}) for name in targets}
-        return {name: known[name] | own if isinstance(own, Mapping) else own for name, own in said.items()}
+        return {name: {**known[name], **own} if isinstance(own, Mapping) else own for name, own in said.items()}
 
 
 class SiteModelConfig(SiteSymmetryConfig, frozen=True):
