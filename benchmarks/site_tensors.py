@@ -39,6 +39,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import site_graph
 from irrepnet.groups import PointGroup
 from irrepnet.models import SiteSymmetryConfig, SiteSymmetryNet
+from irrepnet.tasks.sites import SiteTask
 from irrepnet.training import load_config, train
 
 COULOMB = 14.399645  # e/(4π ε0), V Å
@@ -220,6 +221,8 @@ def learn(options: argparse.Namespace) -> None:
                 run = train(config, Path(folder) / "run", quiet=True, data=records)
                 metrics = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
                 assert run.split["test"]["id"] == [records[i].id for i in test]
+            assert isinstance(run.task, SiteTask)
+            assert isinstance(run.model, torch.nn.ModuleDict)
             with torch.no_grad():
                 outputs = run.model[options.group](union([sample.graphs[i] for i in test]))
             potential, gradient = (
