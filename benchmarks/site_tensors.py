@@ -7,17 +7,22 @@
 Labels that anybody can compute: formal charges (pymatgen's guess of oxidation states for the formula), and the
 potential (V) and field gradient (V/Å²) that all other charges make at a site, by Ewald summation. Crystals are drawn
 at random (``--seed``) from those whose model group is ``--group``, with at most ``--atoms`` atoms a primitive cell and
-a neutral guess; split by formula (80/10/10). A row of the table is a network trained on both targets; errors are
-means over the orbits of the test part, at the epoch with the least validation loss. ``--cost`` times the site form
+a neutral guess; split by formula (80/10/10). A row of the table is a network trained on both targets, by the task
+of ``irrepnet train site-symmetry``; errors are means over the orbits of the test part, at the epoch with the least
+validation loss. ``--cost`` times the site form
 against the form that keeps all atoms, on the same weights and one batch a row. ``--check`` compares the sums with
 published values.
 """
 
 import argparse
+import json
 import os
 import platform
+import tempfile
 import time
 import warnings
+from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -29,13 +34,20 @@ from scipy.special import erfc
 from irrepnet.crystals import SymmetricCrystal, model_group, site_irreps
 from irrepnet.data import read_records, split_by_formula
 from irrepnet.data.batch import union
+from irrepnet.data.sites import at_atoms
 from irrepnet.errors import IrrepnetError
-from irrepnet.graphs import SiteGraph, site_graph
+from irrepnet.graphs import site_graph
 from irrepnet.groups import PointGroup
 from irrepnet.models import SiteSymmetryConfig, SiteSymmetryNet
+from irrepnet.tasks.sites import SiteTask
+from irrepnet.training import load_config, train
 
 COULOMB = 14.399645  # e/(4π ε0), V Å
-TARGETS = {"potential": "scalar", "field gradient": "ij=ji traceless"}
+QUANTITIES = {
+    "potential": {"symmetry": "scalar", "unit": "V"},
+    "field gradient": {"symmetry": "ij=ji traceless", "unit": "V/Å²"},
+}
+TARGETS = {name: quantity["symmetry"] for name, quantity in QUANTITIES.items()}
 
 
 def ewald(crystal: SymmetricCrystal, charges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -145,56 +157,6 @@ class Sample:
         return [ewald(crystal, charges) for crystal, charges in zip(self.crystals, self.charges)]
 
 
-def batches(
-    sample: Sample, labels, indices, size: int, scale
-) -> list[tuple[SiteGraph[torch.Tensor], torch.Tensor, torch.Tensor]]:
-    """Batches with labels less their mean, over their scale."""
-    mean, spread, unit = scale
-    made = []
-    for start in range(0, len(indices), size):
-        chosen = indices[start : start + size]
-        batch = union([sample.graphs[i] for i in chosen])
-        potential = np.concatenate([labels[i][0] for i in chosen])
-        gradient = np.concatenate([labels[i][1] for i in chosen])
-        made.append((batch, torch.tensor((potential - mean) / spread).float(), torch.tensor(gradient / unit).float()))
-    return made
-
-
-def train(net: SiteSymmetryNet, sample: Sample, labels, parts, scale, epochs: int, size: int, seed: int):
-    """Train on both targets; the weights of the epoch with the least validation loss. Returns seconds an epoch."""
-    rng = np.random.default_rng(seed)
-    held = batches(sample, labels, parts["validation"], size, scale)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-3)
-    steps = epochs * -(-len(parts["train"]) // size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
-
-    def loss(batch, potential, gradient):
-        out = net(batch)
-        flat = torch.nn.functional.l1_loss(out["potential"], potential)
-        return flat + (out["field gradient"] - gradient).norm(dim=(1, 2)).mean()
-
-    best, kept, seconds = np.inf, net.state_dict(), []
-    for epoch in range(epochs):
-        start = time.perf_counter()
-        net.train()
-        for step in batches(sample, labels, rng.permutation(parts["train"]), size, scale):
-            optimiser.zero_grad()
-            loss(*step).backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-        seconds.append(time.perf_counter() - start)
-        net.eval()
-        with torch.no_grad():
-            value = float(np.mean([loss(*step).item() for step in held]))
-        if value < best:
-            best, kept = value, {name: weights.clone() for name, weights in net.state_dict().items()}
-        if epoch % 5 == 4:
-            print(f"  epoch {epoch + 1}: validation {value:.4f} (best {best:.4f}), {seconds[-1]:.1f} s", flush=True)
-    net.load_state_dict(kept)
-    return float(np.median(seconds))
-
-
 def report(name: str, sample: Sample, labels, indices, potential: np.ndarray, gradient: np.ndarray) -> None:
     """Errors over orbits, and what a prediction has where the site symmetry forbids it."""
     true = [np.concatenate([labels[i][k] for i in indices]) for k in (0, 1)]
@@ -221,7 +183,8 @@ def learn(options: argparse.Namespace) -> None:
     start = time.perf_counter()
     sample = Sample(options.data, group, options.crystals, options.atoms, options.seed)
     labels = sample.label()
-    parts = split_by_formula([crystal.formula for crystal in sample.crystals], seed=options.seed)
+    records, _ = read_records([labelled(sample, i, own) for i, own in enumerate(labels)])
+    parts = split_by_formula([record.formula for record in records], seed=options.seed)  # as the runs split them
     test = parts["test"]
     sites = [len(graph) for graph in sample.graphs]
     names = [crystal.point_group.name for crystal in sample.crystals]
@@ -231,9 +194,6 @@ def learn(options: argparse.Namespace) -> None:
         f"prepared in {time.perf_counter() - start:.0f} s"
     )
     known = np.concatenate([labels[i][0] for i in parts["train"]])
-    gradients = np.concatenate([labels[i][1] for i in parts["train"]])
-    unit = np.linalg.norm(gradients, axis=(1, 2)).mean()
-    scale = (known.mean(), known.std(), unit)
     zeros = sum((np.abs(labels[i][1]).max((1, 2)) < 1e-6).sum() for i in test)
     print(f"test part: {sum(sites[i] for i in test)} orbits, at {zeros} of them the field gradient is zero by symmetry")
     print("network | potential, V | gradient, V/Å² | of its mean | within 25 % | forbidden part | at zeros")
@@ -243,17 +203,47 @@ def learn(options: argparse.Namespace) -> None:
     report("element's mean, zero", sample, labels, test, guess, np.zeros((len(guess), 3, 3)))
     for name, covariants in (("invariants alone", 0), ("site symmetry", options.covariants)):
         for seed in range(options.seeds):
-            torch.manual_seed(seed)
-            config = SiteSymmetryConfig(group=options.group, covariants=covariants, layers=options.layers)
-            net = SiteSymmetryNet(config, TARGETS)
-            seconds = train(net, sample, labels, parts, scale, options.epochs, options.batch, seed)
+            overrides = {
+                "data.source": options.data,
+                "data.targets": list(QUANTITIES),
+                "data.sites": QUANTITIES,
+                "data.split_seed": options.seed,
+                "model.group": options.group,
+                "model.covariants": covariants,
+                "model.layers": options.layers,
+                "training.epochs": options.epochs,
+                "training.batch_size": options.batch,
+                "training.seed": seed,
+                "training.device": "cpu",
+            }
+            config = load_config("site-symmetry", overrides)
+            with tempfile.TemporaryDirectory() as folder:
+                run = train(config, Path(folder) / "run", quiet=True, data=records)
+                metrics = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
+                assert run.split["test"]["id"] == [records[i].id for i in test]
+            assert isinstance(run.task, SiteTask)
+            assert isinstance(run.model, torch.nn.ModuleDict)
             with torch.no_grad():
-                outputs = [net(batch) for batch, *_ in batches(sample, labels, test, options.batch, scale)]
-            potential = torch.cat([o["potential"] for o in outputs]).numpy() * scale[1] + scale[0]
-            gradient = torch.cat([o["field gradient"] for o in outputs]).numpy() * unit
+                outputs = run.model[options.group](union([sample.graphs[i] for i in test]))
+            potential, gradient = (
+                target.given(target.decode(outputs[target.name].numpy().reshape(-1, target.width)))
+                for target in run.task.targets
+            )
             report(f"{name}, seed {seed}", sample, labels, test, potential, gradient)
-            count = sum(p.numel() for p in net.parameters())
-            print(f"  {count:,} parameters, {seconds:.1f} s/epoch", flush=True)
+            print(f"  {metrics['parameters']:,} parameters, {metrics['seconds_per_epoch']:.1f} s/epoch", flush=True)
+
+
+def labelled(sample: Sample, number: int, labels: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
+    """A crystal in the record format, with the labels of all its atoms."""
+    crystal, graph = sample.crystals[number], sample.graphs[number]
+    values = (at_atoms(own, graph, axial=False) for own in labels)
+    return {
+        "id": str(number),
+        "species": list(crystal.species),
+        "frac_coords": crystal.frac_coords.tolist(),
+        "lattice": crystal.lattice.tolist(),
+        **{name: own.tolist() for name, own in zip(QUANTITIES, values)},
+    }
 
 
 def cost(options: argparse.Namespace) -> None:

@@ -135,9 +135,9 @@ def site_values(
     np.add.at(mean, atoms, values)
     mean *= len(crystal) / len(atoms)  # every atom occurs as often in the record
     operations = crystal.point_group.operations
-    symmetric = np.zeros_like(mean)
-    for g, to in zip(operations, crystal.permutation):
-        symmetric += turned(mean[to], g.T[None], quantity.axial) / len(operations)
+    symmetric = np.zeros_like(mean)  # T_a ← mean over g of g⁻¹ T_{g·a}
+    for g, image in zip(operations, crystal.permutation):
+        symmetric += turned(mean[image], g.T[None], quantity.axial) / len(operations)
     of_kind = (symmetric.reshape(len(crystal), -1) @ quantity.projector).reshape(symmetric.shape)
     allowed = of_kind - of_kind.mean(0) if quantity.sum_rule else of_kind
     size = max(float(np.linalg.norm(values)), least * len(atoms) ** 0.5) or 1.0
