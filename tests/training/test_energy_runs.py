@@ -205,10 +205,9 @@ def test_predictions_are_derivatives_with_the_signs_of_ase(learned):
 
 
 def test_it_learns_with_the_zero_of_energies_unknown(learned, folder, frames):
-    """The weight for the unperturbed parent's energy ends near the true one; all uses count from the data's zero."""
-    card = json.loads((learned / "model.json").read_text())
-    assert card["reference_is_learned"]
+    """The unperturbed parent's energy that is found is near the true one; all uses count from the data's zero."""
     alone = predict(learned, [folder / "parent.cif"])[0]["energy"]
+    assert alone == pytest.approx(load_run(learned).card["reference"], abs=1e-9)
     mean = np.mean([atoms.get_potential_energy() * 2 / len(atoms) for atoms in frames[1:]])
     true = frames[0].get_potential_energy()
     assert abs(alone - true) < 0.25 * abs(mean - true)
@@ -280,6 +279,11 @@ def test_units_and_sign_of_stress(config, frames, folder):
             assert own.energy == pytest.approx(plain.energy, rel=1e-8)
             assert np.allclose(own.forces, plain.forces, atol=1e-8)
             assert np.allclose(own.stress, plain.stress, atol=1e-10)
+
+
+def test_energies_without_a_zero_need_two_in_a_batch(config, tmp_path):
+    with pytest.raises(IrrepnetError, match=r"training\.batch_size: 1, but the energy of the unperturbed parent"):
+        train(config("perturbed.extxyz", training__batch_size=1), tmp_path / "run", quiet=True)
 
 
 def test_bad_frames_are_listed_and_stop_nothing(config, frames, tmp_path):

@@ -85,15 +85,13 @@ class EnergyNet(nn.Module):
 
     Args:
         config: see :class:`EnergyConfig`.
-        shifted: the zero of the energies is not known: they count up to a constant an atom, which is a weight.
 
     Attributes:
         group: G; the group 1 if there are no frames.
         scale: eV an atom, the unit of ε.
-        shift: that constant, in this unit; None if there is none.
     """
 
-    def __init__(self, config: EnergyConfig, shifted: bool = False) -> None:
+    def __init__(self, config: EnergyConfig) -> None:
         super().__init__()
         self.config = config
         self.group = PointGroup(config.group or "1")
@@ -115,7 +113,6 @@ class EnergyNet(nn.Module):
             self.frame_readout = AtomicEnergy(channels)
             self.frame_readout.start_from_zero()
         self.register_buffer("scale", torch.ones(()))
-        self.shift = nn.Parameter(torch.zeros(())) if shifted else None
 
     def forward(self, batch: BrokenGraph[torch.Tensor]) -> torch.Tensor:
         """(n_crystals,) eV a cell.
@@ -134,8 +131,7 @@ class EnergyNet(nn.Module):
             raise IrrepnetError("a field or moments: this network has no frames and is blind to them; name a group")
         assert batch.reference is not None
         n = len(batch.reference)
-        above = energy[:n] - energy[batch.reference]
-        return self.get_buffer("scale") * batch.atoms[:n] * (above if self.shift is None else above + self.shift)
+        return self.get_buffer("scale") * batch.atoms[:n] * (energy[:n] - energy[batch.reference])
 
     def body_features(self, batch: BrokenGraph[torch.Tensor], moved: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features of the atoms (n_atoms, channels) and of the bonds (n_bonds, channels), from d (n_bonds, 3)."""

@@ -24,7 +24,7 @@ from irrepnet.tasks.targets import ResponseTarget, atom_rows
 from irrepnet.tasks.task import Examples, Judgement, Learning, Log, Source, Task, followed, in_parts, none_left
 
 EVALUATION_BATCH = 16
-QUANTITIES = ("energy", "forces", "stress")
+QUANTITIES: tuple[str, ...] = ("energy", "forces", "stress")
 ENERGY_UNITS = {"eV": 1.0, "meV": 1e-3, "Ha": 27.211386245988, "Ry": 13.605693122994}
 FORCE_UNITS = {"eV/Å": 1.0, "meV/Å": 1e-3, "Ha/bohr": 51.422067476, "Ry/bohr": 25.711033738}
 STRESS_UNITS = {"eV/Å³": 1.0, "GPa": 1 / GPA, "kbar": 0.1 / GPA}
@@ -72,7 +72,7 @@ class EnergyDataConfig(NeighbourDataConfig):
         energy_unit, forces_unit, stress_unit: of the data; predictions are in eV, eV/Å and eV/Å³.
         stress_sign: "tension" if a positive stress pulls (as in ASE), "compression" if it pushes.
         reference: energy of the unperturbed parent, in the energies' unit, a primitive cell. Without it unperturbed
-            frames tell it, or else it is learned.
+            frames tell it, or else it is found from what is learned.
     """
 
     parent: str
@@ -150,27 +150,28 @@ class EnergyRunConfig(RunConfig):
 
 
 class EnergyLoss:
-    """The loss on samples, their labels in units of the training samples' root mean squares.
+    """The loss on samples.
 
     Args:
-        samples, graphs: n of them, of one parent or of several of its supercells.
+        wanted: :func:`labels` of n samples.
+        graphs: of one parent or of several of its supercells.
         config: weights and δ.
+        unit: by quantity, in which the labels are measured; as a rule :func:`units_of` the training samples.
         device: where the labels are.
-        unit: of another loss, by quantity.
+        centred: the zero of the energies is not known; they are compared with each other, within what is given at once.
     """
 
     def __init__(
         self,
-        samples: Sequence[EnergySample],
+        wanted: Sequence[Mapping[str, np.ndarray]],
         graphs: Sequence[BrokenGraph],
         config: EnergyTrainingConfig,
+        unit: Mapping[str, float],
         device: torch.device | str = "cpu",
-        unit: Mapping[str, float] | None = None,
+        centred: bool = False,
     ) -> None:
-        self.graphs, self.config, self.device = graphs, config, device
+        self.graphs, self.config, self.unit, self.device, self.centred = graphs, config, unit, device, centred
         self.dtype = getattr(torch, config.precision)
-        wanted = [labels(sample, len(graph.parent)) for sample, graph in zip(samples, graphs)]
-        self.unit = dict(unit or {name: rms([own[name] for own in wanted]) for name in QUANTITIES})
         self.labels = [{name: torch.from_numpy(x).to(device, self.dtype) for name, x in own.items()} for own in wanted]
 
     def __call__(self, net: EnergyNet, part: Sequence[int], training: bool = False) -> torch.Tensor:
@@ -185,6 +186,8 @@ class EnergyLoss:
         for name, error in residuals(found, [self.labels[k] for k in part]).items():
             known = error[~error.isnan()] / self.unit[name]
             if len(known):
+                if name == "energy" and self.centred:
+                    known = known - known.mean()
                 loss = torch.nn.functional.huber_loss(known, torch.zeros_like(known), delta=delta)
                 total = total + getattr(self.config, name) * loss / delta
         return total
@@ -226,14 +229,14 @@ def response_errors(
     return errors
 
 
-def mean_errors(found: Response, samples: Sequence[EnergySample], atoms: Sequence[int]) -> dict[str, float]:
+def mean_errors(found: Response, wanted: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float]:
     """Mean absolute errors of energies (meV/atom), forces (meV/Å, components) and stresses (GPa, components)."""
     named = {
         "energy": ("energy_mev_per_atom", 1e3),
         "forces": ("forces_mev_per_angstrom", 1e3),
         "stress": ("stress_gpa", GPA),
     }
-    errors = response_errors(found, [labels(sample, n) for sample, n in zip(samples, atoms)])
+    errors = response_errors(found, wanted)
     return {named[name][0]: named[name][1] * own["mae"] for name, own in errors.items()}  # type: ignore[operator]
 
 
@@ -253,10 +256,14 @@ def needs_frames(perturbations: Sequence[Perturbation]) -> bool:
     return any(np.any(x) for x in given)
 
 
-def rms(values: Sequence[Any]) -> float:
-    """Root mean square of what is known, that is not NaN; 1 if nothing is, or if all is zero."""
-    joined = np.concatenate([np.ravel(array) for array in values]) if values else np.zeros(0)
-    known = joined[~np.isnan(joined)]
+def units_of(wanted: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float]:
+    """By quantity the root mean square of what is known in some :func:`labels`."""
+    return {name: _rms(np.concatenate([own[name].ravel() for own in wanted])) for name in QUANTITIES}
+
+
+def _rms(values: np.ndarray) -> float:
+    """Of what is known, that is not NaN; 1 if nothing is, or if all is zero."""
+    known = values[~np.isnan(values)]
     return float(np.sqrt((known**2).mean())) or 1.0 if len(known) else 1.0
 
 
@@ -280,8 +287,8 @@ class EnergyTask(Task):
 
     Attributes:
         group: of the network's frames; None for none.
-        reference: eV a primitive cell of the unperturbed parent, above which energies are learned. Where nothing
-            tells it, a first guess: then the network has a weight for what is lacking, and ``is_learned`` is true.
+        reference: eV a primitive cell of the unperturbed parent, above which energies are learned. Where nothing tells
+            it, the mean of the training frames, until :meth:`finish` finds what the network's energies lack.
         scale: eV an atom, see :class:`irrepnet.models.energy.EnergyNet`.
     """
 
@@ -296,7 +303,7 @@ class EnergyTask(Task):
         super().__init__(config)
         self.group: str | None = None
         self.reference: float | None = None
-        self.is_learned, self.scale = False, 1.0
+        self.scale = 1.0
 
     @cached_property
     def parent(self) -> Cell:
@@ -371,7 +378,7 @@ class EnergyTask(Task):
         except IrrepnetError as error:
             raise IrrepnetError(f"data.reference: {error}") from None
         if reference is None:
-            log.line("energy of the unperturbed parent: not known, so it is learned (data.reference)")
+            log.line("energy of the unperturbed parent: unknown (data.reference), so it is found from what is learned")
             return None
         above = [e / found.cells - reference for e, found in zip(energies, made.matched) if e is not None]
         log.line(
@@ -416,42 +423,58 @@ class EnergyTask(Task):
             raise IrrepnetError("model.group: null, but there are fields or moments, to which frames are needed: auto")
         auto = self.frames.crystal.point_group.name if broken else None
         self.group = auto if asked == "auto" else asked
-        self.reference, self.is_learned = examples.reference, False
-        if self.reference is None:
-            guesses = [_at_rest(examples.samples[k], examples.matched[k]) for k in train]
-            guessed = [energy for energy in guesses if energy is not None]
-            self.reference, self.is_learned = (float(np.mean(guessed)), True) if guessed else (None, False)
+        self.reference = examples.reference
+        energies = [(examples.samples[k].energy, examples.matched[k].cells) for k in train]
+        if self.reference is None and (known := [energy / cells for energy, cells in energies if energy is not None]):
+            if self.config.training.batch_size == 1:
+                raise IrrepnetError(
+                    "training.batch_size: 1, but the energy of the unperturbed parent is not known, so energies are "
+                    "compared within a batch; take 2 or more, or give data.reference"
+                )
+            self.reference = float(np.mean(known))
         wanted = self._labels(examples, train)
         units = {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å³"}
-        known = [name for name in QUANTITIES if any(not np.isnan(own[name]).all() for own in wanted)]
-        if not known:
+        there = [name for name in QUANTITIES if any(not np.isnan(own[name]).all() for own in wanted)]
+        if not there:
             raise IrrepnetError("no frame of the training split has an energy, forces or a stress")
-        energies = np.concatenate([own["energy"] for own in wanted])
-        means = {"energy": float(np.nanmean(energies))} if "energy" in known else {}
-        self.targets = [ResponseTarget(name, units[name], means.get(name, 0.0)) for name in known]
-        self.scale = rms([energies])
+        means = dict.fromkeys(QUANTITIES, 0.0)
+        if "energy" in there:
+            above = np.concatenate([own["energy"] for own in wanted])
+            mean = np.nanmean(above)
+            self.scale = _rms(above - (mean if examples.reference is None else 0.0))
+            means["energy"] = float(mean) + self._per_atom
+        self.targets = [ResponseTarget(name, units[name], means[name]) for name in there]
+
+    @property
+    def _per_atom(self) -> float:
+        """The reference, eV an atom."""
+        return (self.reference or 0.0) / len(self.frames.crystal)
 
     def network(self) -> EnergyNet:
         config = EnergyConfig(**self.config.model.model_dump(exclude={"name", "group"}), group=self.group)
-        net = EnergyNet(config, shifted=self.is_learned).to(getattr(torch, self.config.training.precision))
+        net = EnergyNet(config).to(getattr(torch, self.config.training.precision))
         net.get_buffer("scale").fill_(self.scale)
         return net
 
     def learning(self, examples: EnergyExamples, split: Mapping[str, np.ndarray], device: torch.device) -> Learning:
-        def of(part: np.ndarray, unit: Mapping[str, float] | None = None) -> EnergyLoss:
-            samples = [self._above(examples, k) for k in part]
-            return EnergyLoss(samples, self._graphs(examples, part), self.config.training, device, unit)
-
-        train = of(split["train"])
-        held = of(split["validation"], train.unit)
-        wanted = self._labels(examples, split["validation"])
+        wanted = {part: self._labels(examples, split[part]) for part in ("train", "validation")}
+        unit = units_of(wanted["train"]) | {"energy": self.scale}
+        graphs = {part: self._graphs(examples, split[part]) for part in wanted}
+        centred = examples.reference is None
+        train = EnergyLoss(wanted["train"], graphs["train"], self.config.training, unit, device, centred)
+        held = EnergyLoss(wanted["validation"], graphs["validation"], self.config.training, unit, device)
+        atoms = torch.tensor([len(own["forces"]) for own in wanted["validation"]])
 
         def loss(network: Any, part: np.ndarray) -> torch.Tensor:
             return train(network, part.tolist(), training=True)
 
         def validate(network: Any) -> tuple[float, dict[str, Any]]:
             found = respond(network, held.graphs)
-            return held.of(found, range(len(wanted))).item(), followed(self._errors(found, wanted))
+            if centred:
+                lacking = _lacking(network, train.graphs, wanted["train"])
+                found = found._replace(energy=found.energy + lacking * atoms.to(found.energy))
+            loss = held.of(found, range(len(held.graphs))).item()
+            return loss, followed(self._errors(found, wanted["validation"]))
 
         return Learning(loss, validate)
 
@@ -472,11 +495,17 @@ class EnergyTask(Task):
 
     def _errors(self, found: Response, wanted: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Metrics]:
         """Of every target, also if nothing of it is known."""
-        errors = response_errors(
-            found, wanted, {target.name: target.mean for target in self.targets}.get("energy", 0.0)
-        )
+        mean = sum(target.mean for target in self.targets) - self._per_atom  # only the energy has one
+        errors = response_errors(found, wanted, mean)
         nothing = regression_metrics(np.zeros(0), np.zeros(0), 0.0)
         return {target.name: errors.get(target.name, nothing) for target in self.targets}
+
+    def finish(self, network: Any, examples: EnergyExamples, split: Mapping[str, np.ndarray]) -> None:
+        """The energy of the unperturbed parent, from the training frames if nothing else told it."""
+        if examples.reference is None and self.reference is not None:
+            train, exact = split["train"], copy.deepcopy(network).double()
+            lacking = _lacking(exact, self._graphs(examples, train), self._labels(examples, train))
+            self.reference += lacking * len(self.frames.crystal)
 
     def judge(self, network: Any, examples: EnergyExamples, part: np.ndarray) -> Judgement:
         chosen = [examples.matched[k] for k in part]
@@ -539,14 +568,12 @@ class EnergyTask(Task):
             },
             "group": self.group,
             "reference": self.reference,
-            "reference_is_learned": self.is_learned,
             "scale": self.scale,
         }
 
     def load(self, card: Mapping[str, Any]) -> None:
         super().load(card)
-        self.group, self.scale = card["group"], card["scale"]
-        self.reference, self.is_learned = card["reference"], card["reference_is_learned"]
+        self.group, self.reference, self.scale = card["group"], card["reference"], card["scale"]
         parent = card["parent"]
         lattice, frac_coords, numbers = (np.array(parent[name]) for name in ("lattice", "frac_coords", "numbers"))
         self.parent = Cell(lattice, frac_coords, numbers, parent["name"])
@@ -557,17 +584,15 @@ class EnergyTask(Task):
             )
 
 
-def _at_rest(sample: EnergySample, matched: Matched) -> float | None:
-    """What the energy, eV a primitive cell, would be without the perturbation x if it were harmonic: E − ½ x·∂E/∂x."""
-    if sample.energy is None:
-        return None
-    energy, p = sample.energy, matched.perturbation
-    deformation = np.eye(3) + p.strain
-    if sample.forces is not None:
-        energy += 0.5 * np.sum(sample.forces * (p.displacements @ deformation))
-    if sample.stress is not None:
-        energy -= 0.5 * matched.parent.volume * np.linalg.det(deformation) * np.sum(sample.stress * p.strain)
-    return energy / matched.cells
+def _lacking(net: EnergyNet, graphs: Sequence[BrokenGraph], wanted: Sequence[Mapping[str, np.ndarray]]) -> float:
+    """eV an atom by which known energies lie above the network's, in the mean; 0 if none is known."""
+    scale, found = net.get_buffer("scale"), []
+    with torch.no_grad():
+        for part in in_parts(graphs, EVALUATION_BATCH):
+            batch = perturbed_batch(part, net.group, scale.dtype).to(scale.device)
+            found.append((net(batch) / batch.atoms[: len(part)]).numpy(force=True))
+    above = np.concatenate([own["energy"] for own in wanted]) - np.concatenate(found)
+    return float(np.nanmean(above)) if not np.isnan(above).all() else 0.0
 
 
 def _symmetric(value: Any, name: str) -> np.ndarray:

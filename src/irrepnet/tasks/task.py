@@ -156,6 +156,10 @@ class Task(ABC):
     def learning(self, examples: Any, split: Mapping[str, np.ndarray], device: torch.device) -> Learning:
         """How the network learns from the split, on that device."""
 
+    def finish(self, network: torch.nn.Module, examples: Any, split: Mapping[str, np.ndarray]) -> None:
+        """What is left to be known when the network has learned; nothing as a rule."""
+        return None
+
     @abstractmethod
     def judge(self, network: torch.nn.Module, examples: Any, part: np.ndarray) -> Judgement:
         """The errors of the network on some of the examples."""

@@ -13,11 +13,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.graphs import Parent, Perturbation, broken_graph
+from irrepnet.graphs import BrokenGraph, Parent, Perturbation, broken_graph
 from irrepnet.groups import PointGroup
 from irrepnet.models.energy import EnergyConfig, EnergyNet, Response
 from irrepnet.tasks import Learning
-from irrepnet.tasks.energies import EnergyLoss, EnergySample, EnergyTrainingConfig, mean_errors, needs_frames, respond
+from irrepnet.tasks.energies import (
+    EnergyLoss,
+    EnergySample,
+    EnergyTrainingConfig,
+    labels,
+    mean_errors,
+    needs_frames,
+    respond,
+    units_of,
+)
 from irrepnet.training.checkpoint import State, replacing, write_json
 from irrepnet.training.log import Log
 from irrepnet.training.loop import run_epochs
@@ -53,7 +62,7 @@ class EnergyModel:
     def errors(self, samples: Sequence[EnergySample]) -> dict[str, float]:
         """Mean absolute errors of energies (meV/atom), forces (meV/Å, components) and stresses (GPa, components)."""
         found = self.predict([sample.perturbation for sample in samples])
-        return mean_errors(found, samples, [len(self.parent)] * len(samples))
+        return mean_errors(found, [labels(sample, len(self.parent)) for sample in samples])
 
     def save(self, folder: str | Path) -> None:
         """Write weights and parent (model.safetensors) and what they are (model.json)."""
@@ -127,18 +136,20 @@ def fit_energy(
         torch.manual_seed(options.seed)
         net = network(config).to(getattr(torch, options.precision))
 
-        def loss_on(samples: Sequence[EnergySample], unit: dict[str, float] | None = None) -> EnergyLoss:
-            graphs = [broken_graph(parent, s.checked(parent).perturbation, net.group) for s in samples]
-            return EnergyLoss(samples, graphs, options, unit=unit)
+        def parts(samples: Sequence[EnergySample]) -> tuple[list[dict[str, np.ndarray]], list[BrokenGraph]]:
+            good = [sample.checked(parent) for sample in samples]
+            graphs = [broken_graph(parent, sample.perturbation, net.group) for sample in good]
+            return [labels(sample, len(parent)) for sample in good], graphs
 
-        taught = loss_on(train)
-        held = loss_on(validation, taught.unit)
-        net.get_buffer("scale").fill_(taught.unit["energy"])
+        (wanted, graphs), (held_wanted, held_graphs) = parts(train), parts(validation)
+        unit = units_of(wanted)
+        taught = EnergyLoss(wanted, graphs, options, unit)
+        held = EnergyLoss(held_wanted, held_graphs, options, unit)
+        net.get_buffer("scale").fill_(unit["energy"])
 
         def validate(average: Any) -> tuple[float, dict[str, Any]]:
-            found = respond(average, held.graphs)
-            loss = held.of(found, range(len(validation))).item()
-            return loss, mean_errors(found, validation, [len(parent)] * len(validation))
+            found = respond(average, held_graphs)
+            return held.of(found, range(len(validation))).item(), mean_errors(found, held_wanted)
 
         state = State.start(net, options.weight_decay)
         learning = Learning(lambda model, part: taught(model, part.tolist(), training=True), validate)  # type: ignore[arg-type]

@@ -93,6 +93,7 @@ def _train(task: Task, out: Path, log: Log, data: Any) -> None:
     state = _fit(task, network, examples, split, out, log)
 
     network.load_state_dict(state.best)
+    task.finish(network, examples, split)
     validation = task.judge(network, examples, split["validation"])
     test = task.judge(network, examples, split["test"])
     errors = {"validation": validation.errors, "test": test.errors}
