@@ -263,7 +263,8 @@ def test_phonopy_names_the_levels_alike(name):
     phonon = phonopy.Phonopy(cell, np.eye(3, dtype=int), primitive_matrix=np.eye(3))
     constants, _ = random_modes(crystal)
     phonon.force_constants = constants.reshape(n, 3, n, 3).swapaxes(1, 2).copy()
-    labels = phonon.set_irreps([0, 0, 0])._ir_labels
+    # levels are random: its default of 1e-4 THz takes two that are close for one
+    labels = phonon.set_irreps([0, 0, 0], degeneracy_tolerance=3e-5)._ir_labels
     assert labels
     assert Counter(labels[1:]) == vibration_modes(crystal).optical  # the first are the translations
 

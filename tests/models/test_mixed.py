@@ -150,7 +150,7 @@ def test_each_group_has_its_own_weights():
 def test_the_point_group_as_an_input():
     net = network(one_hot=True, directions=False, mixing="none")
     graph = orbit_graph(crystal("mmm"))
-    other = replace(graph, point_group=np.array([POINT_GROUPS.index("222")]))
+    other = replace(graph, point_group_number=np.array([POINT_GROUPS.index("222")]))
     assert difference(outputs(net, [graph]), outputs(net, [other])) > 1e-4
 
 

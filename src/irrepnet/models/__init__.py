@@ -60,12 +60,12 @@ def build_model(config: Any, outputs: int, options: GraphOptions, tensors: Seque
         IrrepnetError: tensors that the network cannot predict, an unknown type of hyperedges, or options of another
             kind of graph.
     """
+    if tensors and not config.makes_tensors:
+        *able, last = (name for name, kind in reversed(NETWORKS.items()) if kind.makes_tensors)
+        raise IrrepnetError(f"the network {config.name} predicts no tensors; take {', '.join(able)} or {last}")
     options = config.checked(options)
     if not tensors:
         return config.network(outputs, options)
-    if not config.makes_tensors:
-        able = " or ".join(name for name, kind in NETWORKS.items() if kind.makes_tensors)
-        raise IrrepnetError(f"the network {config.name} predicts no tensors; take {able}")
     largest = max(part.l for tensor in tensors for part in tensor.parts)
     if config.l_max < largest:  # such parts would be zero wherever the site symmetry forbids all smaller l
         formulas = ", ".join(tensor.formula for tensor in tensors)

@@ -50,6 +50,11 @@ class Target(Protocol):
         ...
 
     @property
+    def of_atoms(self) -> bool:
+        """Whether a crystal has a value an atom."""
+        ...
+
+    @property
     def headline(self) -> tuple[str, str]:
         """The figure to follow: its key among the metrics, and its name."""
         ...
@@ -113,6 +118,7 @@ class OneRow:
     """Of targets of which a crystal has one value."""
 
     unit: str
+    of_atoms = False
 
     @property
     def value_unit(self) -> str:
@@ -358,6 +364,7 @@ class SiteTarget(OneRow):
     elements: dict[str, float] = field(default_factory=dict)
     indices: str = ""
     kind: str = "site"
+    of_atoms = True
     headline = ("mae", "MAE")
 
     @classmethod

@@ -135,7 +135,7 @@ def prediction_table(rows: Sequence[dict[str, Any]], targets: Sequence[Target]) 
     named = {target.name: target for target in targets}
     blocks = [{key: named[key].rows(value) if key in named else None for key, value in row.items()} for row in rows]
     lengths = [max(len(block) for block in own.values() if block is not None) for own in blocks]
-    by_atom = max(lengths) > 1 or any(target.kind == "site" for target in targets)
+    by_atom = max(lengths) > 1 or any(target.of_atoms for target in targets)
     header: list[str] = []
     for key in rows[0]:
         if key in named:
