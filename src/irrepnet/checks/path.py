@@ -18,7 +18,7 @@ from irrepnet.data.batch import AnyGraph, union
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import Blend, GraphOptions
 from irrepnet.tasks.properties import known_graph
-from irrepnet.tasks.targets import ClassTarget, NumberTarget, slices
+from irrepnet.tasks.targets import NumberTarget, slices
 from irrepnet.training import load_config, load_run, presets
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def follow_model(
     else:
         run = load_run(name)
         config, chosen = run.config, run.target(target)
-        if not isinstance(chosen, NumberTarget | ClassTarget):
+        if not isinstance(chosen, NumberTarget):
             raise IrrepnetError(f"{name}: {chosen.name} is no single number; a path follows one")
         own = slices(run.task.targets)[run.targets.index(chosen)]  # type: ignore[arg-type]
         label, unit = chosen.name, chosen.unit

@@ -1,9 +1,9 @@
 """What the configurations of all tasks have in common."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from irrepnet.crystals import NeighbourOptions
 from irrepnet.graphs import GraphOptions
@@ -136,6 +136,19 @@ class RunConfig(Section):
     model: Any
     data: DataConfig
     training: TrainingConfig
+
+    @property
+    def compiles(self) -> bool:
+        """Whether PyTorch can compile the training step."""
+        return False
+
+    @model_validator(mode="after")
+    def _compiled(self) -> Self:
+        if self.training.compile and not self.compiles:
+            raise ValueError(
+                f"training.compile: is for the networks on graphs and hypergraphs, not {self.model.name}; leave it out"
+            )
+        return self
 
     def to_yaml(self) -> str:
         document = self.model_dump(mode="json")

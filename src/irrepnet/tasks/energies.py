@@ -144,8 +144,6 @@ class EnergyRunConfig(RunConfig):
                 PointGroup(self.model.group)
             except IrrepnetError as error:
                 raise ValueError(f"model.group: {error}") from None
-        if self.training.compile:
-            raise ValueError("training.compile: is for the networks on graphs and hypergraphs; leave it out")
         return self
 
 

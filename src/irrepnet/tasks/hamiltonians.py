@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 from pymatgen.core import Composition
 
 from irrepnet.data import Rejection, split_by_formula
@@ -74,12 +74,6 @@ class HamiltonianRunConfig(RunConfig):
     model: HamiltonianNetConfig = Field(default_factory=HamiltonianNetConfig)
     data: HamiltonianDataConfig
     training: HamiltonianTrainingConfig = Field(default_factory=HamiltonianTrainingConfig)
-
-    @model_validator(mode="after")
-    def _fits(self) -> "HamiltonianRunConfig":
-        if self.training.compile:
-            raise ValueError("training.compile: is for the networks on graphs and hypergraphs; leave it out")
-        return self
 
 
 @dataclass(frozen=True, eq=False)

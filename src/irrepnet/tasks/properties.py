@@ -116,16 +116,16 @@ class PropertyRunConfig(RunConfig):
             data["directions"] = True
         return kind(**{**data, **self.model.graph_fields})
 
+    @property
+    def compiles(self) -> bool:
+        return self.model.reads is HypergraphOptions
+
     @model_validator(mode="after")
     def _fits(self) -> "PropertyRunConfig":
         if self.data.neighbours != "shells" and not self.model.any_neighbours:
             raise ValueError(
                 f"data.neighbours: the {self.model.name} network reads whole shells, not {self.data.neighbours}; "
                 "leave this key out, or choose another network"
-            )
-        if self.training.compile and self.model.reads is not HypergraphOptions:
-            raise ValueError(
-                f"training.compile: is for the networks on graphs and hypergraphs, not {self.model.name}; leave it out"
             )
         for name in self.model.graph_fields.get("hyperedges", ()):
             try:

@@ -188,20 +188,13 @@ class NumberTarget(OneRow):
 
 
 @dataclass(frozen=True)
-class ClassTarget(OneRow):
+class ClassTarget(NumberTarget):
     """What is true or false; the output is the log-odds of true, the value its probability.
 
     Attributes:
-        name: see :class:`Target`.
         mean: the fraction of true in the training split; it does not enter the prediction, nor does ``scale``.
     """
 
-    name: str
-    kind: str
-    unit: str
-    mean: float
-    scale: float
-    width = 1
     headline = ("auc", "AUC")
 
     @classmethod
@@ -222,9 +215,6 @@ class ClassTarget(OneRow):
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         return expit(outputs)
 
-    def given(self, values: np.ndarray) -> np.ndarray:
-        return values[:, 0]
-
     def loss(self, outputs: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         """(n,) binary cross entropy."""
         return F.binary_cross_entropy_with_logits(outputs, wanted, reduction="none")[:, 0]
@@ -233,9 +223,6 @@ class ClassTarget(OneRow):
         """See :func:`irrepnet.tasks.metrics.classification_metrics`."""
         known = ~np.isnan(true[:, 0])
         return classification_metrics(true[known, 0], predicted[known, 0])
-
-    def value(self, predicted: np.ndarray, frame: np.ndarray) -> float:
-        return float(predicted[0])
 
     def in_words(self, value: float) -> str:
         return f"{self.name} {value:.4g} probability"
@@ -576,7 +563,7 @@ KINDS: dict[str, Any] = {
 """The classes of targets by the kind that cards name, and `irrepnet.data.QUANTITIES` of numbers."""
 
 
-def fit_number(name: str, values: np.ndarray) -> NumberTarget | ClassTarget:
+def fit_number(name: str, values: np.ndarray) -> NumberTarget:
     """The target of a number (n, 1), or of what is true or false."""
     return KINDS[target_kind(name)].fit(name, values)
 
