@@ -9,7 +9,7 @@ import torch
 from pymatgen.core import Lattice, Structure
 from typer.testing import CliRunner
 
-from irrepnet.checks.path import Path, follow, predictor
+from irrepnet.checks.path import Path, follow, follow_model, predictor
 from irrepnet.checks.verify import random_network, verify
 from irrepnet.cli.main import app
 from irrepnet.crystals import SymmetricCrystal, parents, smooth_neighbours
@@ -205,3 +205,9 @@ def test_command(tmp_path):
     assert [found["symprec"] for found in report["paths"]] == [1e-3, 1e-2]
     assert all(found["largest_jump"] > 1e-5 for found in report["paths"])
     assert picture.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("preset", ["site-symmetry", "energy", "hamiltonian"])
+def test_presets_that_predict_no_number_are_refused(preset):
+    with pytest.raises(IrrepnetError, match="predicts no number of a crystal"):
+        follow_model(preset, perovskite(), perovskite(4.1))

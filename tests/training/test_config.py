@@ -157,3 +157,9 @@ def test_a_mapping_is_not_changed_by_the_overrides():
     document = yaml.safe_load("data: {source: x, targets: [y]}")
     load_config(document, {"data.source": "z"})
     assert document["data"]["source"] == "x"
+
+
+def test_a_scale_that_no_method_reads_is_an_error():
+    with pytest.raises(IrrepnetError, match=r"data\.scale: is for data\.neighbours=nearest"):
+        load_config("cgcnn", DATA | {"data.scale": 2.0})
+    assert load_config("cgcnn", DATA | {"data.scale": 2.0, "data.neighbours": "nearest"}).data.scale == 2.0

@@ -16,7 +16,7 @@ from irrepnet.hamiltonians import action, atomic_basis, bond_orbits, hermiticity
 from irrepnet.hamiltonians.blocks import bonds_within
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian
 from irrepnet.tasks.hamiltonians import read_samples, sample_for, split_samples
-from irrepnet.training import load_config, load_run, loop, train
+from irrepnet.training import load_config, load_run, loop, predict, train
 from irrepnet.training.hamiltonians import evaluate_hamiltonians, load_hamiltonian_run, predicted_hamiltonian
 
 FCC = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
@@ -195,3 +195,13 @@ def test_structure_file(tmp_path):
     stored = read_samples(str(folder)).records[0]
     assert abs(sample.start.H - stored.start.H).max() < 1e-5
     assert len(loaded.task.hamiltonian(loaded.model, sample)) == len(stored.start)
+
+
+def test_what_is_no_file_is_listed_and_stops_nothing(run, data):
+    from pymatgen.core import Lattice, Structure
+
+    structure = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.2), ["Mg", "O"], [[0, 0, 0], [0.5] * 3])
+    rows = predict(run, [structure, data / "absent.cif", data / "CaS.safetensors"])
+    assert [row["hamiltonian"] is None for row in rows] == [True, True, False]
+    assert "write the structure into one" in rows[0]["note"]
+    assert load_run(run).targets[0].value_unit == "eV"

@@ -20,6 +20,7 @@ from irrepnet.graphs import Blend, GraphOptions
 from irrepnet.tasks.properties import known_graph
 from irrepnet.tasks.targets import NumberTarget, slices
 from irrepnet.training import load_config, load_run, presets
+from irrepnet.training.config import preset_task
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -151,6 +152,8 @@ def follow_model(
     Raises:
         IrrepnetError: the model predicts no number of a crystal, or what :func:`follow` raises.
     """
+    if name in presets() and preset_task(name) != "properties":
+        raise IrrepnetError(f"{name}: predicts no number of a crystal; a path follows one")
     if name in presets():
         overrides = {"data.source": "none", "data.targets": "none"}
         config = load_config(name, overrides | ({"model.continuous": True} if continuous else {}))

@@ -221,8 +221,12 @@ class HamiltonianTask(Task):
     def predict(self, network: torch.nn.Module, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
         rows = []
         for source in sources:
-            row: dict[str, Any] = {"file": str(source), "id": Path(source).stem, "formula": "", "hamiltonian": None}
+            is_file = isinstance(source, str | Path)
+            name, id = (str(source), Path(source).stem) if is_file else ("given", "")
+            row: dict[str, Any] = {"file": name, "id": id, "formula": "", "hamiltonian": None}
             try:
+                if not is_file:
+                    raise IrrepnetError("Hamiltonians are predicted for files: write the structure into one")
                 sample = sample_for(source, self.settings)
                 found = with_fermi(sample, self.hamiltonian(network, sample))
                 row |= {"id": sample.id, "formula": sample.formula, "hamiltonian": levels(sample, found), "note": ""}

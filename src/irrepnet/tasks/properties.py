@@ -127,6 +127,8 @@ class PropertyRunConfig(RunConfig):
                 f"data.neighbours: the {self.model.name} network reads whole shells, not {self.data.neighbours}; "
                 "leave this key out, or choose another network"
             )
+        if self.data.scale != GraphOptions.scale and self.data.neighbours != "nearest":
+            raise ValueError("data.scale: is for data.neighbours=nearest; leave this key out")
         for name in self.model.graph_fields.get("hyperedges", ()):
             try:
                 hyperedge_type(name)

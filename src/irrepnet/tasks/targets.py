@@ -529,6 +529,10 @@ class HamiltonianTarget(OneRow):
     headline = ("valence", "error of valence bands")
     columns = ("gap [eV]", "direct gap [eV]", "Fermi energy [eV]")
 
+    @property
+    def value_unit(self) -> str:
+        return "eV"
+
     def cells(self, value: Any) -> list[float | None]:
         if value is None:
             return [None] * 3

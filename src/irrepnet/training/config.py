@@ -21,6 +21,11 @@ def presets() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in _PRESETS.iterdir() if entry.name.endswith(".yaml"))
 
 
+def preset_task(name: str) -> str:
+    """The task of a preset."""
+    return _read(name).get("task", "properties")
+
+
 def load_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Any:
     """Read a run's configuration: that of the task which it names, of "properties" if it names none.
 
