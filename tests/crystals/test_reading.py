@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pymatgen.core import DummySpecies, Element, Lattice, Structure
 
 from irrepnet.crystals import SymmetricCrystal, atomic_number, read_cell, read_structures
-from irrepnet.crystals.reading import lattice_from_parameters
+from irrepnet.crystals.cell import lattice_from_parameters
 from irrepnet.errors import IrrepnetError
 
 ROCK_SALT = {
@@ -63,7 +63,7 @@ def test_record_file_and_list_of_records(tmp_path):
     assert same_crystal(read_cell(file), rock_salt())
     file.write_text(json.dumps([ROCK_SALT, rock_salt().as_dict()]))
     assert len(read_structures(file)) == 2
-    with pytest.raises(IrrepnetError, match="holds 2 structures"):
+    with pytest.raises(IrrepnetError, match="holds 2 crystals"):
         read_cell(file)
 
 
@@ -204,11 +204,11 @@ XYZ = '2\nLattice="4 0 0 0 4 0 0 0 4"{} Properties=species:S:1:pos:R:3\nCs 0 0 0
     [
         ("a.cif", "", "empty"),
         ("a.cif", "hello", "cannot be read as CIF"),
-        ("a.cif", CIF, "cannot be read as CIF"),
+        ("a.cif", CIF, "no atoms"),
         ("a.cif", CIF + "Na1 Na 0 0 0 0.5\n", "disordered"),
         ("a.cif", CIF + "Na1 Na 0 0 0 1\nNa2 Na 0.01 0 0 1\n", "overlap"),
-        ("a.cif", CIF.replace("_cell_length_a 5.64\n", "") + "Na1 Na 0 0 0 1\n", "cannot be read as CIF"),
-        ("a.cif", CIF + "Na1 Na ? 0 0 1\n", "cannot be read as CIF"),
+        ("a.cif", CIF.replace("_cell_length_a 5.64\n", "") + "Na1 Na 0 0 0 1\n", "block a: the cell lacks a"),
+        ("a.cif", CIF + "Na1 Na ? 0 0 1\n", "block a: site Na1: _atom_site_fract_x is unknown"),
         (
             "POSCAR",
             "NaCl\n1.0\n4 0 0\n0 4 0\n0 0 4\n1 1\ndirect\n0 0 0\n.5 .5 .5\n",
@@ -224,7 +224,7 @@ XYZ = '2\nLattice="4 0 0 0 4 0 0 0 4"{} Properties=species:S:1:pos:R:3\nCs 0 0 0
         ("a.xyz", XYZ.format("").replace("pos", "force"), "no pos"),
         ("a.json", "{", "cannot be read as JSON"),
         ("a.json", "{}", "no species"),
-        ("a.json", "[]", "holds no structure"),
+        ("a.json", "[]", "holds no crystal"),
         ("a.json", "3", "a record is a mapping"),
         ("a.txt", "hello", "unknown format"),
     ],

@@ -322,7 +322,7 @@ def test_atoms_that_are_no_crystal_or_have_old_results():
         records, rejections = read_records([good, stale, molecule, shared, strange])
     assert [record.id for record in records] == ["1", "5"]
     for rejection, reason in zip(
-        rejections, ["another geometry", "periodic in all three", "partly occupied"], strict=True
+        rejections, ["another geometry", "periodic in all three", "is disordered"], strict=True
     ):
         assert reason in rejection.reason
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Structure
 from pymatgen.core.tensors import Tensor
 
-from irrepnet.crystals.reading import lattice_from_parameters
+from irrepnet.crystals.cell import lattice_from_parameters
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import POINT_GROUPS, SETTINGS, PointGroup, setting_of
 from irrepnet.tensors import ieee_rotation

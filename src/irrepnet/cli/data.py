@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from irrepnet.cli.options import Json
-from irrepnet.cli.printing import print_json
+from irrepnet.cli.printing import exit_code, print_json
 
 app = typer.Typer(help="The embedded data sets, and what a file of records holds.", no_args_is_help=True)
 
@@ -38,7 +38,7 @@ def show(
     name: Annotated[str, typer.Argument(help="An embedded set, or a file or folder of records.")],
     json_: Json = False,
 ) -> None:
-    """Show what a data set holds, and what in it cannot be read; exit code 2 if nothing can."""
+    """Show what a data set holds, and what in it cannot be read; exit code 1 if that is some, 2 if all."""
     from irrepnet.data.summary import summary
 
     found = summary(name)
@@ -46,8 +46,7 @@ def show(
         print_json(found)
     else:
         _print(found)
-    if not found["count"]:
-        raise typer.Exit(2)
+    exit_code(found["count"], len(found["rejected"]))
 
 
 def _print(summary: dict[str, Any]) -> None:
@@ -81,6 +80,8 @@ def _print(summary: dict[str, Any]) -> None:
                 label = escape(_with_unit(name, array["unit"]))
                 table.add_row(label, str(array["count"]), array["shape"], array["description"])
             console.print(table)
+    for note in summary["notes"]:
+        console.print(f"note {note['id']}: {note['note']}", markup=False, highlight=False)
     for rejection in summary["rejected"]:
         console.print(f"rejected {rejection['id']}: {rejection['reason']}", markup=False, highlight=False)
 

@@ -19,6 +19,12 @@ def print_json(document: object) -> None:
     typer.echo(text)
 
 
+def exit_code(read: int, refused: int) -> None:
+    """Leave with 2 if no crystal could be used, with 1 if some could not; go on if all could."""
+    if refused:
+        raise typer.Exit(1 if read else 2)
+
+
 def print_table(title: str, columns: list[str], rows: list[list[str]], centred: range = range(0)) -> None:
     """A table whose cells are never cut; `centred` numbers the columns that are not flushed left."""
     from rich import box

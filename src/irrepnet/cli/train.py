@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from irrepnet.cli.options import Json
-from irrepnet.cli.printing import print_json
+from irrepnet.cli.printing import exit_code, print_json
 from irrepnet.errors import IrrepnetError
 
 if TYPE_CHECKING:
@@ -111,7 +111,10 @@ def predict(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a CSV file.")] = None,
     json_: Json = False,
 ) -> None:
-    """Predict properties of structures; those that cannot be predicted are listed with the reason."""
+    """Predict properties of structures; those that cannot be predicted are listed with the reason.
+
+    Exit code 0: all are predicted; 1: some are not; 2: none is.
+    """
     from irrepnet.training import load_run
     from irrepnet.training import predict as predict_run
 
@@ -130,6 +133,7 @@ def predict(
             typer.echo(_line(row, trained.targets))
     if not predicted:
         raise IrrepnetError("none of the structures could be predicted; see the notes for the reasons")
+    exit_code(predicted, len(rows) - predicted)
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]], targets: Sequence["Target"]) -> None:

@@ -1,5 +1,6 @@
 """Crystals made exactly symmetric: reading, the standard frame, orbits and whole neighbour shells."""
 
+from irrepnet.crystals.cell import Cell
 from irrepnet.crystals.descriptions import input_atoms, plain_supercell
 from irrepnet.crystals.elements import atomic_number
 from irrepnet.crystals.frames import MODEL_GROUPS, frame_convention, frame_rotation, model_group
@@ -19,7 +20,7 @@ from irrepnet.crystals.neighbours import (
     whole_shells,
 )
 from irrepnet.crystals.pseudosymmetry import REACH, parents
-from irrepnet.crystals.reading import Cell, read_cell, read_structures
+from irrepnet.crystals.reading import cells_in, read_cell, read_structures
 from irrepnet.crystals.site_irreps import SiteIrreps, SiteTensor, site_irreps
 from irrepnet.crystals.symmetric import SymmetricCrystal
 
@@ -38,6 +39,7 @@ __all__ = [
     "SplitShell",
     "SymmetricCrystal",
     "atomic_number",
+    "cells_in",
     "find_neighbours",
     "frame_convention",
     "frame_rotation",

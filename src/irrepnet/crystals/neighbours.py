@@ -17,8 +17,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.spatial import ConvexHull, QhullError
 
+from irrepnet.crystals.cell import CLOSEST
 from irrepnet.crystals.pairs import SEARCH, close_pairs
-from irrepnet.crystals.reading import CLOSEST
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
 

@@ -1,213 +1,221 @@
 """From a file, a pymatgen structure or a record to plain checked arrays.
 
-Whatever a crystal comes as, `read_cell` reduces it to a `Cell` or refuses it with the reason; every later
-step may rely on what is checked here: ordered, finite, right-handed, no two atoms on top of each other.
+Whatever a crystal comes as, `read_cell` reduces it to a `Cell` or refuses it with the reason.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import moyopy
 import numpy as np
 
-from irrepnet.crystals.elements import atomic_number
+from irrepnet.crystals.cell import Cell, checked, lattice_from_parameters
+from irrepnet.crystals.cif import read_cif
+from irrepnet.crystals.elements import atomic_number, only_element
 from irrepnet.crystals.extxyz import read_frames
-from irrepnet.crystals.pairs import LONGEST, SEARCH, close_pairs
+from irrepnet.crystals.poscar import read_poscar
+from irrepnet.crystals.text import is_named, read_text
 from irrepnet.errors import IrrepnetError
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-CLOSEST = 0.5
-"""Å; atoms nearer than this are refused as overlapping (the shortest bond known, H-H, is 0.74 Å)."""
-
-FARTHEST = 1e5
-"""Fractional coordinates are refused beyond this: their digits within the cell are lost."""
-
-FORMATS = "CIF (.cif), POSCAR (POSCAR*, CONTCAR*, .vasp, .poscar), extended XYZ (.xyz, .extxyz), JSON (.json)"
+Cells = Iterator[Cell | IrrepnetError]
 
 
-class Cell(NamedTuple):
-    """A checked crystal as arrays."""
+@dataclass(frozen=True)
+class StructureFormat:
+    """A kind of file that holds crystals."""
 
-    lattice: np.ndarray
-    """(3, 3) row vectors, Å, right-handed."""
-    frac_coords: np.ndarray
-    """(n, 3)"""
-    numbers: np.ndarray
-    """(n,) atomic numbers."""
     name: str
-    """What error messages call it: the file, the record's id, or the formula."""
+    patterns: tuple[str, ...]
+    """Of file names, see `is_named`."""
+    read: Callable[[str], Cells]
+    """The crystals in a text, not yet checked; of those that cannot be read, why."""
 
 
 def read_cell(source: Any) -> Cell:
     """The crystal in `source`, checked.
 
     Args:
-        source: a pymatgen Structure; a Cell; a path to a file with exactly one structure (see `read_structures`);
+        source: a pymatgen Structure; a Cell; a path to a file with exactly one crystal (see `cells_in`);
             a record, that is a mapping with `species` (symbols), `frac_coords` (n, 3) and either `lattice`
             (3, 3) row vectors in Å or `cell` [a, b, c, α, β, γ] in Å and degrees; or an object with the
             attributes `species`, `frac_coords` and `lattice` of a record.
 
     A left-handed lattice is accepted: all its vectors and fractional coordinates change sign, which leaves
-    every Cartesian position where it was. Oxidation states and spins are stripped; D and T count as H.
+    every Cartesian position where it was. Oxidation states and spins are stripped; D and T count as H. A site that
+    charges of one element share, such as Fe2+ and Fe3+, is full if they add up to 1 within 0.001.
 
     Raises:
-        IrrepnetError: unreadable or empty source, several structures in one file, wrong record keys, unknown
+        IrrepnetError: unreadable or empty source, several crystals in one file, wrong record keys, unknown
             or dummy species, disordered sites, non-finite numbers, a missing or singular lattice, or two
             atoms (or an atom and its own image) closer than 0.5 Å.
     """
     if isinstance(source, str | Path):
-        structures = read_structures(source)
-        if len(structures) != 1:
-            raise IrrepnetError(
-                f"{source}: holds {len(structures)} structures, one was expected; use read_structures for all"
-            )
-        return _from_structure(structures[0], str(source))
+        return checked(only_cell(Path(source)))
     if isinstance(source, Cell):
         lattice, frac_coords = np.asarray(source.lattice, float), np.asarray(source.frac_coords, float)
         numbers = np.asarray(source.numbers)
         if numbers.ndim != 1 or not np.isin(numbers, np.arange(1, 119)).all():
             raise IrrepnetError(f"{source.name}: the atomic numbers are not n numbers from 1 to 118")
-        return _checked(lattice, frac_coords, numbers.astype(int), source.name)
+        return checked(Cell(lattice, frac_coords, numbers.astype(int), source.name, source.notes))
     if isinstance(source, Mapping):
-        return _from_record(source)
+        return checked(_from_record(source))
     if hasattr(source, "sites") and hasattr(source, "lattice"):
-        return _from_structure(source, f"structure {source.formula}")
+        return checked(cell_of_structure(source, f"structure {source.formula}"))
     if hasattr(source, "species") and hasattr(source, "frac_coords"):
         fields = ("id", "species", "frac_coords", "lattice")
-        return _from_record({field: getattr(source, field, None) for field in fields})
+        cell = _from_record({field: getattr(source, field, None) for field in fields})
+        return checked(cell._replace(notes=tuple(getattr(source, "notes", ()))))
     raise IrrepnetError(f"a crystal is a pymatgen Structure, a file or a record, not a {type(source).__name__}")
 
 
-def read_structures(path: str | Path) -> list[Structure]:
-    """All structures in a file, as pymatgen Structures, unchecked (`read_cell` checks).
+def cells_in(path: str | Path) -> Cells:
+    """The crystals in a file in their order, not yet checked (`checked` does that); for each that cannot be read, why.
 
-    Formats, by name: CIF (one structure a data block), POSCAR with the line of element symbols, extended XYZ
-    with `Lattice="…"` (one structure a frame), JSON (a pymatgen dictionary, a record, or a list of these).
+    Formats, by name: CIF (a crystal a data block; blocks without atoms are passed over), POSCAR, extended XYZ (a
+    crystal a frame), JSON (a pymatgen dictionary, a record, or a list of these); any of them gzipped, in UTF-8, UTF-16
+    or Latin-1. A cell is called by the file; its notes say what contradicts itself in the file and what was taken for
+    granted, and what the libraries that read it warned of.
 
     Raises:
-        IrrepnetError: with the file's name, if it is missing, of unknown format, unreadable or empty.
+        IrrepnetError: the file is missing, of unknown format, empty or unreadable as a whole.
     """
     path = Path(path)
     if not path.is_file():
         raise IrrepnetError(f"{path}: no such file")
-    reader = _reader(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if not text.strip():
-            raise IrrepnetError("the file is empty")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            structures = reader(text)
-    except IrrepnetError as error:
-        raise IrrepnetError(f"{path}: {error}") from error
-    except Exception as error:  # a parser meets bad text in any way it likes; all of them are bad input
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise IrrepnetError(f"{path}: cannot be read as {reader.__doc__}: {reason}") from error
-    if not structures:
-        raise IrrepnetError(f"{path}: holds no structure")
-    return structures
+    form = next((form for form in STRUCTURE_FORMATS if is_named(path, form.patterns)), None)
+    if form is None:
+        known = ", ".join(f"{form.name} ({', '.join(form.patterns)})" for form in STRUCTURE_FORMATS)
+        raise IrrepnetError(f"{path}: unknown format; a structure file is one of {known}")
+    text = read_text(path)
+    if not text.strip():
+        raise IrrepnetError(f"{path}: the file is empty")
+    items, found = form.read(text), 0
+    while True:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warnings.simplefilter("ignore", DeprecationWarning)
+            try:
+                item = next(items, None)
+            except IrrepnetError as error:
+                raise IrrepnetError(f"{path}: cannot be read as {form.name}: {error}") from error
+            except Exception as error:  # a parser meets bad text in any way it likes; all of them are bad input
+                reason = " ".join(str(error).split()) or type(error).__name__
+                raise IrrepnetError(f"{path}: cannot be read as {form.name}: {reason}") from error
+        if item is None:
+            break
+        found += 1
+        if isinstance(item, IrrepnetError):
+            yield IrrepnetError(f"{path}: {item}")
+        else:
+            warned = dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
+            yield item._replace(name=str(path), notes=(*item.notes, *warned))
+    if not found:
+        raise IrrepnetError(f"{path}: holds no crystal")
 
 
-def lattice_from_parameters(cell: Sequence[float]) -> np.ndarray:
-    """(3, 3) row vectors in Å, c along z and a in the xz plane, from [a, b, c, α, β, γ] in Å and degrees.
+def read_structures(path: str | Path) -> list[Structure]:
+    """The crystals in a file as pymatgen Structures, unchecked (`read_cell` checks); formats as `cells_in`.
+
+    What cannot be read is left out, with a warning that says why; so are the notes of the others.
 
     Raises:
-        IrrepnetError: not six positive numbers, or no parallelepiped has these angles.
+        IrrepnetError: with the file's name, if it is missing, of unknown format, or holds nothing that can be read.
     """
-    if len(cell) != 6 or not all(0 < parameter < math.inf for parameter in cell):
-        raise IrrepnetError(f"cell is [a, b, c, α, β, γ], six positive numbers, got {list(cell)}")
-    a, b, c = cell[:3]
-    alpha, beta, gamma = map(math.radians, cell[3:])
-    x = math.sin(beta)
-    # b = (x_b, y_b, cos α) as a unit vector: its product with a is cos γ
-    x_b = (math.cos(gamma) - math.cos(alpha) * math.cos(beta)) / x if x else math.inf
-    y_b_squared = math.sin(alpha) ** 2 - x_b**2
-    if not y_b_squared > 0:
-        raise IrrepnetError(f"no cell has the angles {', '.join(f'{angle:g}°' for angle in cell[3:])}")
-    rows = [[x, 0, math.cos(beta)], [x_b, math.sqrt(y_b_squared), math.cos(alpha)], [0, 0, 1]]
-    return np.array(rows) * np.array([[a], [b], [c]])
-
-
-def _reader(path: Path):
-    name, suffix = path.name.upper(), path.suffix.lower()
-    if suffix == ".cif":
-        return _read_cif
-    if suffix in (".vasp", ".poscar") or name.startswith(("POSCAR", "CONTCAR")):
-        return _read_poscar
-    if suffix in (".xyz", ".extxyz"):
-        return _read_extxyz
-    if suffix == ".json":
-        return _read_json
-    raise IrrepnetError(f"{path}: unknown format; a structure file is one of {FORMATS}")
-
-
-def _read_cif(text: str) -> list[Structure]:
-    """CIF"""
-    from pymatgen.io.cif import CifParser
-
-    return CifParser.from_str(text).parse_structures(primitive=False, on_error="raise")
-
-
-def _read_poscar(text: str) -> list[Structure]:
-    """POSCAR"""
-    from pymatgen.io.vasp import Poscar
-
-    # Without element symbols pymatgen warns and invents H, He, Li...; that must never pass.
-    warnings.filterwarnings("error", message=".*false names.*")
-    return [Poscar.from_str(text).structure]
-
-
-def _read_extxyz(text: str) -> list[Structure]:
-    """extended XYZ"""
     from pymatgen.core import Structure
 
-    structures = []
-    for atoms in read_frames(text.splitlines()):
-        if isinstance(atoms, IrrepnetError):
-            raise atoms
-        symbols = atoms.get_chemical_symbols()
-        structures.append(Structure(atoms.cell.array, symbols, atoms.positions, coords_are_cartesian=True))
+    structures, refusal = [], None
+    for item in cells_in(path):
+        if isinstance(item, IrrepnetError):
+            refusal = refusal or item
+            warnings.warn(f"left out: {item}", stacklevel=2)
+            continue
+        for note in item.notes:
+            warnings.warn(f"{item.name}: {note}", stacklevel=2)
+        structures.append(Structure(item.lattice, item.numbers.tolist(), item.frac_coords))
+    if refusal is not None and not structures:
+        raise refusal
     return structures
 
 
-def _read_json(text: str) -> list[Structure]:
-    """JSON"""
+def cell_of_structure(structure: Structure, name: str) -> Cell:
+    """The crystal in a pymatgen Structure, not yet checked.
+
+    Raises:
+        IrrepnetError: a site that elements share or that is not full, or a dummy species.
+    """
+    from pymatgen.core import DummySpecies
+
+    place, numbers = f"{name}: " if name else "", []
+    for index, site in enumerate(structure):
+        dummies = [str(species) for species in site.species if isinstance(species, DummySpecies)]
+        if dummies:
+            raise IrrepnetError(f"{place}site {index + 1} holds the dummy species {dummies[0]}")
+        try:
+            numbers.append(atomic_number(only_element({str(species): part for species, part in site.species.items()})))
+        except IrrepnetError as error:
+            raise IrrepnetError(f"{place}site {index + 1} {error}") from None
+    return Cell(structure.lattice.matrix, structure.frac_coords, np.array(numbers, int), name)
+
+
+def only_cell(path: Path) -> Cell:
+    """The only crystal in a file, not yet checked; what cannot be read beside it becomes notes of it.
+
+    Raises:
+        IrrepnetError: as `cells_in`; there are several, or the only one cannot be read.
+    """
+    items = list(cells_in(path))
+    cells = [item for item in items if isinstance(item, Cell)]
+    refusals = [item for item in items if isinstance(item, IrrepnetError)]
+    if not cells:
+        raise refusals[0]
+    if len(cells) > 1:
+        raise IrrepnetError(f"{path}: holds {len(items)} crystals, one was expected; read_structures reads all")
+    notes = (f"left out: {str(refusal).removeprefix(f'{path}: ')}" for refusal in refusals)
+    return cells[0]._replace(notes=(*cells[0].notes, *notes))
+
+
+def _read_extxyz(text: str) -> Cells:
+    for atoms in read_frames(text.splitlines()):
+        if isinstance(atoms, IrrepnetError):
+            yield atoms
+        else:
+            yield Cell(atoms.cell.array, atoms.cell.scaled_positions(atoms.positions), atoms.numbers, "")
+
+
+def _read_json(text: str) -> Cells:
     from pymatgen.core import Structure
 
     content = json.loads(text)
-    structures = []
-    for item in content if isinstance(content, list) else [content]:
-        if isinstance(item, dict) and "sites" in item:
-            structures.append(Structure.from_dict(item))
-        else:
-            cell = _from_record(item)
-            structures.append(Structure(cell.lattice, cell.numbers.tolist(), cell.frac_coords))
-    return structures
+    entries = content if isinstance(content, list) else [content]
+    for number, entry in enumerate(entries, start=1):
+        place = f"entry {number}: " if len(entries) > 1 else ""
+        try:
+            if isinstance(entry, dict) and "sites" in entry:
+                yield cell_of_structure(Structure.from_dict(entry), "structure")
+            else:
+                yield _from_record(entry)
+        except IrrepnetError as error:
+            yield IrrepnetError(f"{place}{error}")
+        except Exception as error:  # of pymatgen
+            reason = " ".join(str(error).split()) or type(error).__name__
+            yield IrrepnetError(f"{place}cannot be read as a pymatgen Structure: {reason}")
 
 
-def _from_structure(structure: Structure, name: str) -> Cell:
-    from pymatgen.core import DummySpecies
-
-    if len(structure) == 0:
-        raise IrrepnetError(f"{name}: holds no atoms")
-    for index, site in enumerate(structure):
-        if not site.is_ordered:
-            raise IrrepnetError(
-                f"{name}: site {index + 1} is disordered ({site.species_string}); "
-                "only fully occupied sites are supported"
-            )
-        if isinstance(site.specie, DummySpecies):
-            raise IrrepnetError(f"{name}: site {index + 1} holds the dummy species {site.specie}")
-    numbers = np.array([site.specie.Z for site in structure])
-    return _checked(structure.lattice.matrix, structure.frac_coords, numbers, name)
+STRUCTURE_FORMATS = (
+    StructureFormat("CIF", ("*.cif", "*.mcif"), read_cif),
+    StructureFormat("POSCAR", ("poscar*", "contcar*", "*.vasp", "*.poscar"), read_poscar),
+    StructureFormat("extended XYZ", ("*.xyz", "*.extxyz"), _read_extxyz),
+    StructureFormat("JSON", ("*.json",), _read_json),
+)
+"""The first that matches a file's name counts."""
 
 
 def _from_record(record: Mapping[str, Any]) -> Cell:
@@ -230,58 +238,4 @@ def _from_record(record: Mapping[str, Any]) -> Cell:
         raise IrrepnetError(f"{name}: {error}") from error
     except (TypeError, ValueError, OverflowError) as error:
         raise IrrepnetError(f"{name}: species, coordinates or lattice are no numbers: {error}") from error
-    return _checked(lattice, frac_coords, numbers, name)
-
-
-def _checked(lattice: np.ndarray, frac_coords: np.ndarray, numbers: np.ndarray, name: str) -> Cell:
-    if len(numbers) == 0:
-        raise IrrepnetError(f"{name}: holds no atoms")
-    if lattice.shape != (3, 3):
-        raise IrrepnetError(f"{name}: the lattice has shape {lattice.shape}, not (3, 3)")
-    if frac_coords.shape != (len(numbers), 3):
-        raise IrrepnetError(f"{name}: {len(numbers)} species but frac_coords of shape {frac_coords.shape}, not (n, 3)")
-    if not np.isfinite(lattice).all():
-        raise IrrepnetError(f"{name}: the lattice has non-finite numbers")
-    usable = (abs(frac_coords) < FARTHEST).all(axis=1)
-    if not usable.all():
-        site = int(np.argmin(usable))
-        raise IrrepnetError(
-            f"{name}: the fractional coordinates of site {site + 1} are not finite or beyond {FARTHEST:g}"
-        )
-    volume = np.linalg.det(lattice)
-    if abs(volume) <= 1e-8 * np.prod(np.linalg.norm(lattice, axis=1)):
-        raise IrrepnetError(f"{name}: the lattice is singular, its vectors span no volume")
-    if volume < 0:
-        lattice, frac_coords = -lattice, -frac_coords
-    _refuse_overlaps(lattice, frac_coords, numbers, name)
     return Cell(lattice, frac_coords, numbers, name)
-
-
-def _refuse_overlaps(lattice: np.ndarray, frac_coords: np.ndarray, numbers: np.ndarray, name: str) -> None:
-    # In the reduced basis a thin, skewed cell costs no more than a compact one.
-    try:
-        reduced = np.array(moyopy.minkowski_reduce(lattice.tolist())[0])
-    except ValueError:
-        extremes = np.linalg.norm(lattice, axis=1)
-        raise IrrepnetError(
-            f"{name}: the lattice cannot be reduced, its vectors are {extremes.min():.3g} to "
-            f"{extremes.max():.3g} Å long; check its unit and numbers"
-        ) from None
-    lengths = np.linalg.norm(reduced, axis=1)
-    shortest, longest = lengths.min(), lengths.max()
-    if longest > LONGEST:
-        raise IrrepnetError(
-            f"{name}: the cell is {longest:.3g} Å long, {LONGEST:g} at most are supported; is its unit Å?"
-        )
-    if shortest < CLOSEST:
-        raise IrrepnetError(f"{name}: each atom overlaps its own image {shortest:.3g} Å away; check the lattice")
-    points = frac_coords % 1.0 @ lattice
-    first, second, shift = close_pairs(points, reduced, SEARCH, twice=False)
-    distance = np.linalg.norm(points[second] - points[first] + shift @ reduced, axis=1)
-    closest = int(np.argmin(distance)) if len(distance) else None
-    if closest is not None and distance[closest] < CLOSEST:
-        from pymatgen.core.periodic_table import Element
-
-        pair = [int(first[closest]), int(second[closest])]
-        sites = " and ".join(f"{site + 1} ({Element.from_Z(int(numbers[site])).symbol})" for site in pair)
-        raise IrrepnetError(f"{name}: sites {sites} overlap, they are {distance[closest]:.3g} Å apart")

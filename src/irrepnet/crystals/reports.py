@@ -41,6 +41,7 @@ def describe_crystal(file: str | Path, max_frames: int, symprec: float = 0.01, i
     frames = {name: _frames(group.operations, PointGroup(name)) for name in MODEL_GROUPS}
     report = {
         "file": str(file),
+        "notes": list(crystal.notes),
         "formula": crystal.formula,
         "spacegroup": {
             "number": crystal.spacegroup_number,

@@ -21,7 +21,8 @@ import moyopy
 import numpy as np
 from scipy.spatial import KDTree
 
-from irrepnet.crystals.reading import Cell, read_cell
+from irrepnet.crystals.cell import Cell
+from irrepnet.crystals.reading import read_cell
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup, setting_of
 
@@ -75,6 +76,8 @@ class SymmetricCrystal:
     """The largest relative change of a length that idealisation of the lattice made."""
     symprec: float
     """Å, the tolerance with which the symmetry was found."""
+    notes: tuple[str, ...] = ()
+    """Of the cell that it was made from, see `Cell.notes`."""
 
     @classmethod
     def from_structure(cls, source: Any, symprec: float = 0.01) -> SymmetricCrystal:
@@ -194,6 +197,7 @@ def _symmetrise(cell: Cell, symprec: float) -> SymmetricCrystal:
         displacement=float(np.linalg.norm(moved, axis=1).max()),
         strain=float(abs(stretches - 1).max()),
         symprec=found.symprec,
+        notes=cell.notes,
     )
 
 

@@ -19,6 +19,8 @@ from irrepnet.errors import IrrepnetError
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+    from irrepnet.crystals.cell import Cell
+
 STRUCTURE_KEYS = frozenset({"material_id", "id", "formula", "species", "frac_coords", "lattice", "cell"})
 """Keys of a record line that describe the crystal; all others are properties."""
 
@@ -38,6 +40,8 @@ class Record:
         properties: targets and metadata by name; None where the value is unknown.
         formula: reduced formula, "MgAl2O4".
         source: where the record comes from: a file, a folder or the name of an embedded set.
+        notes: what one should know of how the crystal was read: where its file contradicts itself, or what was taken
+            for granted (docs/crystals.md).
     """
 
     id: str
@@ -47,6 +51,7 @@ class Record:
     properties: dict[str, Any]
     formula: str
     source: str
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.species)
@@ -93,7 +98,7 @@ class Record:
         if content.get("lattice") is not None:
             lattice = number_array(content["lattice"], (3, 3), "lattice")
         else:
-            from irrepnet.crystals.reading import lattice_from_parameters
+            from irrepnet.crystals.cell import lattice_from_parameters
 
             lattice = lattice_from_parameters(number_array(content["cell"], (6,), "cell").tolist())
             lattice.setflags(write=False)
@@ -117,20 +122,28 @@ class Record:
     def from_structure(
         cls, structure: "Structure", id: str, properties: Mapping[str, Any] | None = None, source: str = ""
     ) -> "Record":
-        """A record of an ordered pymatgen Structure.
+        """A record of a pymatgen Structure; charges of one element may share a site.
 
         Raises:
             IrrepnetError: as `from_dict`, and for a structure with a disordered site.
         """
-        for number, site in enumerate(structure, start=1):
-            if not site.is_ordered:
-                raise IrrepnetError(f"site {number} is disordered ({site.species_string}): only ordered crystals")
+        from irrepnet.crystals.reading import cell_of_structure
+
+        return cls.from_cell(cell_of_structure(structure, ""), id, source).with_properties(properties or {})
+
+    @classmethod
+    def from_cell(cls, cell: "Cell", id: str, source: str = "") -> "Record":
+        """A record of a cell, with its notes.
+
+        Raises:
+            IrrepnetError: as `from_dict`.
+        """
         content = {
-            "species": [site.specie.symbol for site in structure],
-            "frac_coords": structure.frac_coords,
-            "lattice": structure.lattice.matrix,
+            "species": list(map(_of_number, cell.numbers)),
+            "frac_coords": cell.frac_coords,
+            "lattice": cell.lattice,
         }
-        return cls.from_dict(content, id, source).with_properties(properties or {})
+        return replace(cls.from_dict(content, id, source), notes=cell.notes)
 
 
 @dataclass(frozen=True)
@@ -279,6 +292,13 @@ def _symbol(name: str) -> str:
     from irrepnet.crystals.elements import atomic_number
 
     return Element.from_Z(atomic_number(name)).symbol
+
+
+@cache
+def _of_number(number: int) -> str:
+    from pymatgen.core import Element
+
+    return Element.from_Z(int(number)).symbol
 
 
 @cache

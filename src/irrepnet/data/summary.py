@@ -25,7 +25,7 @@ def summary(source: Any) -> dict[str, Any]:
 
     Among the keys of the result are `count` (crystals), `targets` (numbers: unit, kind, count, min, mean, max),
     `tensors` and `site_arrays` (unit, description, count and shape of the arrays of a crystal and of its n atoms;
-    "…" stands for a length that differs) and `rejected` (id and reason).
+    "…" stands for a length that differs), `rejected` (id and reason) and `notes` (id and note).
 
     An array counts as one of the atoms if in all records its first length is the number of atoms, unless it is a
     known tensor of the crystal.
@@ -68,6 +68,7 @@ def summary(source: Any) -> dict[str, Any]:
         "site_arrays": site_arrays,
         "first": [{"id": record.id, "formula": record.formula, "atoms": len(record)} for record in records[:3]],
         "rejected": [vars(rejection) for rejection in rejections],
+        "notes": [{"id": record.id, "note": note} for record in records for note in record.notes],
     }
 
 

@@ -74,6 +74,7 @@ def _page(results: Results) -> str:
             ]
         ),
         _rejections(data),
+        _notes(data),
         _failures(data),
         "<h2>Domain</h2>",
         _domain(results.card["domain"]),
@@ -135,6 +136,12 @@ def _rejections(data: dict[str, Any]) -> str:
         f"<details><summary>{data['rejected']:,} crystals were rejected (all of them, with reasons, are in "
         f"rejected.csv)</summary>{table}</details>"
     )
+
+
+def _notes(data: dict[str, Any]) -> str:
+    if not data.get("noted"):
+        return ""
+    return f"<p>{data['noted']:,} crystals were read with notes, which are in notes.csv.</p>"
 
 
 def _failures(data: dict[str, Any]) -> str:

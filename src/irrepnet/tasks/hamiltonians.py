@@ -13,6 +13,7 @@ import torch
 from pydantic import Field, field_validator
 from pymatgen.core import Composition
 
+from irrepnet.crystals import read_cell
 from irrepnet.data import Rejection, split_by_formula
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.bands import band_gap, fermi_energy
@@ -228,8 +229,10 @@ class HamiltonianTask(Task):
                 if not is_file:
                     raise IrrepnetError("Hamiltonians are predicted for files: write the structure into one")
                 sample = sample_for(source, self.settings)
+                notes = () if Path(source).suffix == ".safetensors" else read_cell(source).notes
                 found = with_fermi(sample, self.hamiltonian(network, sample))
-                row |= {"id": sample.id, "formula": sample.formula, "hamiltonian": levels(sample, found), "note": ""}
+                row |= {"id": sample.id, "formula": sample.formula, "hamiltonian": levels(sample, found)}
+                row["note"] = "; ".join(notes)
             except IrrepnetError as error:
                 row["note"] = str(error)
             rows.append(row)

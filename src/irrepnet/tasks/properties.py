@@ -315,7 +315,8 @@ class PropertyTask(Task):
         predicted = self.decoded(network, made.graphs)
         for k, (record, failures) in enumerate(zip(made.records, made.failures)):
             row = rows[int(record.id)]
-            row["note"] = "; ".join(f"no descriptor for {failure}" for failure in failures)
+            lacking = (f"no descriptor for {failure}" for failure in failures)
+            row["note"] = "; ".join(filter(None, [row["note"], *lacking]))
             for target, own in zip(self.targets, slices(self.targets)):
                 row[target.name] = target.value(predicted[k, own], made.frames[k])
         return rows
@@ -334,7 +335,7 @@ def start_rows(sources: Sequence[Any], targets: Sequence[Target]) -> tuple[list[
     rows: list[dict[str, Any]] = []
     crystals: list[Record] = []
     for file, item in read_files(sources):
-        formula, note = ("", item.reason) if isinstance(item, Rejection) else (item.formula, "")
+        formula, note = ("", item.reason) if isinstance(item, Rejection) else (item.formula, "; ".join(item.notes))
         if isinstance(item, Record):
             crystals.append(replace(item, id=str(len(rows))))
         nothing = {target.name: None for target in targets}

@@ -94,8 +94,12 @@ def _versions(threads: int) -> dict[str, Any]:
 
 
 def write_data(out: Path, source: Source, examples: Examples, split: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """data.json, rejected.csv, split.json and, if there is any, failures.csv; returns what data.json says."""
+    """data.json, rejected.csv, split.json and, if there is any, notes.csv and failures.csv.
+
+    Returns what data.json says.
+    """
     rejections = source.rejections + examples.rejections
+    notes = [(record.id, note) for record in examples.records for note in getattr(record, "notes", ())]
     reasons = reason_counts(rejections)
     description = {
         "source": source.name,
@@ -106,10 +110,13 @@ def write_data(out: Path, source: Source, examples: Examples, split: Mapping[str
         "rejected": len(rejections),
         "reasons": dict(reasons[:20]),
         "other_reasons": sum(count for _, count in reasons[20:]),
+        "noted": len({id for id, _ in notes}),
         "failed_sites": sum(map(len, examples.failures)),
         "licence": source.licence,
     }
     write_text(out / "rejected.csv", csv_text(("id", "reason"), ((r.id, r.reason) for r in rejections)))
+    if notes:
+        write_text(out / "notes.csv", csv_text(("id", "note"), notes))
     failures = [
         (r.id, *line.partition(": ")[::2]) for r, lines in zip(examples.records, examples.failures) for line in lines
     ]

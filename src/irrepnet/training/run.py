@@ -10,6 +10,7 @@ Files of a run folder:
     on versions.json           irrepnet, Python, libraries, machine
     data.json               source, hash, counts, reasons of rejections
     rejected.csv            id and reason of every crystal left out
+    notes.csv               id and note of every crystal in use whose file contradicts itself or leaves something open
     failures.csv            only if there are any: sites on which a descriptor failed
     split.json              ids and formulas of the training, validation and test crystals
     checkpoint.safetensors  only while training: the state after the last whole epoch
@@ -86,6 +87,8 @@ def _train(task: Task, out: Path, log: Log, data: Any) -> None:
     log.line(
         f"{description['used']} crystals in use: " + ", ".join(f"{len(part)} {name}" for name, part in split.items())
     )
+    if description["noted"]:
+        log.line(f"{description['noted']} of them were read with notes, see notes.csv")
 
     torch.manual_seed(config.training.seed)
     network = task.network().to(device)

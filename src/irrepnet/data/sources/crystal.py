@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from irrepnet.crystals.elements import only_element
 from irrepnet.data.records import Record, Rejection, merged, plain
 from irrepnet.errors import IrrepnetError
 
@@ -100,9 +101,11 @@ def record_of_atoms(atoms: "Atoms", id: str, properties: Mapping[str, Any], sour
             "periodic in all three directions"
         )
     occupancy = atoms.info.get("occupancy")
-    for site in occupancy.values() if isinstance(occupancy, Mapping) else ():
-        if isinstance(site, Mapping) and (len(site) != 1 or abs(sum(site.values()) - 1) > 1e-6):
-            raise IrrepnetError(f"a site is partly occupied ({dict(site)}): only ordered crystals")
+    for number, site in occupancy.items() if isinstance(occupancy, Mapping) else ():
+        try:
+            only_element(site if isinstance(site, Mapping) else {})
+        except IrrepnetError as error:
+            raise IrrepnetError(f"site {number} {error}") from None
     calculator: Any = atoms.calc
     results = getattr(calculator, "results", {})
     if results and calculator.check_state(atoms):

@@ -1,18 +1,17 @@
 """Files that hold crystals and nothing else: JSON lines, structure files and ASE's databases."""
 
-import gzip
 import json
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from irrepnet.crystals.reading import STRUCTURE_FORMATS, cells_in
+from irrepnet.crystals.text import decode, is_named, lines_of, read_text
 from irrepnet.data.records import Record, Rejection, merged
 from irrepnet.data.sources.crystal import attempt, record_of, record_of_atoms
 from irrepnet.errors import IrrepnetError
@@ -34,12 +33,10 @@ class Kind(NamedTuple):
 
 
 def kind_of_files(name: str, *patterns: str, read: Callable[[Path], Items]) -> Kind:
-    """The kind of the files whose names, in lower case, match one of the patterns."""
-
-    def matches(source: Any) -> bool:
-        return isinstance(source, Path) and any(fnmatchcase(source.name.lower(), pattern) for pattern in patterns)
-
-    return Kind(f"{name} ({', '.join(patterns)})", matches, read)
+    """The kind of the files whose names match one of the patterns."""
+    return Kind(
+        f"{name} ({', '.join(patterns)})", lambda source: isinstance(source, Path) and is_named(source, patterns), read
+    )
 
 
 def is_file(path: Path) -> bool:
@@ -48,25 +45,6 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
-
-
-def lines_of(path: Path) -> Iterator[bytes]:
-    """The lines of a file, gzipped or not, whatever its name.
-
-    Raises:
-        IrrepnetError: it cannot be read, or is damaged.
-    """
-    try:
-        raw = path.open("rb")
-    except OSError as error:
-        raise IrrepnetError(f"{path}: cannot be read: {error.strerror}") from error
-    with raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        try:
-            yield from gzip.GzipFile(fileobj=raw) if zipped else raw
-        except (OSError, EOFError, zlib.error) as error:
-            raise IrrepnetError(f"{path}: damaged file, get it again: {error}") from error
 
 
 def stem(path: Path) -> str:
@@ -81,7 +59,7 @@ def read_json_lines(path: Path) -> Items:
             continue
         name = str(number)
         try:
-            content = json.loads(line)
+            content = json.loads(decode(line))
             if not isinstance(content, dict):
                 raise IrrepnetError("not a JSON object")
             name = id_of(content, name)
@@ -92,25 +70,24 @@ def read_json_lines(path: Path) -> Items:
             yield Rejection(name, f"{path}:{number}: not JSON: {error}")
 
 
-def read_structures_of(path: Path) -> Items:
+def read_cells(path: Path) -> Items:
     """A CIF, one crystal a data block, or a POSCAR."""
-    from irrepnet.crystals.reading import read_structures
-
+    name = stem(path)
     try:
-        structures = read_structures(path)
+        for name, cell in _numbered(cells_in(path), stem(path)):
+            if isinstance(cell, IrrepnetError):
+                yield Rejection(name, str(cell))
+            else:
+                yield attempt(name, str(path), Record.from_cell, cell, name, str(path))
     except IrrepnetError as error:
-        yield Rejection(path.stem, str(error))
-        return
-    for name, structure in _numbered(structures, path.stem):
-        yield attempt(name, str(path), Record.from_structure, structure, name, {}, str(path))
+        yield Rejection(name, str(error))
 
 
 def read_extxyz(path: Path) -> Items:
     """Extended XYZ, one crystal a frame, with what ASE finds in it."""
     from irrepnet.crystals.extxyz import read_frames
 
-    lines = (line.decode("utf-8-sig", errors="replace") for line in lines_of(path))
-    for name, atoms in _numbered(read_frames(lines), stem(path)):
+    for name, atoms in _numbered(read_frames(map(decode, lines_of(path))), stem(path)):
         if isinstance(atoms, IrrepnetError):
             yield Rejection(name, f"{path}: {atoms}")
         else:
@@ -120,7 +97,7 @@ def read_extxyz(path: Path) -> Items:
 def read_json(path: Path) -> Items:
     """A record, pymatgen's dictionary of a Structure, a list of these, or an ASE database in JSON."""
     try:
-        content = json.loads(b"".join(lines_of(path)))
+        content = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         yield Rejection(stem(path), f"{path}: cannot be read as JSON: {error}")
         return
@@ -188,11 +165,9 @@ def id_of(entry: Any, otherwise: str) -> str:
     return str(next((name for name in names if name is not None), otherwise))
 
 
-STRUCTURE_FILES = (
-    kind_of_files("CIF", "*.cif", read=read_structures_of),
-    kind_of_files("POSCAR", "poscar*", "contcar*", "*.vasp", "*.poscar", read=read_structures_of),
-    kind_of_files("extended XYZ", "*.extxyz", "*.xyz", "*.extxyz.gz", "*.xyz.gz", read=read_extxyz),
-    kind_of_files("JSON: records, pymatgen Structures or an ASE database", "*.json", "*.json.gz", read=read_json),
+_READERS = {"extended XYZ": read_extxyz, "JSON": read_json}
+STRUCTURE_FILES = tuple(
+    kind_of_files(form.name, *form.patterns, read=_READERS.get(form.name, read_cells)) for form in STRUCTURE_FORMATS
 )
 """The files that a table or a folder may name; the first that matches counts."""
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from irrepnet.crystals.text import read_text
 from irrepnet.data.records import Record, Rejection
 from irrepnet.data.sources.crystal import attempt, is_crystal, record_of
 from irrepnet.data.sources.files import (
@@ -17,7 +18,6 @@ from irrepnet.data.sources.files import (
     id_of,
     is_file,
     is_structure_file,
-    lines_of,
     record_in,
     stem,
 )
@@ -53,14 +53,14 @@ class Row(NamedTuple):
 
 def read_csv(path: Path) -> Items:
     """A file with a header; columns are separated by commas, semicolons or tabs, whichever the header has most of."""
-    lines = (line.decode("utf-8-sig") for line in lines_of(path))
+    lines = iter(read_text(path).splitlines(keepends=True))
     limit = csv.field_size_limit(2**31 - 1)  # a structure as JSON is long
     try:
         first = next(lines, "")
         reader = csv.reader([first, *lines], delimiter=max(",;\t", key=first.count), skipinitialspace=True)
         found = [(reader.line_num, cells) for cells in reader if any(cells)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise IrrepnetError(f"{path}: cannot be read as CSV in UTF-8: {error}") from error
+    except csv.Error as error:
+        raise IrrepnetError(f"{path}: cannot be read as CSV: {error}") from error
     finally:
         csv.field_size_limit(limit)
     if not found:
@@ -211,10 +211,9 @@ def read_id_prop(folder: Path) -> Items:
     """A folder with `id_prop.csv`: an id, which names a file, and values in every line."""
     table = folder / ID_PROP
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, skipinitialspace=True)
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.reader(read_text(table).splitlines(keepends=True), skipinitialspace=True)
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+    except csv.Error as error:
         raise IrrepnetError(f"{table}: cannot be read ({error})") from error
     if rows and _is_header(rows[0][1], folder):
         targets = rows.pop(0)[1][1:]

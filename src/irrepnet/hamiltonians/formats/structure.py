@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from irrepnet.crystals import Cell, SymmetricCrystal, read_structures
+from irrepnet.crystals import Cell, SymmetricCrystal
+from irrepnet.crystals.cell import checked
+from irrepnet.crystals.reading import only_cell
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import crystallographic_operations
 from irrepnet.hamiltonians.formats.wannier90_input import with_wannier90_input
 from irrepnet.hamiltonians.formats.wannier_tools import read_wannier_tools
 from irrepnet.hamiltonians.model import Hamiltonian
-from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given, shells_by_element, shells_from_text
+from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, shells_by_element, shells_from_text
 from irrepnet.hamiltonians.symmetry import action, symmetry_residual
 
 _OBEYED = 1e-6  # eV, no need to look for better axes
@@ -66,12 +68,9 @@ def with_structure(found: Hamiltonian, structure: Path, shells: str | None, conv
 
 
 def _structure(path: Path) -> Cell:
-    structures = read_structures(path)
-    if len(structures) != 1:
-        raise IrrepnetError(f"{path}: holds {len(structures)} structures, one was expected")
-    (only,) = structures
-    species = [site.species_string for site in only]
-    return cell_as_given(only.lattice.matrix, species, only.frac_coords, str(path))
+    """With the lattice vectors as they are in the file: H(R) counts cells along them."""
+    found = only_cell(path)
+    return checked(found)._replace(lattice=found.lattice, frac_coords=found.frac_coords)
 
 
 def _in_own_axes(hamiltonian: Hamiltonian) -> Hamiltonian:

@@ -1,0 +1,56 @@
+"""Files of text: their names, and what is in them whatever the encoding, gzipped or not."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from irrepnet.errors import IrrepnetError
+
+
+def read_text(path: Path) -> str:
+    """The text of a file; see `decode`. It may be gzipped, whatever its name.
+
+    Raises:
+        IrrepnetError: it is missing, cannot be read, or is damaged.
+    """
+    return decode(b"".join(lines_of(path)))
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a file, gzipped or not, whatever its name.
+
+    Raises:
+        IrrepnetError: it is missing, cannot be read, or is damaged.
+    """
+    try:
+        raw = path.open("rb")
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        raise IrrepnetError(f"{path}: {reason}") from error
+    with raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        try:
+            yield from gzip.GzipFile(fileobj=raw) if zipped else raw
+        except (OSError, EOFError, zlib.error) as error:
+            raise IrrepnetError(f"{path}: damaged file, get it again: {error}") from error
+
+
+def decode(data: bytes) -> str:
+    """UTF-8, UTF-16 with its mark, or else Latin-1, as older databases write; a mark at the start is left out."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def is_named(path: Path, patterns: Iterable[str]) -> bool:
+    """Whether the name, in lower case and without .gz, matches one of the patterns."""
+    name = path.name.lower().removesuffix(".gz")
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
