@@ -86,7 +86,7 @@ def lattice_from_parameters(cell: Sequence[float]) -> np.ndarray:
 
 
 def near_pairs(
-    lattice: np.ndarray, frac_coords: np.ndarray, distance: float, name: str
+    lattice: np.ndarray, frac_coords: np.ndarray, distance: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of atoms that are closer than `distance` (Å, at most 3): first (E,), second (E,), distance (E,), each once.
 
@@ -99,17 +99,15 @@ def near_pairs(
     except ValueError:
         extremes = np.linalg.norm(lattice, axis=1)
         raise IrrepnetError(
-            f"{name}: the lattice cannot be reduced, its vectors are {extremes.min():.3g} to "
+            f"the lattice cannot be reduced, its vectors are {extremes.min():.3g} to "
             f"{extremes.max():.3g} Å long; check its unit and numbers"
         ) from None
     lengths = np.linalg.norm(reduced, axis=1)
     shortest, longest = lengths.min(), lengths.max()
     if longest > LONGEST:
-        raise IrrepnetError(
-            f"{name}: the cell is {longest:.3g} Å long, {LONGEST:g} at most are supported; is its unit Å?"
-        )
+        raise IrrepnetError(f"the cell is {longest:.3g} Å long, {LONGEST:g} at most are supported; is its unit Å?")
     if shortest < CLOSEST:
-        raise IrrepnetError(f"{name}: each atom overlaps its own image {shortest:.3g} Å away; check the lattice")
+        raise IrrepnetError(f"each atom overlaps its own image {shortest:.3g} Å away; check the lattice")
     points = frac_coords % 1.0 @ lattice
     first, second, shift = close_pairs(points, reduced, SEARCH, twice=False)
     distances = np.linalg.norm(points[second] - points[first] + shift @ reduced, axis=1)
@@ -118,7 +116,10 @@ def near_pairs(
 
 
 def _refuse_overlaps(lattice: np.ndarray, frac_coords: np.ndarray, numbers: np.ndarray, name: str) -> None:
-    first, second, distances = near_pairs(lattice, frac_coords, CLOSEST, name)
+    try:
+        first, second, distances = near_pairs(lattice, frac_coords, CLOSEST)
+    except IrrepnetError as error:
+        raise IrrepnetError(f"{name}: {error}") from None
     if len(distances):
         from pymatgen.core.periodic_table import Element
 

@@ -20,7 +20,7 @@ import gemmi
 import numpy as np
 
 from irrepnet.crystals.cell import CLOSEST, Cell, lattice_from_parameters, near_pairs
-from irrepnet.crystals.elements import FULL, atomic_number, element_of_label, element_of_type, only_element
+from irrepnet.crystals.elements import FULL, atomic_number, element_of_label, element_of_type, is_hydride, only_element
 from irrepnet.crystals.space_groups import (
     SpaceGroup,
     space_group_by_hall,
@@ -113,7 +113,7 @@ def read_cif(text: str) -> Iterator[Cell | IrrepnetError]:
 
 def _blocks(text: str) -> Iterator[tuple[str, gemmi.cif.Block | IrrepnetError]]:
     """Name and content of each block; of one with a fault in it, what that is."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\x1a\x00 \t\n") + "\n"
+    text = _plain_text(text)
     try:
         yield from ((block.name.strip() or "(no name)", block) for block in _parsed(text))
         return
@@ -123,11 +123,22 @@ def _blocks(text: str) -> Iterator[tuple[str, gemmi.cif.Block | IrrepnetError]]:
     if not parts:
         raise whole
     for name, start, part in parts:
+        if "_atom_site" not in part.lower():
+            continue
         try:
             for block in _parsed("\n" * start + part):
                 yield name, block
         except IrrepnetError as error:
             yield name, IrrepnetError(f"block {name}: {error}")
+
+
+def _plain_text(text: str) -> str:
+    """In ASCII, as the standard asks: other characters stand in names and comments, or are signs that have an equal."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = re.sub("(\\d)[\u0304\u0305]", r"-\1", text)  # an overbar
+    text = re.sub("[\u2010-\u2015\u2212]", "-", text)
+    text = re.sub(r"[^\S\n]|[\x00-\x08\x0e-\x1f]", " ", text)
+    return re.sub(r"[^\x00-\x7f]", "?", text).rstrip() + "\n"
 
 
 def _parsed(text: str) -> gemmi.cif.Document:
@@ -259,7 +270,7 @@ def _crystal(values: Block, name: str) -> Cell:
     rows, notes = _rows(values, lattice, formula)
     named = _named(values)
     settings = [one for one in named.settings if _strain(lattice, one.rotations) < _STRAIN[0]] or named.settings
-    found = _the_one([_expanded(one, lattice, rows, values, formula, name) for one in settings], named.how)
+    found = _the_one([_expanded(one, lattice, rows, values, formula) for one in settings], named.how)
     if found.errors:
         raise IrrepnetError("; ".join(found.errors))
     notes = [*named.notes, *named.against(found.setting), *found.notes, *found.doubts, *notes, *formula_note]
@@ -298,8 +309,7 @@ def _rows(values: Block, lattice: np.ndarray, formula: Counter[str] | None) -> t
             raise IrrepnetError(f"site {label}: {error}") from None
         multiplicity = columns["multiplicity"][number]
         multiplicities.append(int(multiplicity) if multiplicity and multiplicity.isdecimal() else None)
-        name = columns["type"][number] or label
-        if symbols[-1] == "O" and re.match(r"OH|H2O|HOH|WAT", name.upper()) and not formula:
+        if not formula and symbols[-1] != "H" and is_hydride(columns["type"][number] or label):
             hydrides.append(label)
     frac_coords = np.array(coords, float)
     if not np.isfinite(frac_coords).all():
@@ -309,9 +319,7 @@ def _rows(values: Block, lattice: np.ndarray, formula: Counter[str] | None) -> t
         frac_coords = frac_coords @ np.linalg.inv(lattice)
     notes = []
     if hydrides:
-        notes.append(
-            f"{', '.join(hydrides)}: oxygen of a hydroxyl group or water; its hydrogens are not among the atoms"
-        )
+        notes.append(f"{', '.join(hydrides)}: stands for a group with hydrogens that are not among the atoms")
     attached = [label for label, n in zip(labels, values.get("hydrogens", [])) if n and n not in ("0", "0.0")]
     if attached and not formula:
         notes.append(f"{', '.join(attached)}: hydrogens are attached that are not among the atoms")
@@ -389,7 +397,7 @@ def _named(values: Block) -> _Named:
 
     if listed:
         setting, count = space_group_by_operations(listed)
-        if count < len(setting):
+        if count < len(setting) and "magnetic" not in values:
             notes.append(f"{count} symmetry operations are listed, which make a group of {len(setting)}")
         numbers = {other.number for other in (*symbols, *numbered, *([hall] if hall else []))}
         agrees = setting.number is None or not numbers or setting.number in numbers
@@ -513,13 +521,12 @@ def _expanded(
     rows: _Rows,
     values: Block,
     formula: Counter[str] | None,
-    name: str,
 ) -> _Expanded:
     fine = np.clip(2 * rows.steps, *_SPECIAL)
-    found = _expanded_within(fine, setting, lattice, rows, values, formula, name)
+    found = _expanded_within(fine, setting, lattice, rows, values, formula)
     if found.overlap and any(found.faults):
         coarse = np.full(len(fine), _SPECIAL[1])
-        other = _expanded_within(coarse, setting, lattice, rows, values, formula, name)
+        other = _expanded_within(coarse, setting, lattice, rows, values, formula)
         found = other if other.faults < found.faults else found
     return found
 
@@ -531,7 +538,6 @@ def _expanded_within(
     rows: _Rows,
     values: Block,
     formula: Counter[str] | None,
-    name: str,
 ) -> _Expanded:
     """With images of an atom that are nearer than its tolerance, (n,) Å, as one."""
     found = _Expanded(setting, np.empty((0, 3)), [])
@@ -545,7 +551,7 @@ def _expanded_within(
     if moved.max() > _MOVED:
         label, by = rows.labels[int(np.argmax(moved))], moved.max()
         found.notes.append(f"{label} was put on its special position, {by:.3f} Å away")
-    _fill(found, lattice, rows, orbits, name)
+    _fill(found, lattice, rows, orbits)
     for label, orbit, multiplicity in zip(rows.labels, orbits, rows.multiplicities):
         if multiplicity is not None and multiplicity != len(orbit):
             found.doubts.append(
@@ -598,11 +604,11 @@ def _distinct(points: np.ndarray, lattice: np.ndarray, tolerance: float) -> np.n
     return np.array(found)
 
 
-def _fill(found: _Expanded, lattice: np.ndarray, rows: _Rows, orbits: list[np.ndarray], name: str) -> None:
+def _fill(found: _Expanded, lattice: np.ndarray, rows: _Rows, orbits: list[np.ndarray]) -> None:
     """The atoms: rows that share a site are one, of the only element that fills it."""
     of_row = np.repeat(np.arange(len(orbits)), [len(orbit) for orbit in orbits])
     points = np.concatenate(orbits)
-    first, second, distances = near_pairs(lattice, points, CLOSEST, name)
+    first, second, distances = near_pairs(lattice, points, CLOSEST)
     same = distances < _SPECIAL[0]
     sharers: dict[int, set[int]] = {row: {row} for row in range(len(orbits))}
     for a, b in zip(of_row[first[same]].tolist(), of_row[second[same]].tolist()):

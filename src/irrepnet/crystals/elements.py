@@ -12,6 +12,7 @@ FULL = 1e-3
 _CHARGE = r"(?:\d*\.?\d*[+-]|[+-]\d*\.?\d*)?"
 _SPECIES = re.compile(rf"([A-Z][a-z]?){_CHARGE}(?:,spin=[-\d.]+)?")
 _TYPE = re.compile(rf"([A-Za-z]{{1,2}})(?:{_CHARGE}|\d*)")
+_SHORT_LIVED = frozenset({"No", "Cn", "Nh"})  # NO, CN and NH are something else
 _WATER = frozenset({"WAT", "WATER", "AQ", "HOH"})
 _HYDRIDE = re.compile(r"(?:(?P<before>[BCNOS])[HD]\d*|[HD]\d?(?P<after>[CNOS])[HD]?\d?)")
 
@@ -41,11 +42,13 @@ def element_of_type(symbol: str, formula: Collection[str] = ()) -> str:
         IrrepnetError: it names none, or several.
     """
     text = symbol.strip()
+    if re.search(r"[\d.)][A-Z][^+]*\+|[A-Za-z][,/][A-Z]", text):  # "0.75Si + 0.25Al", "Fe/Mn"
+        raise IrrepnetError(f"is disordered ({text}); only sites that one element fills are supported")
     found = []
     match = _TYPE.fullmatch(text)
     if match is not None and _is_element(match[1].capitalize()):
         found.append(match[1].capitalize())
-    hydride = _HYDRIDE.fullmatch(re.sub(r"[+-]\d*$|\d[+-]$", "", text)) if text.isupper() else None
+    hydride = _HYDRIDE.fullmatch(re.sub(r"[+-]\d*$|\d[+-]$", "", text))
     if text.upper() in _WATER:
         found.append("O")
     elif hydride is not None:
@@ -56,7 +59,7 @@ def element_of_type(symbol: str, formula: Collection[str] = ()) -> str:
 def element_of_label(label: str, formula: Collection[str] = (), labels: Collection[str] = ()) -> str:
     """The element of an atom that has a label alone, "Fe1", "O1W", "OH2", "CL3".
 
-    What a label may mean in more than one way, the formula decides: CA1 is calcium or carbon. OH and H2O are the oxygen
+    What a label may mean in more than one way, the formula decides: CA1 is calcium, or carbon if only that is in it. OH and H2O are the oxygen
     of hydroxyl and water, as in files of minerals, unless the other labels number the hydrogens of one (H1O, H2O).
 
     Args:
@@ -77,9 +80,15 @@ def element_of_label(label: str, formula: Collection[str] = (), labels: Collecti
             found.remove("T")
         if letters == "W" and "W" not in formula and "O" in formula:  # of water
             found = ["O"]
-        if not formula and len(found) == 2 and not letters.isupper():
-            found = found[:1]
+        if not letters.isupper() and not (len(found) == 2 and found[0] not in formula and found[1] in formula):
+            found = found[:1]  # "Ca1" is carbon only if the formula says so
     return _chosen(found, formula, f"the label {label!r}")
+
+
+def is_hydride(text: str) -> bool:
+    """Whether a type symbol or a label stands for a group with hydrogens: OH, H2O, Wat1, NH4."""
+    letters = re.match(r"(OH\d?|H2O|NH\d|[A-Z]+)", text.upper())
+    return letters is not None and (letters[0] in _WATER or _HYDRIDE.fullmatch(letters[0]) is not None)
 
 
 def only_element(amounts: Mapping[str, float]) -> str:
@@ -115,8 +124,8 @@ def _is_element(symbol: str) -> bool:
 def _chosen(found: list[str], formula: Collection[str], what: str) -> str:
     if not found:
         raise IrrepnetError(f"{what} names no element")
+    found = [symbol for symbol in found if len(found) == 1 or symbol not in _SHORT_LIVED]
     named = [symbol for symbol in found if symbol in formula]
-    if len(set(found)) > 1 and len(named) != 1:
-        why = "the formula has both" if named else "no formula tells"
-        raise IrrepnetError(f"{what} may be {' or '.join(found)}, and {why}; write _atom_site_type_symbol")
-    return (named or found)[0]
+    if len(set(found)) > 1 and not named:
+        raise IrrepnetError(f"{what} may be {' or '.join(found)}, and no formula tells; write _atom_site_type_symbol")
+    return (named or found)[0]  # if the formula has both, its amounts are compared later

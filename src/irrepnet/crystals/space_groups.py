@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import product
+from itertools import combinations, product
 
 import gemmi
 import moyopy
@@ -179,9 +179,7 @@ def _identified(name: str, rotations: np.ndarray, translations: np.ndarray) -> S
 
 def _number(rotations: np.ndarray, translations: np.ndarray) -> int | None:
     """By moyopy, from the operations of a primitive cell."""
-    centrings = translations[(rotations == np.eye(3, dtype=int)).all((1, 2))]
-    lattice = np.concatenate([np.eye(3), centrings[centrings.any(1)]])
-    basis = _primitive(lattice, len(centrings))
+    basis = _primitive(translations[(rotations == np.eye(3, dtype=int)).all((1, 2))])
     if basis is None:
         return None
     inverse = np.linalg.inv(basis)
@@ -194,24 +192,15 @@ def _number(rotations: np.ndarray, translations: np.ndarray) -> int | None:
         return None
 
 
-def _primitive(vectors: np.ndarray, order: int) -> np.ndarray | None:
-    """(3, 3) rows among the vectors and their sums that span a cell of volume 1/order."""
-    sums = np.array(
-        [x @ vectors[3:] if len(vectors) > 3 else np.zeros(3) for x in product((0, 1), repeat=len(vectors) - 3)]
-    )
-    points = np.unique(
-        np.round((sums[:, None] % 1.0 - np.array(list(product((0, 1), repeat=3)))).reshape(-1, 3), 9), axis=0
-    )
-    points = points[np.argsort(np.linalg.norm(points, axis=1), kind="stable")]
-    points = points[points.any(1)][:40]
-    for i, a in enumerate(points):
-        for j, b in enumerate(points[i + 1 :], i + 1):
-            cross = np.cross(a, b)
-            volumes = points[j + 1 :] @ cross
-            at = np.flatnonzero(abs(abs(volumes) - 1 / order) < 1e-6)
-            if len(at):
-                found = np.array([a, b, points[j + 1 + at[0]]])
-                return found * np.sign(np.linalg.det(found))
+def _primitive(centrings: np.ndarray) -> np.ndarray | None:
+    """(3, 3) rows, right-handed: short vectors of the lattice that all pure translations of a cell, (m, 3), make."""
+    corners = np.array(list(product((0, 1), repeat=3)))
+    points = np.unique(np.round((centrings[:, None] - corners).reshape(-1, 3), 9), axis=0)
+    points = points[np.argsort(np.linalg.norm(points, axis=1), kind="stable")][1:40]
+    for three in combinations(points, 3):
+        volume = np.linalg.det(three)
+        if abs(abs(volume) * len(centrings) - 1) < 1e-6:
+            return np.array(three) * np.sign(volume)
     return None
 
 
