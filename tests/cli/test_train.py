@@ -80,7 +80,7 @@ def test_evaluate_prints_a_table(small_run):
 def test_predict_writes_a_table_with_units(small_run, small_data, tmp_path):
     out = tmp_path / "out.csv"
     result = call("predict", small_run, small_data, tmp_path / "absent.cif", "-o", out)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output
     assert "96 predicted, 4 rejected" in result.stderr
     rows = list(csv.DictReader(out.open()))
     assert list(rows[0]) == ["file", "id", "formula", f"{ENERGY} [eV/atom]", "metal [probability]", "note"]

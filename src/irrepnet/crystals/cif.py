@@ -159,7 +159,7 @@ def _split(text: str) -> list[tuple[str, int, str]]:
         elif not in_text and (head := re.match(r"\s*data_(\S*)", line, re.IGNORECASE)):
             starts.append((head[1] or "(no name)", number))
     ends = [number for _, number in starts[1:]] + [len(lines)]
-    return [(name, start, "\n".join(lines[start:end]) + "\n") for (name, start), end in zip(starts, ends, strict=True)]
+    return [(name, start, "\n".join(lines[start:end]) + "\n") for (name, start), end in zip(starts, ends)]
 
 
 def _values(block: gemmi.cif.Block) -> Block:
@@ -329,7 +329,7 @@ def _rows(values: Block, lattice: np.ndarray, formula: Counter[str] | None) -> t
 
 @cache
 def _element(type_symbol: str | None, label: str, formula: frozenset[str], labels: tuple[str, ...]) -> str:
-    if type_symbol and not type_symbol.isdecimal():
+    if type_symbol and re.search("[A-Za-z]", type_symbol):
         return element_of_type(type_symbol, formula)
     return element_of_label(label, formula, labels)
 

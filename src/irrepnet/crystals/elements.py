@@ -59,8 +59,9 @@ def element_of_type(symbol: str, formula: Collection[str] = ()) -> str:
 def element_of_label(label: str, formula: Collection[str] = (), labels: Collection[str] = ()) -> str:
     """The element of an atom that has a label alone, "Fe1", "O1W", "OH2", "CL3".
 
-    What a label may mean in more than one way, the formula decides: CA1 is calcium, or carbon if only that is in it. OH and H2O are the oxygen
-    of hydroxyl and water, as in files of minerals, unless the other labels number the hydrogens of one (H1O, H2O).
+    What a label may mean in more than one way, the formula decides: CA1 is calcium, or carbon if only that is in it.
+    OH and H2O are the oxygen of hydroxyl and water, as in files of minerals, unless other labels number the hydrogens
+    of one (H1O, H2O).
 
     Args:
         formula: symbols of the elements that the file's formula has.

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 _KEY = re.compile(r"(?<!\S)(lattice|properties|pbc)(?=\s*=)", re.IGNORECASE)
 _NAMES = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}
+_LATTICE = re.compile(
+    r"""(?<!\S)Lattice\s*=\s*("[^"]*"|'[^']*'|(?:\[\s*\[|\{\s*\{).*?(?:\]\s*\]|\}\s*\})|[\[{][^\]}]*[\]}])"""
+)
+_FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d)")
+_COLUMNS = {"element": "species", "symbol": "species", "symbols": "species", "position": "pos", "positions": "pos"}
 _WORD = r"""([^\s,"\]}]+)"""
 _SIX = re.compile(
     r"""(?<!\S)((?:stress|virial)\s*=\s*["{\[]\s*)""" + rf"{_WORD}[\s,]+" * 5 + rf"""{_WORD}(?=\s*["\]}}])"""
@@ -63,7 +68,7 @@ def _frame(comment: str, rows: list[str]) -> Atoms:
     import ase.io
 
     info = _comment(comment)
-    layout = str(info.get("Properties", "species:S:1:pos:R:3")).split(":")
+    layout = str(info["Properties"]).split(":")
     columns = dict(zip(layout[0::3], map(int, layout[2::3]), strict=True))
     if not columns.keys() & {"species", "Z"} or "pos" not in columns:
         raise IrrepnetError("Properties names no species or no pos")
@@ -76,7 +81,7 @@ def _frame(comment: str, rows: list[str]) -> Atoms:
     if "species" in columns:
         before = list(columns).index("species")
         _plain_symbols(words, sum(list(columns.values())[:before]))
-    text = "\n".join([str(len(words)), "as in info", *map(" ".join, words)])
+    text = _FORTRAN.sub("e", "\n".join([str(len(words)), "as in info", *map(" ".join, words)]))
     return ase.io.read(io.StringIO(text), index=0, format="extxyz", properties_parser=lambda _: info)  # type: ignore
 
 
@@ -86,6 +91,7 @@ def _comment(comment: str) -> dict[str, Any]:
 
     comment = _KEY.sub(lambda key: _NAMES[key[0].lower()], comment.strip())
     comment = _SIX.sub(r"\1\2 \7 \6 \7 \3 \5 \6 \5 \4", comment)
+    comment = _LATTICE.sub(lambda match: f'Lattice="{_nine_numbers(match[1])}"', comment)
     info = key_val_str_to_dict(comment)
     if "Lattice" not in info:
         raise IrrepnetError('no Lattice="…" in the comment line: not a periodic structure')
@@ -96,13 +102,37 @@ def _comment(comment: str) -> dict[str, Any]:
     stress = info.get("stress")
     if stress is not None and not np.allclose(stress, stress.T, atol=1e-3 * np.abs(stress).max()):
         raise IrrepnetError("the stress is not symmetric")
-    return info | {"pbc": True, "Properties": info.get("Properties", "species:S:1:pos:R:3")}
+    return info | {"pbc": True, "Properties": _layout(str(info.get("Properties", "species:S:1:pos:R:3")))}
+
+
+def _nine_numbers(lattice: str) -> str:
+    """The numbers of a lattice, whatever brackets and commas stand around them."""
+    words = re.sub(r"[\[\]{}()\"',;]", " ", _FORTRAN.sub("e", lattice)).split()
+    if len(words) != 9:
+        raise IrrepnetError(f"Lattice has {len(words)} numbers, not the nine of three vectors")
+    return " ".join(words)
+
+
+def _layout(properties: str) -> str:
+    """With the names of the columns that every frame has as ASE knows them."""
+    parts = properties.split(":")
+    names = [_COLUMNS.get(name.lower(), name.lower()) for name in parts[0::3]]
+    parts[0::3] = [own if own in ("species", "pos") else name for own, name in zip(names, parts[0::3])]
+    return ":".join(parts)
 
 
 def _plain_symbols(rows: list[list[str]], column: int) -> None:
-    """Element symbols without decoration, in place."""
+    """Element symbols without decoration, in place: of symbols with charges or numbers, and of atomic numbers."""
     from ase.data import chemical_symbols
 
     for row in rows:
         if len(row) > column:
-            row[column] = chemical_symbols[atomic_number(row[column].capitalize())]
+            word = row[column]
+            number = (
+                int(word)
+                if word.isdecimal()
+                else atomic_number(re.sub(r"^([A-Za-z]+)_?\d+$", r"\1", word).capitalize())
+            )
+            if not 0 < number < len(chemical_symbols):
+                raise IrrepnetError(f"unknown element {word!r}")
+            row[column] = chemical_symbols[number]

@@ -215,6 +215,8 @@ def read_id_prop(folder: Path) -> Items:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
     except csv.Error as error:
         raise IrrepnetError(f"{table}: cannot be read ({error})") from error
+    while rows and all(len(row) > 1 and not row[-1] for _, row in rows):  # a comma ends every line
+        rows = [(number, row[:-1]) for number, row in rows]
     if rows and _is_header(rows[0][1], folder):
         targets = rows.pop(0)[1][1:]
     else:
