@@ -288,6 +288,8 @@ def test_atoms_that_are_listed_beside_their_images(tmp_path):
         ("_chemical_formula_sum 'see text'", "the formula 'see text' cannot be read"),
         ("_exptl_crystal_density_diffrn 8.0", "the density is 8 g/cm³ in the file"),
         ("_cell_volume 80.1", "_cell_volume is 80.1"),
+        ("_chemical_formula_structural 'Cs Cl (H2 O)'", "the formula is 'Cs Cl (H2 O)'"),
+        ("_chemical_formula_moiety 'Cs Cl H2'", "hydrogen is missing"),
         ("_symmetry_Int_Tables_number 62", "the number of the space group is 62 in the file"),
         ("_symmetry_space_group_name_Hall 'nonsense'", "'nonsense' is no Hall symbol"),
         ("_symmetry_Int_Tables_number 300", "the number 300, they go from 1 to 230"),

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import cast
 
 import gemmi
 import numpy as np
@@ -22,7 +22,7 @@ import numpy as np
 from irrepnet.crystals.cell import CLOSEST, Cell, lattice_from_parameters, near_pairs
 from irrepnet.crystals.elements import FULL, atomic_number, element_of_label, element_of_type, is_hydride, only_element
 from irrepnet.crystals.space_groups import (
-    SpaceGroup,
+    SpaceGroupSetting,
     space_group_by_hall,
     space_group_by_operations,
     space_groups_by_number,
@@ -47,7 +47,8 @@ _TAGS = {
     "gamma": ("_cell_angle_gamma",),
     "volume": ("_cell_volume",),
     "units": ("_cell_formula_units_z", "_cell_z"),
-    "formula": ("_chemical_formula_sum", "_chemical_formula_structural"),
+    "formula": ("_chemical_formula_sum",),
+    "other formula": ("_chemical_formula_structural", "_chemical_formula_moiety", "_chemical_formula_iupac"),
     "density": ("_exptl_crystal_density_diffrn",),
     "symbol": (
         "_space_group_name_h-m_alt",
@@ -175,14 +176,15 @@ def _values(block: gemmi.cif.Block) -> Block:
         if found.setdefault(tag, plain) != plain:
             raise IrrepnetError(f"{tag} is there twice, with different values")
 
-    for item in block:
-        if item.pair is not None and (tag := _plain(item.pair[0])) in _KNOWN:
-            add(tag, [item.pair[1]])
+    for item in block:  # gemmi's stubs have no types for what it holds
+        pair = cast("list[str] | None", item.pair)
+        if pair is not None and (tag := _plain(pair[0])) in _KNOWN:
+            add(tag, [pair[1]])
         elif item.loop is not None:
-            loop: Any = item.loop  # whose values have no type in gemmi's stubs
-            for column, name in enumerate(loop.tags):
+            values = cast("list[str]", item.loop.values)
+            for column, name in enumerate(item.loop.tags):
                 if (tag := _plain(name)) in _KNOWN:
-                    add(tag, loop.values[column :: loop.width()])
+                    add(tag, values[column :: item.loop.width()])
     present = {key: [found[tag] for tag in tags if tag in found] for key, tags in _TAGS.items()}
     return {key: next(filter(any, columns), columns[0]) for key, columns in present.items() if columns}
 
@@ -243,7 +245,7 @@ class _Rows:
 class _Expanded:
     """The crystal that one setting makes of the rows, and what speaks against it."""
 
-    setting: SpaceGroup
+    setting: SpaceGroupSetting
     frac_coords: np.ndarray
     symbols: list[str]
     errors: list[str] = field(default_factory=list)
@@ -267,6 +269,8 @@ def _crystal(values: Block, name: str) -> Cell:
     cell = [_number(_text(values, key), _TAGS[key][0]) for key in ("a", "b", "c", "alpha", "beta", "gamma")]
     lattice = lattice_from_parameters(cell)
     formula, formula_note = _formula(_text(values, "formula"))
+    if "formula" not in values:
+        formula, _ = _formula(_text(values, "other formula"))
     rows, notes = _rows(values, lattice, formula)
     named = _named(values)
     settings = [one for one in named.settings if _strain(lattice, one.rotations) < _STRAIN[0]] or named.settings
@@ -361,17 +365,17 @@ def _formula(text: str | None) -> tuple[Counter[str] | None, list[str]]:
 class _Named:
     """The space group as the block names it."""
 
-    settings: list[SpaceGroup]
+    settings: list[SpaceGroupSetting]
     """Those that it may mean, the likeliest first."""
     how: str
     """To choose: the "first" unless the contents speak against it; "open", none before another; by "number" alone."""
     symbol: str | None
-    symbols: list[SpaceGroup]
-    hall: SpaceGroup | None
+    symbols: list[SpaceGroupSetting]
+    hall: SpaceGroupSetting | None
     number: int | None
     notes: list[str]
 
-    def against(self, setting: SpaceGroup) -> list[str]:
+    def against(self, setting: SpaceGroupSetting) -> list[str]:
         """What the block says of its space group that is not so in this setting."""
         read = f"the crystal was read by {_in_words(setting)}"
         found = []
@@ -392,7 +396,7 @@ def _named(values: Block) -> _Named:
     number, numbered = _by_number(values, notes)
     others = symbols or numbered
 
-    def named(settings: list[SpaceGroup], how: str = "first") -> _Named:
+    def named(settings: list[SpaceGroupSetting], how: str = "first") -> _Named:
         return _Named(settings, how, symbol, symbols, hall, number, notes)
 
     if listed:
@@ -433,7 +437,7 @@ def _listed_operations(values: Block) -> tuple[str, ...]:
     return tuple(text for text in values.get("operations", []) if text)
 
 
-def _by_hall(values: Block, notes: list[str]) -> SpaceGroup | None:
+def _by_hall(values: Block, notes: list[str]) -> SpaceGroupSetting | None:
     text = _text(values, "hall")
     if text is None:
         return None
@@ -444,7 +448,7 @@ def _by_hall(values: Block, notes: list[str]) -> SpaceGroup | None:
         return None
 
 
-def _by_symbol(values: Block) -> tuple[list[SpaceGroup], str | None]:
+def _by_symbol(values: Block) -> tuple[list[SpaceGroupSetting], str | None]:
     symbol = _text(values, "symbol")
     if symbol is None:
         return [], None
@@ -456,7 +460,7 @@ def _by_symbol(values: Block) -> tuple[list[SpaceGroup], str | None]:
     return found, symbol
 
 
-def _by_number(values: Block, notes: list[str]) -> tuple[int | None, list[SpaceGroup]]:
+def _by_number(values: Block, notes: list[str]) -> tuple[int | None, list[SpaceGroupSetting]]:
     text = _text(values, "number")
     if text is None:
         return None, []
@@ -469,7 +473,7 @@ def _by_number(values: Block, notes: list[str]) -> tuple[int | None, list[SpaceG
     return number, list(found)
 
 
-def _in_words(setting: SpaceGroup) -> str:
+def _in_words(setting: SpaceGroupSetting) -> str:
     number = f" ({setting.number})" if setting.number is not None else ""
     return f"{setting.name}{number}"
 
@@ -516,7 +520,7 @@ def _same(one: _Expanded, other: _Expanded) -> bool:
 
 
 def _expanded(
-    setting: SpaceGroup,
+    setting: SpaceGroupSetting,
     lattice: np.ndarray,
     rows: _Rows,
     values: Block,
@@ -533,7 +537,7 @@ def _expanded(
 
 def _expanded_within(
     tolerance: np.ndarray,
-    setting: SpaceGroup,
+    setting: SpaceGroupSetting,
     lattice: np.ndarray,
     rows: _Rows,
     values: Block,
@@ -572,7 +576,7 @@ def _strain(lattice: np.ndarray, rotations: np.ndarray) -> float:
 
 
 def _orbits(
-    setting: SpaceGroup, lattice: np.ndarray, frac_coords: np.ndarray, tolerance: np.ndarray
+    setting: SpaceGroupSetting, lattice: np.ndarray, frac_coords: np.ndarray, tolerance: np.ndarray
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """For each row its (m, 3) images, and how far (Å) it was moved onto its special position."""
     exact = frac_coords.copy()
@@ -657,7 +661,9 @@ def _compare(found: _Expanded, values: Block, formula: Counter[str] | None, volu
     atoms = Counter(found.symbols)
     units = None
     if formula is not None:
-        units = _compare_formula(found, atoms, formula, _text(values, "formula") or "")
+        text = _text(values, "formula")
+        against = found.errors if text else found.notes  # only the sum formula is written by strict rules
+        units = _compare_formula(found, against, atoms, formula, text or _text(values, "other formula") or "")
     Z = _number_or_none(values, "units")
     if units and formula is not None and Z:
         # some programs write the whole cell for the formula, and beside it how many reduced formulas that is
@@ -680,17 +686,19 @@ def _compare(found: _Expanded, values: Block, formula: Counter[str] | None, volu
                 )
 
 
-def _compare_formula(found: _Expanded, atoms: Counter[str], formula: Counter[str], text: str) -> float | None:
+def _compare_formula(
+    found: _Expanded, against: list[str], atoms: Counter[str], formula: Counter[str], text: str
+) -> float | None:
     """The number of formula units, None if the atoms are of another formula."""
     heavy = {symbol: amount for symbol, amount in formula.items() if symbol != "H"} or dict(formula)
     units = sum(atoms[symbol] for symbol in heavy) / sum(heavy.values())
     made = "".join(f" {symbol}{count}" for symbol, count in sorted(atoms.items())).strip()
     if not units or atoms.keys() - formula.keys() - {"H"} or heavy.keys() - atoms.keys():
-        found.errors.append(f"the formula is {text!r}, the atoms of the cell are {made}")
+        against.append(f"the formula is {text!r}, the atoms of the cell are {made}")
         return None
     worst = max(abs(atoms[symbol] / units - amount) / amount for symbol, amount in heavy.items())
     if worst > _SHARE:
-        found.errors.append(f"the formula is {text!r}, the atoms of the cell are {made}")
+        against.append(f"the formula is {text!r}, the atoms of the cell are {made}")
         return None
     if worst > 1e-3:
         found.doubts.append(f"the formula is {text!r}, the atoms of the cell are {made}")
@@ -702,7 +710,7 @@ def _compare_formula(found: _Expanded, atoms: Counter[str], formula: Counter[str
                 "among its atoms"
             )
         else:
-            found.errors.append(f"the formula is {text!r}, the atoms of the cell are {made}")
+            against.append(f"the formula is {text!r}, the atoms of the cell are {made}")
     return units
 
 

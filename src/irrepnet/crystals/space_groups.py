@@ -29,7 +29,7 @@ _CODES = {"s": "1", "z": "2"}  # of the ICSD, for origin choices 1 and 2
 
 
 @dataclass(frozen=True, eq=False)
-class SpaceGroup:
+class SpaceGroupSetting:
     """A space group in one setting, with all operations of its (centred) cell; the identity is the first."""
 
     name: str
@@ -53,7 +53,7 @@ class SpaceGroup:
         return frozenset(map(tuple, np.concatenate([self.rotations.reshape(-1, 9), steps], axis=1).tolist()))
 
 
-def space_groups_by_symbol(symbol: str) -> tuple[SpaceGroup, ...]:
+def space_groups_by_symbol(symbol: str) -> tuple[SpaceGroupSetting, ...]:
     """The settings that a Hermann–Mauguin symbol may stand for; none if it is not known.
 
     Short, full and extended symbols, with spaces or without, in any case, with underscores or brackets, old ones
@@ -81,7 +81,7 @@ def space_groups_by_symbol(symbol: str) -> tuple[SpaceGroup, ...]:
     return () if known is None else (_setting(known.xhm()),)
 
 
-def space_groups_by_number(number: int, code: str = "") -> tuple[SpaceGroup, ...]:
+def space_groups_by_number(number: int, code: str = "") -> tuple[SpaceGroupSetting, ...]:
     """The settings of a space group, the reference one first; with a code ("2", "h", "-b1", "cab"), only those.
 
     Raises:
@@ -93,7 +93,7 @@ def space_groups_by_number(number: int, code: str = "") -> tuple[SpaceGroup, ...
     return tuple(setting for setting in found if not code or code.strip().lower() in _codes(setting.name))
 
 
-def space_group_by_hall(symbol: str) -> SpaceGroup:
+def space_group_by_hall(symbol: str) -> SpaceGroupSetting:
     """The setting of a Hall symbol.
 
     Raises:
@@ -108,7 +108,7 @@ def space_group_by_hall(symbol: str) -> SpaceGroup:
 
 
 @cache
-def space_group_by_operations(triplets: tuple[str, ...]) -> tuple[SpaceGroup, int]:
+def space_group_by_operations(triplets: tuple[str, ...]) -> tuple[SpaceGroupSetting, int]:
     """The group that operations such as "-x, y+1/2, -z+1/2" make, and how many of it were listed.
 
     Raises:
@@ -119,7 +119,7 @@ def space_group_by_operations(triplets: tuple[str, ...]) -> tuple[SpaceGroup, in
         bad = triplets[int(np.argmax(abs(np.rint(np.linalg.det(rotations))) != 1))]
         raise IrrepnetError(f"the symmetry operation {bad!r} is not one of a crystal")
     listed = _unique(rotations, translations)
-    known = _by_operations().get(SpaceGroup("", None, *listed).operations)
+    known = _by_operations().get(SpaceGroupSetting("", None, *listed).operations)
     return known or _identified("the operations", *_closure(*listed)), len(listed[0])
 
 
@@ -168,13 +168,13 @@ def _unique(rotations: np.ndarray, translations: np.ndarray) -> tuple[np.ndarray
     return rotations[first], translations[first] % 1.0
 
 
-def _identified(name: str, rotations: np.ndarray, translations: np.ndarray) -> SpaceGroup:
+def _identified(name: str, rotations: np.ndarray, translations: np.ndarray) -> SpaceGroupSetting:
     """With the name and the number of the setting that has these operations, if there is one."""
-    found = SpaceGroup(name, None, rotations, translations)
+    found = SpaceGroupSetting(name, None, rotations, translations)
     same = _by_operations().get(found.operations)
     if same is not None:
         return same
-    return SpaceGroup(name, _number(rotations, translations), rotations, translations)
+    return SpaceGroupSetting(name, _number(rotations, translations), rotations, translations)
 
 
 def _number(rotations: np.ndarray, translations: np.ndarray) -> int | None:
@@ -217,10 +217,10 @@ def _gemmi_by_name() -> dict[str, gemmi.SpaceGroup]:
 
 
 @cache
-def _setting(name: str) -> SpaceGroup:
+def _setting(name: str) -> SpaceGroupSetting:
     known = _gemmi_by_name()[name]
     rotations, translations = _arrays(known.operations())
-    return SpaceGroup(name, known.number, rotations, translations, known.is_reference_setting())
+    return SpaceGroupSetting(name, known.number, rotations, translations, known.is_reference_setting())
 
 
 def _arrays(operations: Iterable[gemmi.Op]) -> tuple[np.ndarray, np.ndarray]:
@@ -230,27 +230,27 @@ def _arrays(operations: Iterable[gemmi.Op]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def _by_operations() -> dict[frozenset[tuple[int, ...]], SpaceGroup]:
-    found: dict[frozenset[tuple[int, ...]], SpaceGroup] = {}
+def _by_operations() -> dict[frozenset[tuple[int, ...]], SpaceGroupSetting]:
+    found: dict[frozenset[tuple[int, ...]], SpaceGroupSetting] = {}
     for name in _gemmi_by_name():
         found.setdefault(_setting(name).operations, _setting(name))
     return found
 
 
 @cache
-def _of_number() -> dict[int, tuple[SpaceGroup, ...]]:
-    found: dict[int, list[SpaceGroup]] = {}
+def _of_number() -> dict[int, tuple[SpaceGroupSetting, ...]]:
+    found: dict[int, list[SpaceGroupSetting]] = {}
     for name, known in _gemmi_by_name().items():
         found.setdefault(known.number, []).append(_setting(name))
     return {number: tuple(settings) for number, settings in found.items()}
 
 
 @cache
-def _by_symbol() -> dict[str, tuple[SpaceGroup, ...]]:
+def _by_symbol() -> dict[str, tuple[SpaceGroupSetting, ...]]:
     """Symbols in lower case without spaces; first as the table has them, then what they are also called."""
-    found: dict[str, list[SpaceGroup]] = {}
+    found: dict[str, list[SpaceGroupSetting]] = {}
 
-    def add(symbol: str, setting: SpaceGroup) -> None:
+    def add(symbol: str, setting: SpaceGroupSetting) -> None:
         settings = found.setdefault(_key(symbol), [])
         if setting not in settings:
             settings.append(setting)
