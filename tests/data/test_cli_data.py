@@ -6,9 +6,9 @@ from irrepnet.cli.data import app
 from irrepnet.data import KINDS
 
 
-def run(*arguments):
+def run(*arguments, code=0):
     result = CliRunner().invoke(app, arguments, catch_exceptions=False, env={"COLUMNS": "120"})
-    assert result.exit_code == 0
+    assert result.exit_code == code
     return result.stdout
 
 
@@ -84,9 +84,9 @@ def test_show_a_file_with_a_bad_line(tmp_path):
         "energy": -3.7,
     }
     path.write_text(json.dumps(good) + "\n{}\n")
-    summary = json.loads(run("show", str(path), "--json"))
+    summary = json.loads(run("show", str(path), "--json", code=1))
     assert summary["targets"]["energy"] == {
         "unit": "", "kind": "regression", "count": 1, "min": -3.7, "mean": -3.7, "max": -3.7
     }  # fmt: skip
     assert "own.jsonl:2" in summary["rejected"][0]["reason"]
-    assert "own.jsonl:2" in run("show", str(path)).replace("\n", "")
+    assert "own.jsonl:2" in run("show", str(path), code=1).replace("\n", "")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from irrepnet.cli.options import NAMES_WITH_MINUS, Json, Symprec
-from irrepnet.cli.printing import exit_code, print_json, print_table
+from irrepnet.cli.printing import print_json, print_table
 from irrepnet.errors import IrrepnetError
 
 app = typer.Typer(help="Tensors: forms, irreps, elastic surfaces, checks against structures.", no_args_is_help=True)
@@ -147,11 +147,9 @@ def check(
     document = check_tensors(file, target, symmetry, symprec, tolerance)
     if json_:
         print_json(document)
-    else:
-        for name, summary in document["targets"].items():
-            _print_check(name, summary)
-    summaries = document["targets"].values()
-    exit_code(sum(len(one["crystals"]) for one in summaries), sum(len(one["rejected"]) for one in summaries))
+        return
+    for name, summary in document["targets"].items():
+        _print_check(name, summary)
 
 
 def _print_check(name: str, summary: dict[str, Any]) -> None:
