@@ -144,9 +144,13 @@ def _print_vibrations(report: dict[str, Any]) -> None:
 
 
 def _print_polar(polar: dict[str, Any]) -> None:
-    typer.echo(f"Born charges: {polar['source']}; made symmetric they changed by up to {polar['residual']:.2g} e")
+    sources = polar["sources"]
     typer.echo(
-        f"ε∞ {_diagonal(polar['e_electronic'])}, static at fixed strain {_diagonal(polar['e_static'])} (xx yy zz)"
+        f"Born charges: {sources['born_charges']}; made symmetric they changed by up to {polar['residual']:.2g} e"
+    )
+    typer.echo(
+        f"ε∞ {_diagonal(polar['e_electronic'])} ({sources['e_electronic']}), static at fixed strain "
+        f"{_diagonal(polar['e_static'])}; xx yy zz"
     )
     for entry in polar["directions"]:
         axis = " ".join(f"{x:g}" for x in entry["direction"])

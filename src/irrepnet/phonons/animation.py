@@ -90,7 +90,7 @@ def write_animation(
         "title": f"{document['formula']}, {document['spacegroup']['symbol']}",
         "source": "; ".join(
             [f"force constants: {document['force_constants']['source']}"]
-            + ([f"charges: {document['polar']['source']}"] if "polar" in document else [])
+            + ([f"charges: {document['polar']['sources']['born_charges']}"] if "polar" in document else [])
         ),
         "lattice": crystal.conventional_lattice.round(5).tolist(),
         "kinds": [

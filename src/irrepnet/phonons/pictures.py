@@ -134,7 +134,7 @@ def draw_spectrum(document: dict[str, Any], polar: PolarPhonons | None, path: st
     source = document["force_constants"]["source"]
     title = f"{document['formula']}, {document['spacegroup']['symbol']}; force constants: {source}"
     if polar is not None:
-        title += f"; charges: {document['polar']['source']}"
+        title += f"; charges: {document['polar']['sources']['born_charges']}"
     panels[0].set_title(title, fontsize=9, wrap=True)
     save(figure, Path(path))
 

@@ -77,11 +77,18 @@ class PolarPhonons:
         )
 
     def dipoles(self, vibration: Vibration) -> np.ndarray:
-        """(d, 3) p of each mode, e/√u; zero where the irrep forbids it."""
-        if vibration.irrep not in self.phonons.crystal.point_group.subduce(1, -1):
-            return np.zeros((len(vibration.eigenvectors), 3))
+        """(d, 3) p of each mode, e/√u; what the irrep forbids is exactly zero."""
         scaled = vibration.eigenvectors / np.sqrt(self.phonons.masses)[:, None]
-        return np.einsum("aij,daj->di", self.born_charges, scaled)
+        dipoles = np.einsum("aij,daj->di", self.born_charges, scaled)
+        irrep = self.phonons.crystal.point_group.irrep(vibration.irrep)
+        copies = self._vectors.get(vibration.irrep, np.zeros((0, irrep.dim, 3)))
+        maps = (irrep.commutant[:, None] @ copies).reshape(-1, irrep.dim, 3)
+        return np.tensordot(np.einsum("mdi,di->m", maps, dipoles) / irrep.dim, maps, 1)
+
+    @property
+    def _vectors(self) -> dict[str, np.ndarray]:
+        """The irreps in a polar vector: {label: (copies, d, 3)}."""
+        return self.phonons.crystal.point_group.subduce(1, -1)
 
     def oscillator_strength(self, vibration: Vibration) -> np.ndarray:
         """(3, 3) Σ p pᵀ over the modes of a level, e²/u."""
@@ -128,7 +135,6 @@ class PolarPhonons:
         most = max((float(np.linalg.norm(coupling)) for coupling in couplings), default=0.0)
         branches: list[Branch] = []
         reached: list[tuple[Vibration, float, np.ndarray]] = []
-        polar = self.phonons.crystal.point_group.subduce(1, -1)
         for vibration, coupling in zip(self.phonons.optical, couplings):
             size, rest = float(np.linalg.norm(coupling)), vibration.eigenvectors
             if size > _NONE * most:
@@ -138,7 +144,7 @@ class PolarPhonons:
                 reached.append((vibration, float(turned[0] @ coupling), modes[0]))
                 rest = modes[1:]
             if len(rest):
-                kind = "TO" if vibration.irrep in polar else ""
+                kind = "TO" if vibration.irrep in self._vectors else ""
                 branches.append(Branch(kind, {vibration.irrep: 1.0}, vibration.frequency, rest))
         branches += self._longitudinal(reached, self._scale / float(q @ self.electronic @ q))
         return tuple(sorted(branches, key=lambda branch: branch.frequency))

@@ -24,10 +24,12 @@ from irrepnet.phonons.calculators import DISPLACEMENT, frozen_phonons, named_cal
 from irrepnet.phonons.gamma import WAVENUMBERS, GammaPhonons, gamma_phonons
 from irrepnet.phonons.pictures import draw_modes, draw_spectrum
 from irrepnet.phonons.polar import PolarPhonons
-from irrepnet.phonons.sources import read_phonons
+from irrepnet.phonons.sources import CellCharges, read_phonons
 
 RELAXED = 0.05
 """eV/Å; crystals with greater forces at rest are said not to be relaxed."""
+UNLIKE = 0.05
+"""Of the largest force constant; greater changes by symmetry are said to be suspicious."""
 
 Charges = tuple[np.ndarray | None, np.ndarray | None, str]
 """Born charges (n, 3, 3), ε∞ (3, 3), both in the standard frame, and where they are from."""
@@ -70,41 +72,40 @@ def phonon_report(
     given = read_phonons(file, force_constants, born)
     crystal = SymmetricCrystal.from_structure(given.cell, symprec)
     document = describe_modes(crystal, str(file))
-    phonons = polar = None
+    if picture is not None:
+        draw_modes(document, picture)
+    if calculator is None and given.constants is None:
+        needs = {"born": born, "charges": predicted, "epsilon": electronic, "direction": directions or None}
+        needs |= {"spectrum": spectrum, "patterns": patterns, "animation": animation}
+        if asked := [f"--{name}" for name, value in needs.items() if value is not None]:
+            raise IrrepnetError(f"{', '.join(asked)}: without force constants; give --force-constants or --calculator")
+        return document
     if calculator is not None:
         made, name = named_calculator(calculator)
         found = frozen_phonons(crystal, made, displacement)
         phonons = gamma_phonons(crystal, found.constants)
         origin = {"source": name, "force": found.force, "evaluations": found.evaluations, "forbidden": found.broken}
-    elif given.constants is not None:
+    else:
+        assert given.constants is not None
         phonons = gamma_phonons(crystal, *given.constants.at_gamma(crystal))
         origin = {"source": given.constants.source}
-    if phonons is not None:
-        document["force_constants"] = origin | {
-            "residual": phonons.residual,
-            "largest_shift": phonons.largest_shift * WAVENUMBERS,
-        }
-    charges, epsilon, source = (None, None, "") if predicted is None else predicted(crystal)
-    if given.charges is not None:
-        charges, own = given.charges.at_gamma(crystal)
-        epsilon, source = epsilon if own is None else own, given.charges.source
-    if electronic is not None:
-        epsilon = crystal.rotation.T @ _matrix(electronic) @ crystal.rotation
-    if charges is not None and phonons is not None:
+    document["force_constants"] = origin | {
+        "residual": phonons.residual,
+        "largest_shift": phonons.largest_shift * WAVENUMBERS,
+    }
+    charges, epsilon, sources = _charges(crystal, given.charges, predicted, electronic)
+    polar = None
+    if charges is not None:
         if epsilon is None:
-            raise IrrepnetError(f"{source} tells Born charges without the electronic permittivity; give --epsilon")
+            raise IrrepnetError(f"{sources['born_charges']} tells no electronic permittivity; give --epsilon")
         polar = PolarPhonons.of(phonons, charges, epsilon)
-        document["polar"] = _describe_polar(polar, directions or axes_that_differ(crystal.point_group), source)
-    if phonons is not None:
-        document["vibrations"] = _describe_vibrations(phonons, polar, document["modes"])
-        document["notes"] = _notes(document, phonons)
-    if picture is not None:
-        draw_modes(document, picture)
-    needed = {"a spectrum": spectrum, "patterns": patterns, "an animation": animation}
-    if phonons is None:
-        if asked := [name for name, path in needed.items() if path is not None]:
-            raise IrrepnetError(f"{' and '.join(asked)} need force constants: give --force-constants or --calculator")
-        return document
+        document["polar"] = {"sources": sources} | _describe_polar(
+            polar, directions or axes_that_differ(crystal.point_group)
+        )
+    elif born is not None or predicted is not None or electronic is not None or directions:
+        raise IrrepnetError("an electronic permittivity or a direction without Born charges; give --born or --charges")
+    document["vibrations"] = _describe_vibrations(phonons, polar, document["modes"])
+    document["notes"] = _notes(document, phonons)
     if spectrum is not None:
         draw_spectrum(document, polar, spectrum)
     if patterns is not None:
@@ -112,6 +113,29 @@ def phonon_report(
     if animation is not None:
         write_animation(phonons, polar, document, animation)
     return document
+
+
+def _charges(
+    crystal: SymmetricCrystal,
+    of_file: CellCharges | None,
+    predicted: Callable[[SymmetricCrystal], Charges] | None,
+    electronic: Sequence[float] | None,
+) -> tuple[np.ndarray | None, np.ndarray | None, dict[str, str]]:
+    """Born charges, ε∞ and where each is from: numbers that are given before predictions, these before a file."""
+    charges = epsilon = None
+    sources = {}
+    if of_file is not None:
+        charges, epsilon = of_file.at_gamma(crystal)
+        sources = dict.fromkeys(("born_charges", "e_electronic"), of_file.source)
+    if predicted is not None:
+        own, own_epsilon, source = predicted(crystal)
+        if own is not None:
+            charges, sources["born_charges"] = own, source
+        if own_epsilon is not None:
+            epsilon, sources["e_electronic"] = own_epsilon, source
+    if electronic is not None:
+        epsilon, sources["e_electronic"] = crystal.rotation.T @ _matrix(electronic) @ crystal.rotation, "given"
+    return charges, epsilon, sources
 
 
 def describe_modes(crystal: SymmetricCrystal, name: str) -> dict[str, Any]:
@@ -189,9 +213,8 @@ def _describe_vibrations(
     return entries
 
 
-def _describe_polar(polar: PolarPhonons, directions: Sequence[Sequence[float]], source: str) -> dict[str, Any]:
+def _describe_polar(polar: PolarPhonons, directions: Sequence[Sequence[float]]) -> dict[str, Any]:
     return {
-        "source": source,
         "residual": polar.residual,
         "born_charges": polar.born_charges.tolist(),
         "e_electronic": polar.electronic.tolist(),
@@ -217,7 +240,7 @@ def _describe_polar(polar: PolarPhonons, directions: Sequence[Sequence[float]], 
 
 def axes_that_differ(group: PointGroup) -> list[list[float]]:
     """The Cartesian axes along which the splitting differs: z; x too unless cubic; y too unless there is an axis."""
-    axes = {"cubic": "z", "triclinic": "xyz", "monoclinic": "xyz", "orthorhombic": "xyz"}.get(group.system, "xz")
+    axes = {"cubic": "z", "triclinic": "zxy", "monoclinic": "zxy", "orthorhombic": "zxy"}.get(group.system, "zx")
     return [np.eye(3)["xyz".index(axis)].tolist() for axis in axes]
 
 
@@ -234,6 +257,12 @@ def _notes(document: dict[str, Any], phonons: GammaPhonons) -> list[str]:
     force = document["force_constants"].get("force", 0.0)
     if force > RELAXED:
         notes.append(f"not at rest for this calculator: forces up to {force:.2g} eV/Å; relax the crystal first")
+    largest = float(abs(phonons.constants).max())
+    if phonons.residual > UNLIKE * largest:
+        notes.append(
+            f"force constants, the largest {largest:.3g} eV/Å², changed by up to {phonons.residual:.2g}: they do not "
+            "belong to this crystal, or are not second derivatives of an energy"
+        )
     if phonons.unstable:
         levels = ", ".join(f"{v.irrep} {v.wavenumber:.1f}" for v in phonons.unstable)
         notes.append(f"unstable, as negative wavenumbers: {levels} cm⁻¹")

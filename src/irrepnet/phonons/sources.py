@@ -7,6 +7,7 @@ charges in JSON. phonopy reads its own phonopy.yaml, phonopy_params.yaml and BOR
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -257,13 +258,15 @@ def _read_phonopy(file: Path, force_constants: str | Path | None, born: str | Pa
         if data.unitcell is None:
             raise IrrepnetError("it holds no unit cell")
         # not phonopy.load, which takes up FORCE_SETS and BORN of whatever folder the command runs in
-        phonon = phonopy.Phonopy(
-            data.unitcell,
-            np.eye(3, dtype=int) if data.supercell_matrix is None else data.supercell_matrix,
-            primitive_matrix="auto" if data.primitive_matrix is None else data.primitive_matrix,
-            calculator=data.calculator,
-            log_level=0,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            phonon = phonopy.Phonopy(
+                data.unitcell,
+                np.eye(3, dtype=int) if data.supercell_matrix is None else data.supercell_matrix,
+                primitive_matrix="auto" if data.primitive_matrix is None else data.primitive_matrix,
+                calculator=data.calculator,
+                log_level=0,
+            )
         units = get_calculator_physical_units(data.calculator)
         constants = _phonopy_constants(phonon, data, file, force_constants)
         charges = data.nac_params if born is None or _is_json(born) else _phonopy_born(phonon, born)
