@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import time
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -86,7 +87,7 @@ def main() -> None:
         guess = np.array([np.mean(sums.get(symbol, [0.0])) for symbol in crystal.species])[:, None, None] * np.eye(3)
         predicted = predicted_charges(crystal, [options.run])[0]
         assert predicted is not None
-        detail = {"id": name, "formula": crystal.formula, "point_group": crystal.point_group.name}
+        detail: dict[str, Any] = {"id": name, "formula": crystal.formula, "point_group": crystal.point_group.name}
         for row, own in (("predicted", predicted), ("element means", guess), ("none", np.zeros_like(guess))):
             errors = compared(phonons, reference, own, epsilon)
             rows[row].append(errors)

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import constants as si
 
-from irrepnet.crystals import SymmetricCrystal, input_atoms
-from irrepnet.crystals.reading import Cell
+from irrepnet.crystals import Cell, SymmetricCrystal, input_atoms
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import Irrep
 from irrepnet.groups.intertwiners import intertwiners

@@ -123,10 +123,10 @@ def _charges(
 ) -> tuple[np.ndarray | None, np.ndarray | None, dict[str, str]]:
     """Born charges, ε∞ and where each is from: numbers that are given before predictions, these before a file."""
     charges = epsilon = None
-    sources = {}
+    sources: dict[str, str] = {}
     if of_file is not None:
         charges, epsilon = of_file.at_gamma(crystal)
-        sources = dict.fromkeys(("born_charges", "e_electronic"), of_file.source)
+        sources |= {"born_charges": of_file.source, "e_electronic": of_file.source}
     if predicted is not None:
         own, own_epsilon, source = predicted(crystal)
         if own is not None:
