@@ -85,8 +85,7 @@ def main() -> None:
         evaluations += found.evaluations
         unstable += bool(phonons.unstable)
         guess = np.array([np.mean(sums.get(symbol, [0.0])) for symbol in crystal.species])[:, None, None] * np.eye(3)
-        predicted = predicted_charges(crystal, [options.run])[0]
-        assert predicted is not None
+        predicted, _ = predicted_charges(crystal, [options.run])["born_charges"]
         detail: dict[str, Any] = {"id": name, "formula": crystal.formula, "point_group": crystal.point_group.name}
         for row, own in (("predicted", predicted), ("element means", guess), ("none", np.zeros_like(guess))):
             errors = compared(phonons, reference, own, epsilon)

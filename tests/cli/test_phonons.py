@@ -177,13 +177,9 @@ def test_the_order_of_the_indices(tmp_path):
     assert card.count('"in the order of the data"') >= 1
     (other / "model.json").write_text(card.replace('"in the order of the data"', '"displacement, field"'))
     crystal = SymmetricCrystal.from_structure(conventional("scheelite"))
-    one, _, _ = predicted_charges(crystal, [RUN])
-    two, epsilon, source = predicted_charges(crystal, [other])
-    assert one is not None
-    assert two is not None
+    (one, _), (two, source) = (predicted_charges(crystal, [run])["born_charges"] for run in (RUN, other))
     assert abs(one - one.swapaxes(1, 2)).max() > 1e-4
     assert np.allclose(two, one.swapaxes(1, 2))
-    assert epsilon is None
     assert source == f"predicted by {other}"
 
 
@@ -204,6 +200,31 @@ def test_calculators(tmp_path):
     notes = document(tmp_path / "moved.json", *emt)["notes"]
     assert "relax the crystal first" in notes[0]
     assert "from a file or from a calculator" in refused(*SRTIO3, *emt)
+
+
+def test_a_calculator_of_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_springs.py").write_text("from ase.calculators.emt import EMT\n\ndef soft():\n    return EMT()\n")
+    copper = {"species": ["Cu", "Al"], "cell": [2.9] * 3 + [90] * 3, "frac_coords": [[0] * 3, [0.5] * 3]}
+    (tmp_path / "CuAl.json").write_text(json.dumps(copper))
+    found = document("CuAl.json", "--calculator", "my_springs:soft")
+    assert found["force_constants"]["source"] == "soft of my_springs"
+
+
+@pytest.mark.slow
+def test_a_run_that_predicts_the_permittivity(tmp_path):
+    """Tensors of a property run, turned into the standard frame."""
+    from irrepnet.data import embedded
+    from irrepnet.training import load_config, train
+
+    settings = {"data.source": "dielectric_constant", "data.targets": "e_electronic", "training.epochs": 1}
+    config = load_config({"model": {"name": "covariant", "channels": 8, "layers": 1}}, settings)
+    train(config, tmp_path / "run", data=embedded("dielectric_constant")[:40], quiet=True)
+    found = document(*SRTIO3, "--charges", RUN, "--charges", tmp_path / "run")["polar"]
+    assert found["sources"]["e_electronic"] == f"predicted by {tmp_path / 'run'}"
+    assert found["sources"]["born_charges"] == f"predicted by {RUN}"
+    epsilon = np.array(found["e_electronic"])
+    assert np.allclose(epsilon, epsilon[0, 0] * np.eye(3))
 
 
 def test_options_that_need_force_constants(tmp_path):

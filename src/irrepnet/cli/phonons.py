@@ -48,8 +48,11 @@ def phonons(
     json_: Json = False,
 ) -> None:
     """Vibrations at Γ: irreps and activities; with force constants frequencies, with charges LO–TO splitting."""
+    import sys
+
     from irrepnet.phonons.reports import phonon_report
 
+    sys.path.append("")  # so that a calculator may be a module of the working folder, as with python -m
     predicted = None
     if charges:
         from irrepnet.training.charges import predicted_charges
@@ -107,6 +110,8 @@ def _print(report: dict[str, Any]) -> None:
             typer.echo(f"Raman tensor {entry['irrep']}: {matrices}")
     if "vibrations" in report:
         _print_vibrations(report)
+    for note in report["notes"]:
+        typer.echo(f"note: {note}")
 
 
 def _print_vibrations(report: dict[str, Any]) -> None:
@@ -139,8 +144,6 @@ def _print_vibrations(report: dict[str, Any]) -> None:
     )
     if polar:
         _print_polar(polar)
-    for note in report["notes"]:
-        typer.echo(f"note: {note}")
 
 
 def _print_polar(polar: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ def named_calculator(name: str) -> tuple[BaseCalculator, str]:
     """A calculator, and what to call it: "SevenNetCalculator of sevenn 0.11.2".
 
     Args:
-        name: one of `CALCULATORS`, or "module:Class" of an ASE calculator that needs no arguments.
+        name: one of `CALCULATORS`, or "module:Class", what makes an ASE calculator if it is called without arguments.
 
     Raises:
         IrrepnetError: no such module or class, or it cannot be made without arguments.

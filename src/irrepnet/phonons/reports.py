@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,8 @@ RELAXED = 0.05
 UNLIKE = 0.05
 """Of the largest force constant; greater changes by symmetry are said to be suspicious."""
 
-Charges = tuple[np.ndarray | None, np.ndarray | None, str]
-"""Born charges (n, 3, 3), ε∞ (3, 3), both in the standard frame, and where they are from."""
+Predicted = Mapping[str, tuple[np.ndarray, str]]
+"""`born_charges` (n, 3, 3), `e_electronic` (3, 3) or both, in the standard frame, and what predicts each."""
 
 
 def phonon_report(
@@ -42,7 +42,7 @@ def phonon_report(
     calculator: str | None = None,
     displacement: float = DISPLACEMENT,
     born: str | Path | None = None,
-    predicted: Callable[[SymmetricCrystal], Charges] | None = None,
+    predicted: Callable[[SymmetricCrystal], Predicted] | None = None,
     electronic: Sequence[float] | None = None,
     directions: Sequence[Sequence[float]] = (),
     symprec: float = 0.01,
@@ -105,7 +105,7 @@ def phonon_report(
     elif born is not None or predicted is not None or electronic is not None or directions:
         raise IrrepnetError("an electronic permittivity or a direction without Born charges; give --born or --charges")
     document["vibrations"] = _describe_vibrations(phonons, polar, document["modes"])
-    document["notes"] = _notes(document, phonons)
+    document["notes"] += _notes(document, phonons)
     if spectrum is not None:
         draw_spectrum(document, polar, spectrum)
     if patterns is not None:
@@ -118,7 +118,7 @@ def phonon_report(
 def _charges(
     crystal: SymmetricCrystal,
     of_file: CellCharges | None,
-    predicted: Callable[[SymmetricCrystal], Charges] | None,
+    predicted: Callable[[SymmetricCrystal], Predicted] | None,
     electronic: Sequence[float] | None,
 ) -> tuple[np.ndarray | None, np.ndarray | None, dict[str, str]]:
     """Born charges, ε∞ and where each is from: numbers that are given before predictions, these before a file."""
@@ -128,11 +128,9 @@ def _charges(
         charges, epsilon = of_file.at_gamma(crystal)
         sources |= {"born_charges": of_file.source, "e_electronic": of_file.source}
     if predicted is not None:
-        own, own_epsilon, source = predicted(crystal)
-        if own is not None:
-            charges, sources["born_charges"] = own, source
-        if own_epsilon is not None:
-            epsilon, sources["e_electronic"] = own_epsilon, source
+        own = predicted(crystal)
+        charges, epsilon = own.get("born_charges", (charges,))[0], own.get("e_electronic", (epsilon,))[0]
+        sources |= {name: source for name, (_, source) in own.items()}
     if electronic is not None:
         epsilon, sources["e_electronic"] = crystal.rotation.T @ _matrix(electronic) @ crystal.rotation, "given"
     return charges, epsilon, sources
@@ -180,6 +178,7 @@ def describe_modes(crystal: SymmetricCrystal, name: str) -> dict[str, Any]:
         "point_group": {"name": group.name, "schoenflies": group.schoenflies},
         "rotation": crystal.rotation.tolist(),
         "symprec": crystal.symprec,
+        "notes": list(crystal.notes),
         "modes": entries,
         "orbits": orbits,
         "independent": {"force_constants": modes.force_constants, "born_charges": modes.born_charges},

@@ -100,7 +100,7 @@ def read_phonons(
         IrrepnetError: a file cannot be read or does not fit, or phonopy or h5py is needed and not installed.
     """
     file = Path(file)
-    if file.suffix.lower() in (".yaml", ".yml"):
+    if {".yaml", ".yml"} & {suffix.lower() for suffix in file.suffixes}:  # phonopy reads .yaml.xz too
         found = _read_phonopy(file, force_constants, born)
         return found if born is None or not _is_json(born) else replace(found, charges=_read_charges(born, found.cell))
     cell = read_cell(file)

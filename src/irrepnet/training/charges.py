@@ -13,10 +13,8 @@ from irrepnet.training.load import load_run
 from irrepnet.training.use import predict
 
 
-def predicted_charges(
-    crystal: SymmetricCrystal, runs: Sequence[str | Path]
-) -> tuple[np.ndarray | None, np.ndarray | None, str]:
-    """Born charges (n, 3, 3), e, and ε∞ (3, 3) in the standard frame, with the runs that tell them.
+def predicted_charges(crystal: SymmetricCrystal, runs: Sequence[str | Path]) -> dict[str, tuple[np.ndarray, str]]:
+    """`born_charges` (n, 3, 3), e, and `e_electronic` (3, 3), in the standard frame, each with what predicts it.
 
     Args:
         runs: folders of runs with the target `born_charges`, `e_electronic` or both. The first index of a charge is the
@@ -28,7 +26,7 @@ def predicted_charges(
     from pymatgen.core import Structure
 
     structure = Structure(crystal.lattice, crystal.species, crystal.frac_coords)
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, tuple[np.ndarray, str]] = {}
     for folder in runs:
         run = load_run(folder)
         names = [target.name for target in run.targets if target.name in ("born_charges", "e_electronic")]
@@ -41,9 +39,8 @@ def predicted_charges(
             value = np.array(row[name], float)
             if name == "born_charges" and _displacement_first(run.config.data.sites[name].indices):
                 value = value.swapaxes(1, 2)
-            found[name] = value
-    source = ", ".join(map(str, runs))
-    return found.get("born_charges"), found.get("e_electronic"), f"predicted by {source}"
+            found[name] = value, f"predicted by {folder}"
+    return found
 
 
 def _displacement_first(indices: str) -> bool:
