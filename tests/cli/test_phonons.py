@@ -202,6 +202,19 @@ def test_calculators(tmp_path):
     assert "from a file or from a calculator" in refused(*SRTIO3, *emt)
 
 
+def test_one_atom(tmp_path):
+    """No optical mode: nothing to draw, and nothing that fails."""
+    (tmp_path / "Cu.json").write_text(
+        '{"species": ["Cu"], "cell": [2.55, 2.55, 2.55, 60, 60, 60], "frac_coords": [[0, 0, 0]]}'
+    )
+    given = (tmp_path / "Cu.json", "--calculator", "ase.calculators.emt:EMT")
+    found = document(
+        *given, "--picture", tmp_path / "modes.png", *(w for n, f in WRITTEN.items() for w in (n, tmp_path / f))
+    )
+    assert [entry["acoustic"] for entry in found["vibrations"]] == [True]
+    assert "between 0 and 1 Å" in refused(*given, "--displacement", 0)
+
+
 def test_a_calculator_of_the_working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_springs.py").write_text("from ase.calculators.emt import EMT\n\ndef soft():\n    return EMT()\n")

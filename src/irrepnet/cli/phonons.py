@@ -131,8 +131,8 @@ def _print_vibrations(report: dict[str, Any]) -> None:
     columns = ["irrep", "cm⁻¹", "THz", "degenerate", "seen by"]
     if polar:
         columns += ["strength xx yy zz, e²/u", "share in ε"]
-    typer.echo("")
-    print_table(f"Optical levels; force constants: {made['source']}", columns, rows)
+    typer.echo(f"\nforce constants: {made['source']}")
+    print_table("Optical levels", columns, rows)
     if "force" in made:
         typer.echo(
             f"{made['evaluations']} evaluations; forces at rest up to {made['force']:.2g} eV/Å, "

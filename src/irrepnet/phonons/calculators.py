@@ -81,8 +81,10 @@ def frozen_phonons(crystal: SymmetricCrystal, calculator: Any, displacement: flo
         displacement: Å, of the atom that moves farthest.
 
     Raises:
-        IrrepnetError: the calculator fails or gives forces that are not finite.
+        IrrepnetError: the displacement is not between 0 and 1 Å, the calculator fails, or its forces are not finite.
     """
+    if not 0 < displacement < 1:
+        raise IrrepnetError(f"a displacement is a distance between 0 and 1 Å, got {displacement}")
     n = len(crystal)
     calls = 0
 
