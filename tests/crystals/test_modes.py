@@ -10,7 +10,9 @@ from pymatgen.core import Structure
 from scipy.spatial.transform import Rotation
 from tests.prototypes import STRUCTURES, SYMMORPHIC, crystal_of
 
-from irrepnet.crystals import SymmetricCrystal, vibration_modes
+from irrepnet.crystals import DIPOLE, HYPER_RAMAN, RAMAN, SymmetricCrystal, activity_forms, vibration_modes
+from irrepnet.groups import SETTINGS, PointGroup
+from irrepnet.tensors import CartesianTensor
 
 PUBLISHED = {  # with the acoustic modes ("mechanical") or without ("optical"), and a paper that it is quoted from
     "rock salt": ("optical", "T1u", "Dresselhaus, Dresselhaus, Jorio, Group Theory (2008), chapter 11"),
@@ -190,8 +192,8 @@ def random_modes(crystal: SymmetricCrystal) -> tuple[np.ndarray, list[np.ndarray
 
 
 def check_with_random_couplings(crystal: SymmetricCrystal) -> None:
-    """Each level of a random symmetric crystal is one irrep, as often as we say; random symmetric Born charges and
-    Raman tensors give the levels that we say a dipole and a change of the polarisability, and no others."""
+    """Each level of a random symmetric crystal is one irrep, as often as we say; random symmetric Born charges, Raman
+    and hyper-Raman tensors give the levels that we say a dipole and a change of the polarisabilities, and no others."""
     modes = vibration_modes(crystal)
     _, (translations, *levels) = random_modes(crystal)
     vectors, displacements = displacement_matrices(crystal)
@@ -200,13 +202,16 @@ def check_with_random_couplings(crystal: SymmetricCrystal) -> None:
     charges = symmetrised(vectors, displacements, rng.normal(size=(3, 3 * len(crystal))))
     tensors = rng.normal(size=(3, 3, 3 * len(crystal)))
     tensors = symmetrised(pairs, displacements, (tensors + tensors.swapaxes(0, 1)).reshape(9, -1))
-    seen = {name: Counter() for name in ("optical", "infrared", "raman", "silent")}
+    triples = np.array([np.kron(v, np.kron(v, v)) for v in vectors])
+    thirds = rng.normal(size=(3, 3, 3, 3 * len(crystal)))
+    thirds = symmetrised(triples, displacements, (thirds + thirds.swapaxes(1, 2)).reshape(27, -1))
+    seen = {name: Counter() for name in ("optical", "infrared", "raman", "silent", "hyper_raman")}
     for level in levels:
         characters = np.einsum("ik,gij,jk->g", level, displacements, level, optimize=True)
         ((label, count),) = modes.group.multiplicities(characters).items()
         assert (count, modes.group.irrep(label).dim) == (1, level.shape[1])
         kinds = [k for k, c in (("infrared", charges), ("raman", tensors)) if abs(c @ level).max() > 1e-8]
-        for kind in ("optical", *(kinds or ["silent"])):
+        for kind in ("optical", *(kinds or ["silent"]), *(["hyper_raman"] if abs(thirds @ level).max() > 1e-8 else [])):
             seen[kind][label] += 1
     assert seen == {name: getattr(modes, name) for name in seen}
     characters = np.einsum("ik,gij,jk->g", translations, displacements, translations)
@@ -269,12 +274,80 @@ def test_phonopy_names_the_levels_alike(name):
     assert Counter(labels[1:]) == vibration_modes(crystal).optical  # the first are the translations
 
 
+@pytest.mark.parametrize("name", [*(name for name in STRUCTURES if name != "garnet"), *SYMMORPHIC])
+def test_numbers_of_independent_constants(name):
+    """Against characters of the symmetric square of the optical modes, and the rank of random symmetric charges."""
+    crystal = crystal_of(name)
+    modes, (vectors, displacements) = vibration_modes(crystal), displacement_matrices(crystal)
+    optical = np.trace(displacements, axis1=1, axis2=2) - np.trace(vectors, axis1=1, axis2=2)
+    squares = optical[np.diag(modes.group.multiplication)]
+    assert modes.force_constants == round(float(np.mean(optical**2 + squares)) / 2)
+    charges = np.random.default_rng(3).normal(size=(60, 3, 3 * len(crystal)))
+    charges = np.array([symmetrised(vectors, displacements, c) for c in charges]).reshape(60, 3, -1, 3)
+    charges -= charges.mean(axis=2, keepdims=True)
+    assert modes.born_charges < 60
+    assert modes.born_charges == np.linalg.matrix_rank(charges.reshape(60, -1), tol=1e-8)
+
+
+@pytest.mark.parametrize("tensor", [DIPOLE, RAMAN, HYPER_RAMAN], ids=lambda tensor: tensor.formula)
+@pytest.mark.parametrize("name", SETTINGS)
+def test_forms_are_all_that_transform_as_the_irrep(name, tensor):
+    group = PointGroup(name)
+    forms = activity_forms(group, tensor)
+    characters = np.array(
+        [
+            np.trace(tensor.basis.reshape(tensor.dim, -1) @ tensor.rotate(tensor.basis, g).reshape(tensor.dim, -1).T)
+            for g in group.operations
+        ]
+    )
+    assert forms.keys() == group.multiplicities(characters).keys()
+    for label, count in group.multiplicities(characters).items():
+        irrep, basis = group.irrep(label), forms[label].basis
+        assert len(basis) == np.linalg.matrix_rank(basis.reshape(len(basis), -1)) == count * len(irrep.commutant)
+        for g, matrix in zip(group.operations, irrep.matrices, strict=True):
+            moved = tensor.rotate(basis, g)
+            assert np.allclose(moved, np.einsum("lk,cl...->ck...", matrix, basis), atol=1e-12)
+
+
+RAMAN_TENSORS = {  # R. Loudon, Adv. Phys. 13, 423 (1964), table 1, up to names of components and signs of a row
+    ("mmm", "Ag"): ["a00/0b0/00c"],
+    ("mmm", "B2g"): ["00a/000/a00"],
+    ("4/mmm", "A1g"): ["a00/0a0/00b"],
+    ("4/mmm", "B1g"): ["a00/0-a0/000"],
+    ("4/mmm", "B2g"): ["0a0/a00/000"],
+    ("-3m", "A1g"): ["a00/0a0/00b"],
+    ("-3m", "Eg"): ["a00/0-ab/0b0", "0-a-b/-a00/-b00"],
+    ("6mm", "E1"): ["00a/000/a00", "000/00a/0a0"],
+    ("6mm", "E2"): ["a00/0-a0/000", "0a0/a00/000"],
+    ("m-3m", "A1g"): ["a00/0a0/00a"],
+    ("m-3m", "T2g"): ["000/00a/0a0", "00a/000/a00", "0a0/a00/000"],
+    ("-43m", "T2"): ["000/00a/0a0", "00a/000/a00", "0a0/a00/000"],
+}
+
+
+@pytest.mark.parametrize(("name", "label"), RAMAN_TENSORS)
+def test_published_raman_tensors(name, label):
+    rows = RAMAN_TENSORS[name, label]
+    found = activity_forms(PointGroup(name), RAMAN)[label].pattern
+    assert ["/".join("".join(row) for row in matrix) for matrix in found] == rows
+
+
+def test_hyper_raman_of_cubic_crystals():
+    """With β_ijk = β_ikj: A2u, T1u, T2u in m-3m, as in the fully symmetric tensor, and Eu besides."""
+    symmetric = activity_forms(PointGroup("m-3m"), CartesianTensor("ijk=jik=ikj"))
+    assert set(symmetric) == {"A2u", "T1u", "T2u"}
+    assert set(activity_forms(PointGroup("m-3m"), HYPER_RAMAN)) == {"A2u", "Eu", "T1u", "T2u"}
+    assert vibration_modes(crystal_of("perovskite")).hyper_raman == {"T1u": 3, "T2u": 1}
+    assert vibration_modes(crystal_of("diamond")).hyper_raman == {}
+
+
 def test_one_atom_has_no_optical_modes():
     modes = vibration_modes(
         SymmetricCrystal.from_structure({"species": ["Po"], "cell": [3, 3, 3, 90, 90, 90], "frac_coords": [[0, 0, 0]]})
     )
     assert modes.mechanical == modes.acoustic == {"T1u": 1}
-    assert modes.optical == modes.infrared == modes.raman == modes.silent == {}
+    assert modes.optical == modes.infrared == modes.raman == modes.silent == modes.hyper_raman == {}
+    assert modes.force_constants == modes.born_charges == 0
 
 
 @pytest.mark.parametrize("name", ["rutile", "2H-MoS2", "alpha-quartz", "GdFeO3", "YBa2Cu3O7", "baddeleyite"])

@@ -6,7 +6,7 @@ from irrepnet.crystals.elements import atomic_number
 from irrepnet.crystals.frames import MODEL_GROUPS, frame_convention, frame_rotation, model_group
 from irrepnet.crystals.induction import BandRepresentation, induce, induce_from_position
 from irrepnet.crystals.little_groups import LittleGroup, little_group
-from irrepnet.crystals.modes import Modes, vibration_modes
+from irrepnet.crystals.modes import DIPOLE, HYPER_RAMAN, RAMAN, Modes, activity_forms, vibration_modes
 from irrepnet.crystals.neighbours import (
     NEIGHBOURS,
     NeighbourOptions,
@@ -21,12 +21,15 @@ from irrepnet.crystals.neighbours import (
 )
 from irrepnet.crystals.pseudosymmetry import REACH, parents
 from irrepnet.crystals.reading import cells_in, read_cell, read_structures
-from irrepnet.crystals.site_irreps import SiteIrreps, SiteTensor, site_irreps
+from irrepnet.crystals.site_irreps import SiteIrreps, TensorForm, site_irreps
 from irrepnet.crystals.symmetric import SymmetricCrystal
 
 __all__ = [
+    "DIPOLE",
+    "HYPER_RAMAN",
     "MODEL_GROUPS",
     "NEIGHBOURS",
+    "RAMAN",
     "REACH",
     "BandRepresentation",
     "Cell",
@@ -35,9 +38,10 @@ __all__ = [
     "NeighbourOptions",
     "Neighbours",
     "SiteIrreps",
-    "SiteTensor",
     "SplitShell",
     "SymmetricCrystal",
+    "TensorForm",
+    "activity_forms",
     "atomic_number",
     "cells_in",
     "find_neighbours",

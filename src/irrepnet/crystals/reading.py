@@ -211,7 +211,7 @@ def _read_json(text: str) -> Cells:
 
 STRUCTURE_FORMATS = (
     StructureFormat("CIF", ("*.cif", "*.mcif"), read_cif),
-    StructureFormat("POSCAR", ("poscar*", "contcar*", "*.vasp", "*.poscar"), read_poscar),
+    StructureFormat("POSCAR", ("poscar*", "sposcar*", "contcar*", "*.vasp", "*.poscar"), read_poscar),
     StructureFormat("extended XYZ", ("*.xyz", "*.extxyz"), _read_extxyz),
     StructureFormat("JSON", ("*.json",), _read_json),
 )

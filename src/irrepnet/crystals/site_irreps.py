@@ -18,18 +18,24 @@ _ZERO = 1e-9  # far above rounding, far below any coefficient that occurs
 
 
 @dataclass(frozen=True, eq=False)
-class SiteTensor:
-    """All tensors of one kind that a site group leaves as they are: Σ_i value_i · basis[i]."""
+class TensorForm:
+    """All tensors of one kind that a symmetry allows, or sets of tensors: Σ_i value_i · basis[i]."""
 
     basis: np.ndarray
-    """(k, 3) or (k, 3, 3), k independent components in the crystal's standard frame. In reduced echelon form: value_i
-    is itself a component of the tensor, the first one (in the order xx, xy, … zz) that values before it leave free."""
+    """(k, …, 3) or (k, …, 3, 3), k independent components in the crystal's standard frame. In reduced echelon form:
+    value_i is itself a component of the tensor, the first one (xx, xy, … zz) that values before it leave free."""
+
+    @classmethod
+    def spanned(cls, tensors: np.ndarray) -> TensorForm:
+        """The form of all sums of independent tensors (k, …)."""
+        rows = np.linalg.qr(tensors.reshape(len(tensors), -1).T)[0]
+        return cls(_echelon(rows @ rows.T).reshape(-1, *tensors.shape[1:]))
 
     @property
     def pattern(self) -> list[Any]:
         """Each component in terms of the free ones a, b, …, as a list (of lists) of text: ["0", "0", "a"].
 
-        >>> SiteTensor(np.diag([1.0, 1, -2])[None]).pattern
+        >>> TensorForm(np.diag([1.0, 1, -2])[None]).pattern
         [['a', '0', '0'], ['0', 'a', '0'], ['0', '0', '-2a']]
         """
         shape = self.basis.shape[1:]
@@ -48,11 +54,11 @@ class SiteIrreps:
     identity if the group is a named setting in the crystal's axes. Labels such as B1, B2 refer to these axes."""
     orbitals: dict[str, dict[str, int]]
     """{"s", "p", "d", "f": {irrep: multiplicity}}, the irreps l = 0 … 3 of O(3), parity (−1)^l, under the group."""
-    vector: SiteTensor
+    vector: TensorForm
     """Polar vector: a dipole moment, the force on the atom, the static electric field at it."""
-    field_gradient: SiteTensor
+    field_gradient: TensorForm
     """Symmetric and traceless, rank 2: the electric field gradient."""
-    born_charge: SiteTensor
+    born_charge: TensorForm
     """Rank 2, in general not symmetric: the Born effective charge, ∂P_i/∂u_j."""
 
 
@@ -78,9 +84,9 @@ def site_irreps(crystal: SymmetricCrystal, orbit: int) -> SiteIrreps:
             )
             for l, name in enumerate(ORBITALS)
         },
-        vector=SiteTensor(_echelon(operations.mean(axis=0))),
-        field_gradient=SiteTensor(_echelon(pairs.mean(axis=0) @ symmetric_traceless).reshape(-1, 3, 3)),
-        born_charge=SiteTensor(_echelon(pairs.mean(axis=0)).reshape(-1, 3, 3)),
+        vector=TensorForm(_echelon(operations.mean(axis=0))),
+        field_gradient=TensorForm(_echelon(pairs.mean(axis=0) @ symmetric_traceless).reshape(-1, 3, 3)),
+        born_charge=TensorForm(_echelon(pairs.mean(axis=0)).reshape(-1, 3, 3)),
     )
 
 

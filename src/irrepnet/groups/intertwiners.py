@@ -9,18 +9,19 @@ from irrepnet.groups.irreps import Irrep
 _ZERO = 1e-9  # far above rounding, far below any algebraic number that occurs
 
 
-def intertwiners(irrep: Irrep, representation: np.ndarray) -> np.ndarray:
+def intertwiners(irrep: Irrep, representation: np.ndarray, first: Iterable[np.ndarray] = ()) -> np.ndarray:
     """Orthonormal copies of an irrep Γ in a representation ρ: maps B with Γ(g) B = B ρ(g).
 
     Averaging one matrix unit over the group, B_m = (d/N) Σ_g Γ(g) e_0 e_mᵀ ρ(g)ᵀ, gives a map for each m
     (for ρ = Γ^α ⊗ Γ^β this is Dirl's formula); the copies are the independent ones among B_0, B_1, …,
     orthonormalised in this order, each with its first non-zero element positive.
 
-    representation: (N, n, n) orthogonal. Returns (copies, d, n) with B_c B_cᵀ = 1 and orthogonal copies.
+    representation: (N, n, n) orthogonal. first: maps (d, n) that are to come before B_0.
+    Returns (copies, d, n) with B_c B_cᵀ = 1 and orthogonal copies.
     For an irrep of complex type copies are counted modulo the commutant: {B_c, J B_c} spans all maps.
     """
     averages = np.einsum("gd,gnm->mdn", irrep.matrices[:, :, 0], representation)
-    return orthonormal_copies(averages * (irrep.dim / len(representation)), irrep.commutant)
+    return orthonormal_copies([*first, *averages * (irrep.dim / len(representation))], irrep.commutant)
 
 
 def orthonormal_copies(candidates: Iterable[np.ndarray], commutant: np.ndarray) -> np.ndarray:
