@@ -172,6 +172,11 @@ def test_element_of_a_label(tmp_path, label, formula_sum, element):
         assert formula(read(tmp_path, text)) == f"{element}1"
 
 
+def test_numbered_hydrogens(tmp_path):
+    cell = read(tmp_path, cif("O1 0 0 0\nH1O 0.2 0 0\nH2O 0 0.2 0", head=P1))
+    assert formula(cell) == "H2 O1"
+
+
 @pytest.mark.parametrize(
     ("symbol", "element"),
     [

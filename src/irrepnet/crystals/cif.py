@@ -297,13 +297,13 @@ def _rows(values: Block, lattice: np.ndarray, formula: Counter[str] | None) -> t
     kept = [number for number in range(count) if not dummies[number]]
     if not kept:
         raise IrrepnetError("it has no atoms")
-    elements = frozenset(formula or ())
+    elements, numbers_hydrogens = frozenset(formula or ()), any(label.startswith("H1O") for label in labels)
     symbols, coords, steps, occupancies, multiplicities, hydrides = [], [], [], [], [], []
     lengths = np.linalg.norm(lattice, axis=1) if axes[0] == "x" else np.ones(3)
     for number in kept:
         label = labels[number]
         try:
-            symbols.append(_element(columns["type"][number], label, elements, tuple(labels)))
+            symbols.append(_element(columns["type"][number], label, elements, numbers_hydrogens))
             coords.append([_number(values[axis][number], _TAGS[axis][0]) for axis in axes])
             digits = [_last_digit(values[axis][number] or "") for axis in axes]
             steps.append(max(map(math.prod, zip(digits, lengths))))
@@ -332,10 +332,10 @@ def _rows(values: Block, lattice: np.ndarray, formula: Counter[str] | None) -> t
 
 
 @cache
-def _element(type_symbol: str | None, label: str, formula: frozenset[str], labels: tuple[str, ...]) -> str:
+def _element(type_symbol: str | None, label: str, formula: frozenset[str], numbers_hydrogens: bool) -> str:
     if type_symbol and re.search("[A-Za-z]", type_symbol):
         return element_of_type(type_symbol, formula)
-    return element_of_label(label, formula, labels)
+    return element_of_label(label, formula, numbers_hydrogens)
 
 
 def _formula(text: str | None) -> tuple[Counter[str] | None, list[str]]:

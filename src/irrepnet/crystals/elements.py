@@ -56,16 +56,15 @@ def element_of_type(symbol: str, formula: Collection[str] = ()) -> str:
     return _chosen(found, formula, f"the type symbol {symbol!r}")
 
 
-def element_of_label(label: str, formula: Collection[str] = (), labels: Collection[str] = ()) -> str:
+def element_of_label(label: str, formula: Collection[str] = (), numbers_hydrogens: bool = False) -> str:
     """The element of an atom that has a label alone, "Fe1", "O1W", "OH2", "CL3".
 
     What a label may mean in more than one way, the formula decides: CA1 is calcium, or carbon if only that is in it.
-    OH and H2O are the oxygen of hydroxyl and water, as in files of minerals, unless other labels number the hydrogens
-    of one (H1O, H2O).
+    OH and H2O are the oxygen of hydroxyl and water, as in files of minerals.
 
     Args:
         formula: symbols of the elements that the file's formula has.
-        labels: of all its atoms.
+        numbers_hydrogens: the file also has a label H1O, so that H2O is the second hydrogen of an oxygen.
 
     Raises:
         IrrepnetError: it names none, or may name several.
@@ -73,7 +72,7 @@ def element_of_label(label: str, formula: Collection[str] = (), labels: Collecti
     match = re.match(r"[A-Za-z]+", label.strip())
     letters = match[0] if match else ""
     found = []
-    if letters.upper() in _WATER or (re.match(r"H2O", label) and not any(other.startswith("H1O") for other in labels)):
+    if letters.upper() in _WATER or (label.startswith("H2O") and not numbers_hydrogens):
         found.append("O")
     elif letters:
         found = [text for text in dict.fromkeys((letters[:2].capitalize(), letters[0].upper())) if _is_element(text)]
