@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import cast
+from typing import NamedTuple, cast
 
 import gemmi
 import numpy as np
@@ -241,6 +241,15 @@ class _Rows:
     multiplicities: list[int | None]
 
 
+class _Contents(NamedTuple):
+    """What a block says besides its symmetry."""
+
+    lattice: np.ndarray
+    rows: _Rows
+    formula: Counter[str] | None
+    values: Block
+
+
 @dataclass
 class _Expanded:
     """The crystal that one setting makes of the rows, and what speaks against it."""
@@ -274,7 +283,8 @@ def _crystal(values: Block, name: str) -> Cell:
     rows, notes = _rows(values, lattice, formula)
     named = _named(values)
     settings = [one for one in named.settings if _strain(lattice, one.rotations) < _STRAIN[0]] or named.settings
-    found = _the_one([_expanded(one, lattice, rows, values, formula) for one in settings], named.how)
+    contents = _Contents(lattice, rows, formula, values)
+    found = _the_one([_expanded(one, contents) for one in settings], named.how)
     if found.errors:
         raise IrrepnetError("; ".join(found.errors))
     notes = [*named.notes, *named.against(found.setting), *found.notes, *found.doubts, *notes, *formula_note]
@@ -519,31 +529,18 @@ def _same(one: _Expanded, other: _Expanded) -> bool:
 # --- expansion, and what the block says of it
 
 
-def _expanded(
-    setting: SpaceGroupSetting,
-    lattice: np.ndarray,
-    rows: _Rows,
-    values: Block,
-    formula: Counter[str] | None,
-) -> _Expanded:
-    fine = np.clip(2 * rows.steps, *_SPECIAL)
-    found = _expanded_within(fine, setting, lattice, rows, values, formula)
+def _expanded(setting: SpaceGroupSetting, contents: _Contents) -> _Expanded:
+    fine = np.clip(2 * contents.rows.steps, *_SPECIAL)
+    found = _expanded_within(fine, setting, contents)
     if found.overlap and any(found.faults):
-        coarse = np.full(len(fine), _SPECIAL[1])
-        other = _expanded_within(coarse, setting, lattice, rows, values, formula)
+        other = _expanded_within(np.full(len(fine), _SPECIAL[1]), setting, contents)
         found = other if other.faults < found.faults else found
     return found
 
 
-def _expanded_within(
-    tolerance: np.ndarray,
-    setting: SpaceGroupSetting,
-    lattice: np.ndarray,
-    rows: _Rows,
-    values: Block,
-    formula: Counter[str] | None,
-) -> _Expanded:
+def _expanded_within(tolerance: np.ndarray, setting: SpaceGroupSetting, contents: _Contents) -> _Expanded:
     """With images of an atom that are nearer than its tolerance, (n,) Å, as one."""
+    lattice, rows = contents.lattice, contents.rows
     found = _Expanded(setting, np.empty((0, 3)), [])
     strain = _strain(lattice, setting.rotations)
     if strain > _STRAIN[0]:
@@ -563,7 +560,7 @@ def _expanded_within(
             )
             break
     if not found.errors:
-        _compare(found, values, formula, float(np.linalg.det(lattice)))
+        _compare(found, contents)
     return found
 
 
@@ -656,8 +653,9 @@ def _occupant(rows: _Rows, group: list[int], notes: list[str]) -> str:
         raise IrrepnetError(f"site {' and '.join(labels)} {error}") from None
 
 
-def _compare(found: _Expanded, values: Block, formula: Counter[str] | None, volume: float) -> None:
+def _compare(found: _Expanded, contents: _Contents) -> None:
     """Doubts and errors from formula, Z and density."""
+    formula, values = contents.formula, contents.values
     atoms = Counter(found.symbols)
     units = None
     if formula is not None:
@@ -673,7 +671,8 @@ def _compare(found: _Expanded, values: Block, formula: Counter[str] | None, volu
             found.doubts.append(f"Z is {Z:g} in the file, the cell holds {units:.4g} formula units")
     density = _number_or_none(values, "density")
     if density:
-        own = _mass(formula if units is not None and formula is not None else atoms) * (units or 1) / volume
+        own = _mass(formula if units is not None and formula is not None else atoms) * (units or 1)
+        own /= float(np.linalg.det(contents.lattice))
         if abs(own - density) > _DENSITY * density:
             found.doubts.append(f"the density is {density:g} g/cm³ in the file, that of the crystal is {own:.4g} g/cm³")
             if (
