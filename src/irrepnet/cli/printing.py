@@ -19,6 +19,13 @@ def print_json(document: object) -> None:
     typer.echo(text)
 
 
+def leave(done: int, refused: int) -> None:
+    """The end of a command that takes several: its code is 0 if all were done, 1 if some were refused, 2 if none was
+    done."""
+    if refused:
+        raise typer.Exit(1 if done else 2)
+
+
 def print_table(title: str, columns: list[str], rows: list[list[str]], centred: range = range(0)) -> None:
     """A table whose cells are never cut; `centred` numbers the columns that are not flushed left."""
     from rich import box

@@ -61,7 +61,9 @@ class Hamiltonian:
             if array is not None and not np.isfinite(array).all():
                 raise IrrepnetError(f"{self.name}: {what} has numbers that are not finite")
         if self.fermi is not None and not np.isfinite(self.fermi):
-            raise IrrepnetError(f"{self.name}: the Fermi energy is {self.fermi}, no finite number; None stands for none")
+            raise IrrepnetError(
+                f"{self.name}: the Fermi energy is {self.fermi}, no finite number; None stands for none"
+            )
         if self.basis is not None and len(self.basis) != n:
             raise IrrepnetError(f"{self.name}: the matrix has {n} rows, the orbital basis {len(self.basis)}")
 

@@ -75,7 +75,7 @@ def read_reduced(path: str | Path) -> ReducedHamiltonian:
             arrays.get("S"),
             energy(card.get("fermi"), Path(path), "fermi"),
             arrays.get("H0"),
-            card["provenance"],
+            dict(card["provenance"]),
         )
         if abs(found.probe - card["probe"]) > 1e-8 * np.linalg.norm(found.H):
             raise ValueError("its numbers refer to other bases of blocks than this version makes")

@@ -128,10 +128,11 @@ def _repeated(words: Sequence[str]) -> Iterator[str]:
 def table(rows: Sequence[str], columns: slice, what: str) -> np.ndarray:
     """(rows, columns) numbers: these columns of each row. Raises ValueError, with the row, if they are not there."""
     parts = [words_of(row)[columns] for row in rows]
+    count = columns.stop - (columns.start or 0)
     for row, part in zip(rows, parts):
-        if len(part) != columns.stop - (columns.start or 0):
+        if len(part) != count:
             raise ValueError(f"{what} {row!r}: too few numbers")
-    return numbers([word for part in parts for word in part]).reshape(len(rows), -1)
+    return numbers([word for part in parts for word in part]).reshape(len(rows), count)
 
 
 def energy(value: Any, path: Path, key: str) -> float | None:

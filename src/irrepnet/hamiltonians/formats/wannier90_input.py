@@ -157,7 +157,9 @@ def _is_usual(option: str) -> bool:
     key, _, value = option.partition("=")
     if key in _OWN_AXES:
         axis = numbers(value.split(","))
-        return len(axis) == 3 and axis.any() and np.allclose(axis, np.linalg.norm(axis) * np.array(_OWN_AXES[key]))
+        return (
+            len(axis) == 3 and bool(axis.any()) and np.allclose(axis, np.linalg.norm(axis) * np.array(_OWN_AXES[key]))
+        )
     return not option or key in ("r", "zona")
 
 
