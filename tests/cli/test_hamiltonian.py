@@ -86,13 +86,47 @@ def test_without_structure(files, tmp_path):
 
 def test_one_bad_file_does_not_stop_the_others(files):
     result = run("check", files / "salt_hr.dat", files / "bad_hr.dat", "--json")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     report = json.loads(result.stdout)
     assert [Path(own["file"]).name for own in report["files"]] == ["salt_hr.dat"]
     assert "bad_hr.dat" in report["errors"][0]
     assert "bad_hr.dat" in result.stderr
+    assert run("check", files / "salt_hr.dat", files / "salt_hr.dat").exit_code == 0
+    none = run("check", files / "absent_hr.dat", files / "bad_hr.dat", "--json")
+    assert none.exit_code == 2
+    assert [Path(error.split(":")[0]).name for error in json.loads(none.stdout)["errors"]] == [
+        "absent_hr.dat",
+        "bad_hr.dat",
+    ]
     alone = run("check", files / "bad_hr.dat")
     assert isinstance(alone.exception, IrrepnetError)
+
+
+def test_a_bad_structure_is_named_with_each_file(files):
+    result = run("check", files / "salt_hr.dat", files / "bad_hr.dat", "--structure", files / "absent.cif", "--json")
+    assert result.exit_code == 2
+    first, second = json.loads(result.stdout)["errors"]
+    assert "salt_hr.dat" in first
+    assert "absent.cif" in first
+    assert "bad_hr.dat" in second
+
+
+def test_fermi_energy_in_reports(files, tmp_path):
+    """It is there or null, never 0 for none."""
+    report = json.loads(run("check", files / "salt_hr.dat", "--json").stdout)
+    assert report["fermi"] == 0.5
+    (tmp_path / "none_hr.dat").write_text((files / "salt_hr.dat").read_text())
+    text = (files / "salt.win").read_text().replace("fermi_energy = 0.5\n", "")
+    (tmp_path / "none.win").write_text(text)
+    assert json.loads(run("check", tmp_path / "none_hr.dat", "--json").stdout)["fermi"] is None
+    assert "Fermi energy  not known" in run("check", tmp_path / "none_hr.dat").output
+    picture = tmp_path / "bands.png"
+    assert json.loads(run("bands", tmp_path / "none_hr.dat", "--out", picture, "--json").stdout)["fermi"] is None
+    (tmp_path / "none.win").write_text(text + "fermi_energy = five\n")
+    result = run("check", tmp_path / "none_hr.dat")
+    assert "none.win: fermi_energy is 'five'" in str(result.exception)
+    refused = run("bands", files / "salt_hr.dat", "--out", picture, "--fermi", "nan")
+    assert "Fermi energy" in str(refused.exception)
 
 
 def test_data_of_other_codes(data):
@@ -137,7 +171,7 @@ def test_generate_says_what_failed_and_goes_on(tmp_path):
     pytest.importorskip("pyscf", reason="PySCF is not installed")
     options = ("--out", tmp_path, "--basis", "SZV-MOLOPT-SR", "--cutoff", 40, "--radius", 5)
     result = run("generate", "fcc:He:3.0", "fcc:La:5.3", *options, "--json")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     report = json.loads(result.stdout)
     assert report["made"] == ["He-fcc-1.00"]
     assert "La" in report["failures"]["La-fcc-1.00"]
@@ -145,6 +179,29 @@ def test_generate_says_what_failed_and_goes_on(tmp_path):
     assert again.exit_code == 0
     assert "0 made, 1 were there, 0 failed" in again.stdout
     assert run("check", tmp_path / "He-fcc-1.00.safetensors", "--json").exit_code == 0
+
+
+def test_generate_goes_on_after_a_bad_source(tmp_path):
+    """A file that cannot be read, a word that names nothing, a second crystal of the same name."""
+    pytest.importorskip("pyscf", reason="PySCF is not installed")
+    (tmp_path / "bad.cif").write_text("nothing")
+    (tmp_path / "list.yaml").write_bytes("# für Å\ncrystals: [{type: spinel, compounds: {He: 3}}]".encode("latin-1"))
+    for folder, edge in (("a", 3.0), ("b", 3.1)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "POSCAR").write_text(f"He\n{edge}\n0 .5 .5\n.5 0 .5\n.5 .5 0\nHe\n1\nDirect\n0 0 0\n")
+    options = ("--out", tmp_path / "out", "--basis", "SZV-MOLOPT-SR", "--cutoff", 40, "--radius", 5, "--json")
+    good, twin, bad, listed = (tmp_path / name for name in ("a/POSCAR", "b/POSCAR", "bad.cif", "list.yaml"))
+    result = run("generate", good, twin, bad, listed, "nothing", *options)
+    assert result.exit_code == 1
+    report = json.loads(result.stdout)
+    assert report["made"] == ["POSCAR"]
+    reasons = {"nothing": "neither a file nor type", str(bad): "bad.cif", str(listed): "list.yaml: unknown structure"}
+    assert report["failures"].keys() == {str(twin), *reasons}
+    for source, reason in reasons.items():
+        assert reason in report["failures"][source]
+    assert "that of another crystal" in report["failures"][str(twin)]
+    assert run("generate", "nothing", bad, *options).exit_code == 2
+    assert isinstance(run("generate", "nothing", *options).exception, IrrepnetError)
 
 
 def test_list_tells_what_there_is():

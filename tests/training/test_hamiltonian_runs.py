@@ -12,7 +12,15 @@ from typer.testing import CliRunner
 from irrepnet.cli.main import app
 from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians import action, atomic_basis, bond_orbits, hermiticity, symmetry_residual, write_reduced
+from irrepnet.hamiltonians import (
+    action,
+    atomic_basis,
+    bond_orbits,
+    hermiticity,
+    read_reduced,
+    symmetry_residual,
+    write_reduced,
+)
 from irrepnet.hamiltonians.blocks import bonds_within
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian
 from irrepnet.tasks.hamiltonians import read_samples, sample_for, split_samples
@@ -157,6 +165,62 @@ def test_what_cannot_be_used(run, data, tmp_path):
         sample_for("examples/NaCl.cif", load_hamiltonian_run(run)[1].settings)
 
 
+def test_a_bad_file_loses_itself_only(config, tmp_path):
+    """Each rejection has the file's name and says what is wrong with it; capital endings count too."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for cation, anion, ending in (("Mg", "O", "safetensors"), ("Ca", "S", "SAFETENSORS")):
+        write_reduced(small_hamiltonian(cation, anion, 5.0), folder / f"{cation}{anion}.{ending}")
+    good = small_hamiltonian("Mg", "S", 5.2)
+    write_reduced(replace(good, H0=None), folder / "without.safetensors")
+    write_reduced(replace(good, provenance={"electrons": "many"}), folder / "electrons.safetensors")
+    write_reduced(replace(good, fermi=float("nan")), folder / "fermi.safetensors")
+    write_reduced(replace(good, H=good.H * np.nan), folder / "nan.safetensors")
+    whole = atomic_basis(good.basis.cell, {"Mg": (0,), "S": (2,)})
+    t2g = replace(whole, shells=tuple(replace(s, m=(-2, -1, 1)) if s.l == 2 else s for s in whole.shells))
+    orbits = bond_orbits(action(t2g), bonds_within(t2g, 3.0))
+    first, ones = np.array([(*orbit.sites, *orbit.R) for orbit in orbits]), np.ones(sum(len(o.space) for o in orbits))
+    half = ReducedHamiltonian(t2g, 0.01, first, ones, ones, None, ones, {"electrons": 8})
+    write_reduced(half, folder / "t2g.safetensors")
+    (folder / "half.safetensors").write_bytes((folder / "MgO.safetensors").read_bytes()[:200])
+    (folder / "text.safetensors").write_text("nothing")
+    (folder / "notes.txt").write_text("not one of them")
+    train(config(**{"data.source": str(folder), "training.epochs": 1}), tmp_path / "run", quiet=True)
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    assert [split[part]["id"] for part in ("train", "test")] == [["MgO"], ["CaS"]]
+    rows = {row["id"]: row["reason"] for row in csv.DictReader((tmp_path / "run" / "rejected.csv").open())}
+    reasons = {
+        "without": "has no H0",
+        "electrons": "has no number of electrons",
+        "fermi": "fermi is nan, which is no energy in eV",
+        "nan": "numbers that are not finite",
+        "t2g": "whole shells of real orbitals",
+        "half": "cannot be read",
+        "text": "cannot be read",
+    }
+    assert rows.keys() == reasons.keys()
+    for name, reason in reasons.items():
+        assert reason in rows[name]
+        assert str(folder / f"{name}.safetensors") in rows[name]
+
+
+def test_evaluation_leaves_out_unknown_elements(run, tmp_path):
+    SHELLS["Sr"] = (0, 1)
+    for cation, anion in (("Sr", "O"), ("Mg", "O")):
+        write_reduced(small_hamiltonian(cation, anion, 4.4), tmp_path / f"{cation}{anion}.safetensors")
+    report = evaluate_hamiltonians(run, str(tmp_path))
+    assert [row["formula"] for row in report["crystals"]] == ["MgO"]
+    (rejection,) = report["rejections"]
+    assert rejection["id"] == "SrO"
+    assert "contains Sr" in rejection["reason"]
+    result = CliRunner().invoke(app, ["hamiltonian", "evaluate", str(run), "--data", str(tmp_path)])
+    assert result.exit_code == 0
+    assert "left out: SrO" in result.stderr
+    (tmp_path / "MgO.safetensors").unlink()
+    with pytest.raises(IrrepnetError, match="contains Sr"):
+        evaluate_hamiltonians(run, str(tmp_path))
+
+
 def test_commands(run, data, tmp_path):
     call = CliRunner().invoke
     arguments = ["hamiltonian", "train", "--data", str(data), "--test", "CaS", "--epochs", "1"]
@@ -170,6 +234,7 @@ def test_commands(run, data, tmp_path):
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["formula"] == "CaS"
+    assert report["fermi"] == read_reduced(written).fermi
     assert picture.stat().st_size > 1000
     assert written.exists()
     assert call(app, ["hamiltonian", "evaluate", str(run)]).exit_code == 0

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from irrepnet.cli.options import Json
-from irrepnet.cli.printing import exit_code, print_json
+from irrepnet.cli.printing import leave, print_json
 
 app = typer.Typer(help="The embedded data sets, and what a file of records holds.", no_args_is_help=True)
 
@@ -46,7 +46,7 @@ def show(
         print_json(found)
     else:
         _print(found)
-    exit_code(found["count"], len(found["rejected"]))
+    leave(found["count"], len(found["rejected"]))
 
 
 def _print(summary: dict[str, Any]) -> None:

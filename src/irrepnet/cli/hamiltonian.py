@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from irrepnet.cli.options import File, Json, Symprec
-from irrepnet.cli.printing import print_json
+from irrepnet.cli.printing import leave, print_json
 from irrepnet.cli.train import Assignments, Epochs, Out, Resume, Seed, Split, run_training
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ def check(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """How far Hamiltonians are from Hermitian and from obeying each operation of the space group, block by block."""
+    """How far Hamiltonians are from Hermitian and from obeying each operation of the space group, block by block.
+
+    Exit code 1 if some of the files cannot be read, 2 if none can.
+    """
     from irrepnet.hamiltonians.reports import check_files
 
     report = check_files(files, structure, basis, symprec, symmetrised)
@@ -75,8 +78,7 @@ def check(
             _print_check(one)
     for error in report["errors"]:
         typer.echo(f"error: {error}", err=True)
-    if report["errors"]:
-        raise typer.Exit(2)
+    leave(len(report["files"]), len(report["errors"]))
 
 
 def _print_check(report: dict[str, Any]) -> None:
@@ -89,6 +91,8 @@ def _print_check(report: dict[str, Any]) -> None:
     facts.add_row("file", report["file"])
     facts.add_row("orbitals", str(orbitals) if isinstance(orbitals, int) else f"{len(orbitals)}: {', '.join(orbitals)}")
     facts.add_row("cells R", str(report["cells"]))
+    fermi = report["fermi"]
+    facts.add_row("Fermi energy", "not known" if fermi is None else f"{fermi:g} eV")
     facts.add_row("Hermiticity", f"{report['hermiticity']:.1e} eV")
     if report["symmetry"] is None:
         facts.add_row("symmetry", "not known: the file tells no structure; give --structure")
@@ -229,7 +233,7 @@ def generate(
     """Make H(R), S(R) and H0(R) by density functional theory (PySCF: PBE, GTH, MOLOPT) as symmetry-reduced numbers.
 
     What is finished is skipped, a killed run goes on; crystals that fail are listed at the end. The options of the
-    calculation are for structure files and types; a list has its own.
+    calculation are for structure files and types; a list has its own. Exit code 1 if some crystals fail, 2 if all do.
     """
     from irrepnet.hamiltonians import Settings
     from irrepnet.hamiltonians.dft.generate import generate_named
@@ -244,8 +248,7 @@ def generate(
         typer.echo(f"{made} made, {skipped} were there, {failures} failed; files in {out}")
         for name, reason in report["failures"].items():
             typer.echo(f"failed: {name}: {reason}", err=True)
-    if report["failures"]:
-        raise typer.Exit(2)
+    leave(len(report["made"]) + len(report["skipped"]), len(report["failures"]))
 
 
 def _with_bar(ended: Iterator[Progress], total: int, quiet: bool) -> Iterator[Progress]:
@@ -309,6 +312,8 @@ def evaluate(
     table.add_section()
     table.add_row("mean", *(f"{report['errors'][key]:.3g}" for key in figures))
     Console(highlight=False).print(table)
+    for rejection in report["rejections"]:
+        typer.echo(f"left out: {rejection['id']}: {rejection['reason']}", err=True)
 
 
 @app.command(cls=NamesFormats)

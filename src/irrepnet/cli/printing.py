@@ -19,10 +19,11 @@ def print_json(document: object) -> None:
     typer.echo(text)
 
 
-def exit_code(read: int, refused: int) -> None:
-    """Leave with 2 if no crystal could be used, with 1 if some could not; go on if all could."""
+def leave(done: int, refused: int) -> None:
+    """The end of a command that takes several: its code is 0 if all were done, 1 if some were refused, 2 if none was
+    done."""
     if refused:
-        raise typer.Exit(1 if read else 2)
+        raise typer.Exit(1 if done else 2)
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]], centred: range = range(0)) -> None:

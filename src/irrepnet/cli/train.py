@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from irrepnet.cli.options import Json
-from irrepnet.cli.printing import exit_code, print_json
+from irrepnet.cli.printing import leave, print_json
 from irrepnet.errors import IrrepnetError
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def predict(
             typer.echo(_line(row, trained.targets))
     if not predicted:
         raise IrrepnetError("none of the structures could be predicted; see the notes for the reasons")
-    exit_code(predicted, len(rows) - predicted)
+    leave(predicted, len(rows) - predicted)
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]], targets: Sequence["Target"]) -> None:

@@ -10,34 +10,36 @@ from pathlib import Path
 
 from irrepnet.errors import IrrepnetError
 
+_GZIP = b"\x1f\x8b"
+
 
 def read_text(path: Path) -> str:
-    """The text of a file; see `decode`. It may be gzipped, whatever its name.
-
-    Raises:
-        IrrepnetError: it is missing, cannot be read, or is damaged.
-    """
-    return decode(b"".join(lines_of(path)))
-
-
-def lines_of(path: Path) -> Iterator[bytes]:
-    """The lines of a file, gzipped or not, whatever its name.
+    """The text of a file; see `decode`. It may be gzipped, whatever its name; lines end in a newline alone.
 
     Raises:
         IrrepnetError: it is missing, cannot be read, or is damaged.
     """
     try:
-        raw = path.open("rb")
-    except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        raise IrrepnetError(f"{path}: {reason}") from error
-    with raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        try:
+        content = path.read_bytes()
+        text = decode(gzip.decompress(content) if content.startswith(_GZIP) else content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(path, error) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a file, one after the other, gzipped or not, whatever its name.
+
+    Raises:
+        IrrepnetError: as `read_text`.
+    """
+    try:
+        with path.open("rb") as raw:
+            zipped = raw.read(2) == _GZIP
+            raw.seek(0)
             yield from gzip.GzipFile(fileobj=raw) if zipped else raw
-        except (OSError, EOFError, zlib.error) as error:
-            raise IrrepnetError(f"{path}: damaged file, get it again: {error}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(path, error) from error
 
 
 def decode(data: bytes) -> str:
@@ -54,3 +56,11 @@ def is_named(path: Path, patterns: Iterable[str]) -> bool:
     """Whether the name, in lower case and without .gz, matches one of the patterns."""
     name = path.name.lower().removesuffix(".gz")
     return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _unreadable(path: Path, error: Exception) -> IrrepnetError:
+    if isinstance(error, FileNotFoundError):
+        return IrrepnetError(f"{path}: no such file")
+    if isinstance(error, OSError) and error.strerror:
+        return IrrepnetError(f"{path}: cannot be read: {error.strerror}")
+    return IrrepnetError(f"{path}: damaged file, get it again: {error}")

@@ -36,7 +36,7 @@ class Hamiltonian:
     basis: OrbitalBasis | None = None
     """What the orbitals are; without it there are spectra but no symmetry."""
     fermi: float | None = None
-    """eV"""
+    """eV; None if it is not known."""
     name: str = "Hamiltonian"
     """What error messages call it."""
     position: np.ndarray | None = None
@@ -60,6 +60,10 @@ class Hamiltonian:
                 raise IrrepnetError(f"{self.name}: {what} has shape {array.shape}, not {shape}")
             if array is not None and not np.isfinite(array).all():
                 raise IrrepnetError(f"{self.name}: {what} has numbers that are not finite")
+        if self.fermi is not None and not np.isfinite(self.fermi):
+            raise IrrepnetError(
+                f"{self.name}: the Fermi energy is {self.fermi}, no finite number; None stands for none"
+            )
         if self.basis is not None and len(self.basis) != n:
             raise IrrepnetError(f"{self.name}: the matrix has {n} rows, the orbital basis {len(self.basis)}")
 

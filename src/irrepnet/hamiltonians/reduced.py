@@ -61,7 +61,8 @@ class ReducedHamiltonian:
     def probe(self) -> float:
         """The first members' blocks, added up with fixed weights: it tells whether the numbers are read
         with the bases of blocks that they were written with."""
-        flat = [orbit.space.basis.reshape(len(orbit.space), -1) for orbit in self.orbits[1]]
+        bases = [orbit.space.basis for orbit in self.orbits[1]]
+        flat = [basis.reshape(len(basis), basis.shape[1] * basis.shape[2]) for basis in bases]  # some allow nothing
         sums = [basis @ np.cos(np.arange(1.0, basis.shape[1] + 1)) for basis in flat]
         return float(np.concatenate(sums) @ self.H.astype(float))
 

@@ -44,9 +44,10 @@ def check_files(
             hamiltonian = read_hamiltonian(file, structure, shells)
             reports.append({"file": str(file)} | check_hamiltonian(hamiltonian, symprec, write_to))
         except IrrepnetError as error:
+            reason = str(error) if str(file) in str(error) else f"{file}: {error}"
             if len(files) == 1:
-                raise
-            errors.append(str(error))
+                raise IrrepnetError(reason) from error
+            errors.append(reason)
     return {"files": reports, "errors": errors}
 
 
@@ -55,7 +56,8 @@ def check_hamiltonian(
 ) -> dict[str, Any]:
     """How far a Hamiltonian is from Hermitian and from its space group, in eV (the overlap: no unit).
 
-    Of each operation, and of each pair of sites (from 1) the worst block. "symmetry" is None if it has no basis.
+    Of each operation, and of each pair of sites (from 1) the worst block. "symmetry" is None if it has no basis,
+    "fermi" (eV) if no file tells it.
 
     Args:
         write_to: the symmetrised Hamiltonian is written there.
@@ -66,6 +68,7 @@ def check_hamiltonian(
     report: dict[str, Any] = {
         "orbitals": len(hamiltonian) if basis is None else list(basis.names),
         "cells": len(hamiltonian.R),
+        "fermi": hamiltonian.fermi,
         "hermiticity": hermiticity(hamiltonian),
         "symmetry": None,
         "point_group": None,

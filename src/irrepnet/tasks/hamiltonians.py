@@ -169,17 +169,19 @@ class HamiltonianTask(Task):
         return read_samples(source, data)
 
     def prepare(self, source: Source, log: Log, targets: Sequence[str] | None = None) -> HamiltonianExamples:
-        samples = [sample for sample in source.records if sample.true is not None]
-        without = [sample.id for sample in source.records if sample.true is None]
-        rejections = [Rejection(name, "its file has no H; generate it with one") for name in without]
-        if not samples:
-            raise none_left(source.name, len(without), rejections)
-        with log.progress("graphs", len(samples)) as advance:
-            graphs = []
-            for sample in samples:
-                graphs.append(sample.graph(self.config.model.cutoff))
+        made = HamiltonianExamples([], [], [])
+        with log.progress("graphs", len(source.records)) as advance:
+            for sample in source.records:
+                try:
+                    made.graphs.append(sample.graph(self.config.model.cutoff))
+                    made.records.append(sample)
+                    made.failures.append(())
+                except IrrepnetError as error:
+                    made.rejections.append(Rejection(sample.id, str(error)))
                 advance(1)
-        return HamiltonianExamples(samples, rejections, graphs, failures=[()] * len(samples))
+        if not made.records:
+            raise none_left(source.name, len(source.records), made.rejections)
+        return made
 
     def split(self, examples: HamiltonianExamples) -> dict[str, np.ndarray]:
         """Whole formulas, never one in two parts; ``data.test`` names those of the test."""
@@ -308,7 +310,7 @@ def sample_for(file: str | Path, settings: Mapping[str, Any]) -> HamiltonianSamp
         IrrepnetError: the file cannot be read, it has no H0, or PySCF is missing.
     """
     path = Path(file)
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         return sample_of(read_reduced(path), path.stem)
     if not settings:
         raise IrrepnetError(
@@ -332,7 +334,9 @@ def read_samples(source: str, data: Any = None) -> Source:
         IrrepnetError: there are none, or none that can be read.
     """
     path = Path(data if data is not None else FOLDER if source == "embedded" else source)
-    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".safetensors")
     samples, rejections, content = [], [], hashlib.sha256()
     for file in files:
         try:
@@ -361,15 +365,18 @@ def common_settings(samples: Sequence[HamiltonianSample]) -> dict[str, Any]:
 def sample_of(file: ReducedHamiltonian, name: str) -> HamiltonianSample:
     """A crystal from its independent numbers. Raises IrrepnetError if S, H0 or the number of electrons is missing."""
     electrons = file.provenance.get("electrons")
-    for what, value in (("S", file.S), ("H0", file.H0), ("number of electrons", electrons)):
+    is_count = isinstance(electrons, int | float) and 0 < electrons < np.inf
+    for what, value in (("S", file.S), ("H0", file.H0), ("number of electrons", electrons if is_count else None)):
         if value is None:
-            raise IrrepnetError(f"{name}: it has no {what}; make it with irrepnet hamiltonian generate")
+            made = file.basis.cell.name
+            raise IrrepnetError(f"{made}: it has no {what}; make it with irrepnet hamiltonian generate")
     act, orbits = file.orbits
     true = replace(file.expand(), name=name)
     assert true.H0 is not None
     assert electrons is not None
     formula = Composition(Counter(true.known_basis.species)).reduced_formula
-    settings = file.provenance.get("request", {}).get("settings", {})
+    request = file.provenance.get("request", {})
+    settings = request.get("settings", {}) if isinstance(request, Mapping) else {}
     start = replace(true, H=true.H0, H0=None, fermi=None)
     return HamiltonianSample(name, formula, act, orbits, start, float(electrons), replace(true, H0=None), settings)
 

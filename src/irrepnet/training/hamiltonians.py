@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from irrepnet.data import Rejection
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians import band_structure, write_hamiltonian
 from irrepnet.hamiltonians.bands import levels_at
@@ -33,9 +34,16 @@ def evaluate_hamiltonians(folder: str | Path, source: str | None = None, split: 
     """
     run, task = load_hamiltonian_run(folder)
     examples, name, split, rejections = judged_examples(run, source, split)
-    for sample in examples.records:
-        _check_elements(run, sample)
-    judged = task.judge(run.model, examples, np.arange(len(examples)))
+    part = []
+    for k, sample in enumerate(examples.records):
+        try:
+            _check_elements(run, sample)
+            part.append(k)
+        except IrrepnetError as error:
+            rejections.append(Rejection(sample.id, str(error)))
+    if not part:
+        raise IrrepnetError(rejections[-1].reason)
+    judged = task.judge(run.model, examples, np.array(part))
     errors = {key: value for key, value in judged.errors["hamiltonian"].items() if key != "n"}
     return {
         "data": name,
@@ -80,8 +88,8 @@ def predict_hamiltonian(
         irreps: whether the levels at the high-symmetry points are named.
 
     Returns:
-        ``file``, ``formula``, ``orbitals``, ``gap`` (``fundamental`` and ``direct``, eV; None for a metal), ``written``
-        and ``notes``.
+        ``file``, ``formula``, ``orbitals``, ``fermi`` (eV, the top of the filled bands of an insulator), ``gap``
+        (``fundamental`` and ``direct``, eV; None for a metal), ``written`` and ``notes``.
     """
     sample, found = predicted_hamiltonian(folder, file)
     written = []
@@ -99,6 +107,7 @@ def predict_hamiltonian(
         "file": str(file),
         "formula": sample.formula,
         "orbitals": said["orbitals"],
+        "fermi": said["fermi"],
         "gap": said["gap"],
         "written": [str(path) for path in written],
         "notes": notes(load_run(folder), sample.formula),

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from irrepnet.crystals import SymmetricCrystal, read_cell
 from irrepnet.crystals.elements import atomic_number
+from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.dft.kohn_sham import grid_mesh, kmesh, scf_mesh
 from irrepnet.hamiltonians.symmetry import space_group
@@ -144,8 +145,8 @@ class CrystalList(_Section):
 def read_list(path: str | Path) -> CrystalList:
     """A list file (YAML). Raises IrrepnetError if it cannot be read."""
     try:
-        return CrystalList.model_validate(yaml.safe_load(Path(path).read_text()))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return CrystalList.model_validate(yaml.safe_load(read_text(Path(path))))
+    except yaml.YAMLError as error:
         raise IrrepnetError(f"{path}: cannot be read: {error}") from error
     except ValidationError as error:
         raise _refused(str(path), error) from error
@@ -185,8 +186,11 @@ def named_crystals(source: str, settings: Settings, scales: tuple[float, ...] = 
     path = Path(source)
     if source == "released":
         return released_list().requests()
-    if path.suffix in (".yaml", ".yml"):
-        return read_list(path).requests()
+    if path.suffix.lower() in (".yaml", ".yml"):
+        try:
+            return read_list(path).requests()
+        except IrrepnetError as error:
+            raise IrrepnetError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
     if path.is_file():
         return (Request.from_structure(path, path.stem, settings, file=path.name),)
     entry = parse_crystal(source).model_copy(update={"scales": scales})

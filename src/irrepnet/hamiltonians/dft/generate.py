@@ -227,21 +227,34 @@ def generate_named(
 ) -> dict[str, Any]:
     """`generate_all` of what the words name; {"out": folder, "made": names, "skipped": names, "failures": {name: why}}.
 
+    A word that names nothing, or a crystal with the name of another, is a failure by the word.
+
     Args:
         sources, settings, scales: as `named_crystals` takes them.
         folder, workers, dask: as `generate_all` takes them.
         track: passes on the crystals as they end, of which there will be so many; to show how far it is.
 
-    Raises IrrepnetError as these do.
+    Raises IrrepnetError as `generate_all` does, or if the only word names nothing.
     """
-    requests = [request for source in sources for request in named_crystals(source, settings, scales)]
+    named: dict[str, Request] = {}
+    refused: dict[str, str] = {}
+    for source in sources:
+        try:
+            for request in named_crystals(source, settings, scales):
+                if named.setdefault(request.name, request) != request:
+                    refused[source] = f"the name {request.name} is that of another crystal; rename the file"
+        except IrrepnetError as error:
+            if len(sources) == 1:
+                raise
+            refused[source] = str(error)
+    requests = list(named.values())
     skipped = [request.name for request in requests if is_finished(request, folder)]
     ended = list(track(generate_all(requests, folder, workers, dask), len(requests) - len(skipped)))
     return {
         "out": str(folder),
         "made": [each.name for each in ended if each.error is None],
         "skipped": skipped,
-        "failures": {each.name: each.error for each in ended if each.error is not None},
+        "failures": refused | {each.name: each.error for each in ended if each.error is not None},
     }
 
 

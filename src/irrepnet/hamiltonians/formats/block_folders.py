@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.formats.shared import needs, read_text
+from irrepnet.hamiltonians.formats.shared import needs, numbers
 from irrepnet.hamiltonians.model import Hamiltonian, cell_index
 from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis
 
@@ -66,7 +67,7 @@ def read_blocks(
             full[index(np.array(cell)), rows[:, None], columns] = block
         matrices.append(full)
     S = matrices[1] if len(matrices) > 1 else None
-    return Hamiltonian(R, matrices[0], S, basis, None if fermi is None else float(fermi), str(folder))
+    return Hamiltonian(R, matrices[0], S, basis, fermi, str(folder))
 
 
 def write_blocks(folder: Path, hamiltonian: Hamiltonian, key: Callable[..., str]) -> None:
@@ -104,13 +105,23 @@ def make_folder(folder: Path) -> None:
 
 def info_of(folder: Path) -> dict[str, Any]:
     """Of info.json; empty if it is not there."""
-    return json.loads(text(folder, "info.json")) if (folder / "info.json").is_file() else {}
+    if not (folder / "info.json").is_file():
+        return {}
+    try:
+        found = json.loads(text(folder, "info.json"))
+    except json.JSONDecodeError as error:
+        raise IrrepnetError(f"{folder / 'info.json'}: cannot be read as JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise IrrepnetError(f"{folder / 'info.json'}: holds no names with values")
+    return found
 
 
-def numbers(folder: Path, name: str) -> np.ndarray:
+def numbers_in(folder: Path, name: str) -> np.ndarray:
     """All in the order of a file."""
     try:
-        return np.array(text(folder, name).split(), float)
+        return numbers(text(folder, name).split())
+    except IrrepnetError:
+        raise
     except ValueError as error:
         raise IrrepnetError(f"{folder / name}: holds something that is no number: {error}") from error
 

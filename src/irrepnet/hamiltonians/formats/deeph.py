@@ -20,13 +20,13 @@ from irrepnet.hamiltonians.formats.block_folders import (
     basis_of_atoms,
     info_of,
     make_folder,
-    numbers,
+    numbers_in,
     read_blocks,
     reading,
     text,
     write_blocks,
 )
-from irrepnet.hamiltonians.formats.shared import save_text
+from irrepnet.hamiltonians.formats.shared import energy, save_text, whole
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given
 
@@ -44,9 +44,9 @@ def read_deeph(folder: Path, structure: Path | None = None, shells: str | None =
     from pymatgen.core.periodic_table import Element
 
     with reading(folder, structure):
-        lattice = numbers(folder, "lat.dat").reshape(3, 3).T
-        positions = numbers(folder, "site_positions.dat").reshape(3, -1).T
-        elements = numbers(folder, "element.dat").astype(int)
+        lattice = numbers_in(folder, "lat.dat").reshape(3, 3).T
+        positions = numbers_in(folder, "site_positions.dat").reshape(3, -1).T
+        elements = whole(numbers_in(folder, "element.dat"), "the atomic numbers of element.dat")
         lines = [line.split() for line in text(folder, "orbital_types.dat").splitlines() if line.strip()]
         if not len(lines) == len(elements) == len(positions):
             raise IrrepnetError(f"{folder}: element.dat, site_positions.dat and orbital_types.dat differ in atoms")
@@ -57,7 +57,8 @@ def read_deeph(folder: Path, structure: Path | None = None, shells: str | None =
         cell = cell_as_given(lattice, symbols, positions @ np.linalg.inv(lattice), str(folder))
         made = tuple(Shell.of(atom, int(l), "deeph") for atom, ls in enumerate(lines) for l in ls)
         basis = OrbitalBasis(cell, cell.frac_coords, made)
-        return read_blocks(folder, basis, _blocks_in, info.get("fermi_level"))
+        fermi = energy(info.get("fermi_level"), folder / "info.json", "fermi_level")
+        return read_blocks(folder, basis, _blocks_in, fermi)
 
 
 def _blocks_in(file: Any) -> Blocks:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.formats.block_folders import (
     Blocks,
@@ -22,12 +23,12 @@ from irrepnet.hamiltonians.formats.block_folders import (
     info_of,
     letters,
     make_folder,
-    numbers,
+    numbers_in,
     read_blocks,
     reading,
     write_blocks,
 )
-from irrepnet.hamiltonians.formats.shared import read_text, save_text
+from irrepnet.hamiltonians.formats.shared import save_text, whole
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis, Shell, cell_as_given, shells_by_element
 
@@ -44,9 +45,10 @@ def read_deeptb(folder: Path, structure: Path | None = None, shells: str | None 
     from pymatgen.core.periodic_table import Element
 
     with reading(folder, structure):
-        symbols = [Element.from_Z(int(z)).symbol for z in numbers(folder, "atomic_numbers.dat")]
-        lattice = numbers(folder, "cell.dat").reshape(-1, 3, 3)[0]
-        positions = numbers(folder, "positions.dat").reshape(-1, 3)
+        elements = whole(numbers_in(folder, "atomic_numbers.dat"), "the numbers of atomic_numbers.dat")
+        symbols = [Element.from_Z(int(z)).symbol for z in elements]
+        lattice = numbers_in(folder, "cell.dat").reshape(-1, 3, 3)[0]
+        positions = numbers_in(folder, "positions.dat").reshape(-1, 3)
         info = info_of(folder)
         count = info.get("natoms", 0)
         symbols = symbols[: count if count > 0 else len(symbols)]

@@ -13,6 +13,7 @@ import numpy as np
 
 from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
+from irrepnet.hamiltonians.formats.shared import energy
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
@@ -72,9 +73,9 @@ def read_reduced(path: str | Path) -> ReducedHamiltonian:
             arrays["bonds"].astype(int),
             arrays["H"],
             arrays.get("S"),
-            card["fermi"],
+            energy(card.get("fermi"), Path(path), "fermi"),
             arrays.get("H0"),
-            card["provenance"],
+            dict(card["provenance"]),
         )
         if abs(found.probe - card["probe"]) > 1e-8 * np.linalg.norm(found.H):
             raise ValueError("its numbers refer to other bases of blocks than this version makes")
@@ -98,5 +99,6 @@ def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
             if card["format"] != _FORMAT:
                 raise ValueError(f"its format is {card['format']!r}")
             yield file, card
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise IrrepnetError(f"{path}: cannot be read as a reduced Hamiltonian: {error}") from error
+    except (OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError) as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise IrrepnetError(f"{path}: cannot be read as a reduced Hamiltonian: {reason}") from error

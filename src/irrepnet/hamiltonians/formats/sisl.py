@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +19,36 @@ _LONGEST = 1e3  # Å, a radius that no interaction exceeds: sisl checks that orb
 
 
 def read_sisl(path: Path, structure: Path | None = None, shells: str | None = None) -> Hamiltonian:
-    """A file that sisl reads, TSHS or HSX of SIESTA: see `from_sisl`. Energies are relative to the Fermi energy."""
+    """A file that sisl reads, TSHS or HSX of SIESTA: see `from_sisl`.
+
+    Energies are relative to the Fermi energy, which is 0 then, if the file has one. Files of old versions have none; in
+    those that sisl itself has written the place for it holds 0, whatever it is, and that is none either.
+    """
     sisl = needs("sisl")
     if not path.is_file():
         raise IrrepnetError(f"{path}: no such file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            source = sisl.get_sile(str(path)).read_hamiltonian()
+            file = sisl.get_sile(str(path))
+            source = file.read_hamiltonian()
+            level = file.read_fermi_level()  # None or 0 with a warning where it is not there
     except Exception as error:  # a parser meets bad input in any way it likes
         raise IrrepnetError(f"{path}: sisl cannot read it: {' '.join(str(error).split())}") from error
-    found = from_sisl(source, str(path))
+    found = replace(from_sisl(source, str(path)), fermi=0.0 if level else None)
     return found if structure is None else with_structure(found, structure, shells, "sisl")
 
 
 def write_sisl(hamiltonian: Hamiltonian, path: Path) -> None:
-    """A TSHS or HSX file, by the ending of its name. Of these, HSX keeps the elements and the shells."""
+    """A TSHS or HSX file, by the ending of its name. Of these, HSX keeps the elements and the shells.
+
+    Energies are relative to the Fermi energy if it is known, as in all that sisl reads.
+    """
     sisl = needs("sisl")
+    if hamiltonian.fermi is not None:
+        unit = np.eye(len(hamiltonian)) * (hamiltonian.R == 0).all(1)[:, None, None]
+        shifted = hamiltonian.H - hamiltonian.fermi * (unit if hamiltonian.S is None else hamiltonian.S)
+        hamiltonian = replace(hamiltonian, H=shifted, fermi=0.0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -46,7 +60,7 @@ def write_sisl(hamiltonian: Hamiltonian, path: Path) -> None:
 
 
 def from_sisl(source: Any, name: str = "sisl") -> Hamiltonian:
-    """From a `sisl.Hamiltonian` without spin; S if its orbitals are not orthogonal.
+    """From a `sisl.Hamiltonian` without spin; S if its orbitals are not orthogonal. It knows no Fermi energy.
 
     The basis is that of its atomic orbitals, in SIESTA's convention of signs, a run of 2l+1 to a shell. A TSHS file
     has neither these nor the elements: then there is no basis, give structure and shells.
@@ -62,7 +76,7 @@ def from_sisl(source: Any, name: str = "sisl") -> Hamiltonian:
         return np.ascontiguousarray(source.tocsr(component).toarray().reshape(n, len(R), n).swapaxes(0, 1))
 
     S = None if source.orthogonal else blocks(1)
-    return Hamiltonian(R, blocks(0), S, _sisl_basis(source.geometry, name), 0.0, name)
+    return Hamiltonian(R, blocks(0), S, _sisl_basis(source.geometry, name), name=name)
 
 
 def _sisl_basis(geometry: Any, name: str) -> OrbitalBasis | None:

@@ -12,8 +12,9 @@ from irrepnet.crystals.cell import checked
 from irrepnet.crystals.reading import only_cell
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import crystallographic_operations
+from irrepnet.hamiltonians.formats.shared import has_ending
 from irrepnet.hamiltonians.formats.wannier90_input import with_wannier90_input
-from irrepnet.hamiltonians.formats.wannier_tools import read_wannier_tools
+from irrepnet.hamiltonians.formats.wannier_tools import is_wannier_tools, read_wannier_tools
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, shells_by_element, shells_from_text
 from irrepnet.hamiltonians.symmetry import action, symmetry_residual
@@ -32,14 +33,14 @@ def with_structure(found: Hamiltonian, structure: Path, shells: str | None, conv
 
     Raises IrrepnetError if the structure cannot be read, does not tell the shells or makes another number of orbitals.
     """
-    if structure.name.endswith((".win", ".win.gz")):
+    if has_ending(structure, ".win"):
         if shells is not None:
             raise IrrepnetError(f"{structure}: its projections tell the shells, no others can be given")
         return with_wannier90_input(found, structure)
-    if structure.name == "wt.in":
+    if is_wannier_tools(structure):
         cell, counts, fermi = read_wannier_tools(structure)
     else:
-        cell, counts, fermi = _structure(structure), None, found.fermi
+        cell, counts, fermi = _structure(structure), None, None
     from pymatgen.core.periodic_table import Element
 
     symbols = tuple(Element.from_Z(int(number)).symbol for number in cell.numbers)
@@ -63,8 +64,8 @@ def with_structure(found: Hamiltonian, structure: Path, shells: str | None, conv
             f"{structure}: its {len(symbols)} atoms carry {len(basis)} orbitals by these shells, {found.name} has "
             f"{len(found)}; give the cell of the calculation"
         )
-    found = replace(found, basis=basis, fermi=fermi)
-    return _in_own_axes(found) if structure.suffix.lower() == ".cif" else found
+    found = replace(found, basis=basis, fermi=fermi if found.fermi is None else found.fermi)
+    return _in_own_axes(found) if has_ending(structure, ".cif") else found
 
 
 def _structure(path: Path) -> Cell:

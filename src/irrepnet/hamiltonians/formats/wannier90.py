@@ -1,4 +1,4 @@
-"""Files of Wannier90: seed_hr.dat and seed_tb.dat, with seed_wsvec.dat. All may be gzipped.
+"""Files of Wannier90: seed_hr.dat and seed_tb.dat, with seed_wsvec.dat. All may be packed, in letters of any case.
 
 A _hr.dat says neither lattice nor orbitals; these come from the projections of the .win file, or from a structure and
 shells given beside it. The layouts and the order of the angular functions are those of files that Wannier90 3.1 and its
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.formats.shared import read_text, save_text
+from irrepnet.hamiltonians.formats.shared import numbers, save_text, whole
 from irrepnet.hamiltonians.formats.structure import with_structure
 from irrepnet.hamiltonians.formats.wannier90_input import beside
 from irrepnet.hamiltonians.model import Hamiltonian, cell_index
@@ -36,15 +37,15 @@ def read_wannier90(path: Path, structure: Path | None = None, shells: str | None
 
 
 def _bare(path: Path) -> Hamiltonian:
-    text = read_text(path)
-    lines = text.split("\n", 1)
     has_positions = _holds_positions(path)
-    words = lines[1].split() if len(lines) > 1 else []
     try:
+        values = numbers(read_text(path).partition("\n")[2].split())
         at = 9 if has_positions else 0
-        n, cells = int(words[at]), int(words[at + 1])
-        degeneracies = np.array(words[at + 2 : at + 2 + cells], dtype=float)
-        body = words[at + 2 + cells :]
+        if len(values) < at + 2:
+            raise ValueError("it ends in its header")
+        n, cells = whole(values[at : at + 2], "the numbers of orbitals and cells").tolist()
+        degeneracies = values[at + 2 : at + 2 + max(cells, 0)]
+        body = values[at + 2 + len(degeneracies) :]
         if n < 1 or cells < 1 or len(degeneracies) != cells or not (degeneracies > 0).all():
             raise ValueError("it has no orbitals, cells or degeneracies")
         if has_positions:
@@ -52,7 +53,9 @@ def _bare(path: Path) -> Hamiltonian:
         else:
             R, H = _hr_body(body, n, cells)
             position = None
-    except (ValueError, IndexError) as error:
+    except IrrepnetError:
+        raise
+    except ValueError as error:
         kind = "_tb.dat" if has_positions else "_hr.dat"
         raise IrrepnetError(f"{path}: cannot be read as a Wannier90 {kind} file: {error}") from error
     H = H / degeneracies[:, None, None]
@@ -63,9 +66,9 @@ def _bare(path: Path) -> Hamiltonian:
     return found if shifts is None else _with_shifts(found, shifts)
 
 
-def _hr_body(words: list[str], n: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
-    table = _table(words, cells * n * n, 7)
-    R = table[:: n * n, :3].astype(int)
+def _hr_body(values: np.ndarray, n: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    table = _table(values, cells * n * n, 7)
+    R = whole(table[:: n * n, :3], "its cells")
     if (table[:, :3].reshape(cells, n * n, 3) != R[:, None]).any():
         raise ValueError("its rows are not sorted by cells")
     H = np.zeros((cells, n, n), complex)
@@ -73,21 +76,21 @@ def _hr_body(words: list[str], n: int, cells: int) -> tuple[np.ndarray, np.ndarr
     return R, H
 
 
-def _tb_body(words: list[str], n: int, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def _tb_body(values: np.ndarray, n: int, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Blocks of a cell and rows m n re im, first for H and then, with three complex numbers, for r.
 
     WannierBerri leaves r out where it was not asked for it.
     """
     split = cells * (3 + 4 * n * n)
-    hamiltonian = _table(words[:split], cells, 3 + 4 * n * n)
-    R = hamiltonian[:, :3].astype(int)
+    hamiltonian = _table(values[:split], cells, 3 + 4 * n * n)
+    R = whole(hamiltonian[:, :3], "its cells")
     rows = hamiltonian[:, 3:].reshape(-1, 4)
     H = np.zeros((cells, n, n), complex)
     _place(H, rows[:, :2], rows[:, 2] + 1j * rows[:, 3])
-    if len(words) == split:
+    if len(values) == split:
         return R, H, None
-    positions = _table(words[split:], cells, 3 + 8 * n * n)
-    if not np.array_equal(R, positions[:, :3].astype(int)):
+    positions = _table(values[split:], cells, 3 + 8 * n * n)
+    if not np.array_equal(R, positions[:, :3]):
         raise ValueError("the cells of H and of the positions differ")
     rows = positions[:, 3:].reshape(-1, 8)
     position = np.zeros((3, cells, n, n), complex)
@@ -96,16 +99,16 @@ def _tb_body(words: list[str], n: int, cells: int) -> tuple[np.ndarray, np.ndarr
     return R, H, position.swapaxes(0, 1)
 
 
-def _table(words: list[str], rows: int, columns: int) -> np.ndarray:
-    if len(words) != rows * columns:
-        raise ValueError(f"it holds {len(words)} numbers where its header announces {rows * columns}")
-    return np.array(words, dtype=float).reshape(rows, columns)
+def _table(values: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    if len(values) != rows * columns:
+        raise ValueError(f"it holds {len(values)} numbers where its header announces {rows * columns}")
+    return values.reshape(rows, columns)
 
 
 def _place(blocks: np.ndarray, indices: np.ndarray, values: np.ndarray) -> None:
     """Elements m, n (counted from 1) of each cell in turn."""
     cells, n, _ = blocks.shape
-    m = indices.astype(int).T - 1
+    m = whole(indices, "its numbers of orbitals").T - 1
     if m.min() < 0 or m.max() >= n:
         raise ValueError(f"an orbital has a number beyond 1 to {n}")
     cell = np.repeat(np.arange(cells), n * n)
@@ -116,13 +119,15 @@ def _place(blocks: np.ndarray, indices: np.ndarray, values: np.ndarray) -> None:
 
 def _with_shifts(hamiltonian: Hamiltonian, path: Path) -> Hamiltonian:
     """Element (m, n) of cell R in equal parts in the cells R + T that a _wsvec.dat lists."""
-    words = read_text(path).split("\n", 1)[-1].split()
     elements, targets, weights = [], [], []
     at, n = 0, len(hamiltonian)
     try:
-        while at < len(words):
-            x, y, z, i, j, count = map(int, words[at : at + 6])
-            shifts = np.array(words[at + 6 : at + 6 + 3 * count], int).reshape(count, 3)
+        values = whole(numbers(read_text(path).partition("\n")[2].split()), "its entries")
+        while at < len(values):
+            x, y, z, i, j, count = values[at : at + 6].tolist()
+            if count < 1:
+                raise ValueError(f"{count} cells are listed for an element")
+            shifts = values[at + 6 : at + 6 + 3 * count].reshape(count, 3)
             at += 6 + 3 * count
             elements += [(x, y, z, i - 1, j - 1)] * count
             targets.extend(shifts + np.array([x, y, z]))
@@ -133,6 +138,8 @@ def _with_shifts(hamiltonian: Hamiltonian, path: Path) -> Hamiltonian:
             raise ValueError("it names cells or orbitals that the Hamiltonian does not have")
         if len(np.unique(source, axis=0)) != hamiltonian.H.size:
             raise ValueError("it does not list all elements")
+    except IrrepnetError:
+        raise
     except (ValueError, IndexError) as error:
         raise IrrepnetError(f"{path}: cannot be read as a Wannier90 _wsvec.dat file: {error}") from error
     R = np.unique(target, axis=0)
@@ -189,8 +196,8 @@ def _tb_lines(hamiltonian: Hamiltonian) -> list[str]:
             lines += ["", "".join(f"{x:5d}" for x in hamiltonian.R[cell])]
             for j in range(n):
                 for i in range(n):
-                    numbers = [part for value in blocks[cell, :, i, j] for part in (value.real, value.imag)]
-                    lines.append(f"{i + 1:5d}{j + 1:5d}" + "".join(f"{x:24.15E}" for x in numbers))
+                    row = [part for value in blocks[cell, :, i, j] for part in (value.real, value.imag)]
+                    lines.append(f"{i + 1:5d}{j + 1:5d}" + "".join(f"{x:24.15E}" for x in row))
     return lines
 
 
