@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.hamiltonians.made import random_hamiltonian
 
+from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians import (
     Hamiltonian,
@@ -21,7 +22,6 @@ from irrepnet.hamiltonians import (
     to_sisl,
     write_hamiltonian,
 )
-from irrepnet.hamiltonians.formats.shared import read_text
 
 K = np.array([[0.13, 0.27, -0.41], [0.5, 0, 0.25]])
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.hamiltonians.made import random_hamiltonian
 
+from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians import (
     Hamiltonian,
@@ -29,7 +30,7 @@ from irrepnet.hamiltonians import (
     to_sisl,
     write_hamiltonian,
 )
-from irrepnet.hamiltonians.formats.shared import element_of, energy, number, numbers, read_text, words_of
+from irrepnet.hamiltonians.formats.shared import element_of, energy, number, numbers, words_of
 from irrepnet.hamiltonians.formats.wannier_tools import is_wannier_tools, read_wannier_tools
 
 CASE = Path(__file__).resolve().parents[3] / ".." / "shared" / "cases" / "22-win-fortran-exponents"
