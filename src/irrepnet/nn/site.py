@@ -14,6 +14,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup, intertwiners
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.filters import DirectionBasis
+from irrepnet.nn.sparse import SparseMap
 
 
 def ranges(start: torch.Tensor, count: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -31,13 +32,15 @@ class BondTables:
         invariants: (E, n_invariants) of the directions.
         to_receiver: coordinate, covariant (edge · K + k) and coefficient ⟨b_p, e_k(r)⟩ of the receiver's coordinates p.
         from_sender: covariant, coordinate and coefficient ⟨Γ(s) b_q, e_k(r)⟩ of the sender's coordinates q.
-        transfer: coordinate of the receiver, of the sender, edge · I + irrep, and coefficient ⟨b_p, Γ(s) b_q⟩.
+        pairs: coordinates p of the receiver and q of the sender of the same edge.
+        kernel: pair, filter (edge · n_filters + k), path t and coefficient ⟨b_p, U_t (Γ(s) b_q ⊗ e_k(r))⟩.
     """
 
     invariants: torch.Tensor
     to_receiver: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
     from_sender: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-    transfer: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+    pairs: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    kernel: SparseMap
 
 
 class SiteCovariants(nn.Module):
@@ -67,16 +70,20 @@ class SiteCovariants(nn.Module):
         self.direction = DirectionBasis(group)
         self.n_invariants = self.direction.n_invariants
         rows, irrep, start = [], [], 0
+        generators = [[torch.zeros(3, self.direction.n_covariants, dtype=torch.float64)]]  # the constant, at the end
         for i, gamma in enumerate(group.irreps[1:]):
             commutant = torch.from_numpy(gamma.commutant.copy())
+            generators.append([])
             for _ in group.covariants(gamma.label).degrees:
                 for matrix in commutant:
                     row = torch.zeros(3, self.direction.n_covariants, dtype=torch.float64)
                     row[: gamma.dim, start : start + gamma.dim] = matrix
                     rows.append(row)
                     irrep.append(i)
+                generators[-1].append(rows[-len(commutant)])
                 start += gamma.dim
         self.n_irreps, self.n_covariants = len(group.irreps) - 1, len(rows)
+        self.n_filters = sum(map(len, generators))
         padded = torch.zeros(group.order, self.n_irreps, 3, 3, dtype=torch.float64)
         for i, gamma in enumerate(group.irreps[1:]):
             padded[:, i, : gamma.dim, : gamma.dim] = torch.from_numpy(gamma.matrices.copy())
@@ -86,6 +93,39 @@ class SiteCovariants(nn.Module):
         self.register_buffer("first", each.cumsum(0) - each, persistent=False)
         self.register_buffer("matrices", padded, persistent=False)
         self.register_buffer("operations", torch.from_numpy(group.operations.copy()), persistent=False)
+        self._paths(group, generators)
+
+    def _paths(self, group: PointGroup, generators: list[list[torch.Tensor]]) -> None:
+        """The maps x ↦ U (x ⊗ e_k) of each pair of non-trivial irreps, up to the largest number of them."""
+        maps: list[list[torch.Tensor]] = []
+        filters: list[list[int]] = []
+        for gamma in group.irreps[1:]:
+            for alpha in group.irreps[1:]:
+                maps.append([])
+                filters.append([])
+                k = 0
+                for beta, own in zip(group.irreps, generators):
+                    copies = group.coupling(alpha.label, beta.label, gamma.label)
+                    copies = np.einsum("cmn,unij->ucmij", gamma.commutant, copies).reshape(-1, *copies.shape[1:])
+                    scale = (alpha.dim * beta.dim / gamma.dim) ** 0.5  # components of unit variance stay so
+                    for row in own:
+                        for copy in torch.from_numpy(copies * scale):
+                            matrix = torch.zeros(3, 3, self.direction.n_covariants + 1, dtype=torch.float64)
+                            if beta.label == group.trivial.label:
+                                matrix[: gamma.dim, : alpha.dim, -1] = copy[:, :, 0]
+                            else:
+                                matrix[: gamma.dim, : alpha.dim, :-1] = copy @ row[: beta.dim]
+                            maps[-1].append(matrix.flatten(0, 1))
+                            filters[-1].append(k)
+                        k += 1
+        self.n_paths = max(map(len, maps))
+        padded = torch.zeros(len(maps), self.n_paths, *maps[0][0].shape, dtype=torch.float64)
+        number = torch.zeros(len(maps), self.n_paths, dtype=torch.int64)
+        for row, one, found, k in zip(padded, number, maps, filters):
+            row[: len(found)] = torch.stack(found)
+            one[: len(found)] = torch.tensor(k)
+        self.register_buffer("paths", padded, persistent=False)
+        self.register_buffer("filter_of_path", number, persistent=False)
 
     def forward(
         self,
@@ -107,21 +147,46 @@ class SiteCovariants(nn.Module):
         of_receiver = ranges(first[receiver], n_coordinates[receiver])
         of_sender = ranges(first[sender], n_coordinates[sender])
         covariant, at, coefficient = self._products(covariants, *of_receiver, irrep_of, basis)
-
-        # Pairs of coordinates of one irrep: of receiver coordinate p with all of the sender's
-        edge, p = of_receiver
-        block = sender[edge] * self.n_irreps + irrep_of[p]
-        in_block = fixed.flatten()
-        pair, q = ranges((in_block.cumsum(0) - in_block)[block], in_block[block])
-        edge, p = edge[pair], p[pair]
-        gamma = self.get_buffer("matrices").to(basis.dtype)[carrier[edge], irrep_of[p]]
-        overlap = torch.einsum("ni,nij,nj->n", basis[p], gamma, basis[q])
+        pairs, kernel = self._kernel(covariants, carrier, of_receiver, of_sender, irrep_of, basis)
         return BondTables(
             invariants=invariants,
             to_receiver=(at, covariant, coefficient),
             from_sender=self._products(self.direction(back)[1], *of_sender, irrep_of, basis),
-            transfer=(p, q, edge * self.n_irreps + irrep_of[p], overlap),
+            pairs=pairs,
+            kernel=kernel,
         )
+
+    def _kernel(
+        self,
+        covariants: torch.Tensor,
+        carrier: torch.Tensor,
+        of_receiver: tuple[torch.Tensor, torch.Tensor],
+        of_sender: tuple[torch.Tensor, torch.Tensor],
+        irrep_of: torch.Tensor,
+        basis: torch.Tensor,
+    ) -> tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor], SparseMap]:
+        """The pairs of coordinates of each edge, and what the paths are between them."""
+        paths = self.get_buffer("paths").to(covariants.dtype)
+        matrices = torch.nn.functional.pad(covariants, (0, 1), value=1.0) @ paths.flatten(0, 2).T
+        matrices = matrices.view(-1, self.n_paths * 9)  # (edge · I² + joins): those of x ↦ U (x ⊗ e_k)
+        edge, q = of_sender
+        gamma = self.get_buffer("matrices").to(basis.dtype)[carrier[edge], irrep_of[q]]
+        carried = torch.einsum("nij,nj->ni", gamma, basis[q])
+        count = torch.bincount(edge, minlength=len(carrier))
+        edge, p = of_receiver
+        row, sent = ranges((count.cumsum(0) - count)[edge], count[edge])
+        edge, p, q = edge[row], p[row], q[sent]
+        outer = (basis.index_select(0, p)[:, :, None] * carried.index_select(0, sent)[:, None]).flatten(1)
+        joins = irrep_of[p] * self.n_irreps + irrep_of[q]
+        matrices = matrices.index_select(0, edge * self.n_irreps**2 + joins).view(-1, self.n_paths, 9)
+        coefficient = (matrices @ outer[:, :, None])[:, :, 0]
+        k = edge[:, None] * self.n_filters + self.get_buffer("filter_of_path")[joins]
+        # on an axis most vanish; but their derivatives by the direction need not
+        pair, t = torch.nonzero(coefficient.abs() > -1.0 * coefficient.requires_grad + 1e-9 * 1, as_tuple=True)
+        kernel = SparseMap(
+            pair, k[pair, t], (len(p), len(carrier) * self.n_filters), coefficient[pair, t]
+        )
+        return (p, q, joins), kernel
 
     def _products(
         self,
@@ -151,6 +216,8 @@ def joined(x: torch.Tensor, size: int, to: torch.Tensor, of: torch.Tensor, coeff
     return x.new_zeros(size, x.shape[-1]).index_add(0, to, terms)
 
 
+import os
+SCALE = float(os.environ.get("SCALE", "0.3"))
 class SiteConvolution(nn.Module):
     """A residual layer on invariants s_a and coordinates x_a.
 
@@ -182,7 +249,8 @@ class SiteConvolution(nn.Module):
         self.filter = nn.Linear(hidden, channels)
         hears = covariants > 0 and not first
         self.projections = nn.Linear(2 * on_bond, channels, bias=False) if hears else None
-        self.message = nn.Linear(channels, 2 * channels + on_bond + hears * on_irreps)
+        self.paths = nn.Parameter(torch.randn(bonds.n_irreps**2, covariants) * SCALE) if hears else None
+        self.message = nn.Linear(channels, 2 * channels + on_bond + hears * bonds.n_filters * covariants)
         self.update = mlp(2 * channels + on_irreps, 2 * channels, channels + on_irreps)
         self.mix = nn.Parameter(torch.randn(covariants, bonds.n_irreps, covariants) / max(covariants, 1) ** 0.5)
 
@@ -217,14 +285,14 @@ class SiteConvolution(nn.Module):
             q_ba = joined(x, E * K, covariant, p, coefficient).view(E, -1)
             pair = pair + self.projections(torch.cat([q_ab, q_ba], -1))
         out = self.message(torch.nn.functional.silu(pair))
-        gate, value, psi, chi = out.tensor_split([self.channels, 2 * self.channels, 2 * self.channels + K * C], -1)
+        gate, value, psi, f = out.tensor_split([self.channels, 2 * self.channels, 2 * self.channels + K * C], -1)
         m = torch.zeros_like(s).index_add(0, receiver, torch.sigmoid(gate) * value * share[:, None])
 
         y = joined((psi * share[:, None]).reshape(E * K, C), len(x), p, covariant, coefficient)
-        if self.projections is not None:
-            to, of, on, overlap = tables.transfer
-            weight = (chi * share[:, None]).reshape(E * I, C).index_select(0, on) * overlap[:, None]
-            y = y.index_add(0, to, weight * x.index_select(0, of))
+        if self.paths is not None:
+            p, q, joins = tables.pairs
+            kernel = tables.kernel((f * share[:, None]).reshape(-1, C)) * self.paths.index_select(0, joins)
+            y = y.index_add(0, p, kernel * x.index_select(0, q))
         block = site * I + irrep
         norms = y.new_zeros(len(s) * I, C).index_add(0, block, y**2).view(len(s), I * C)
         ds, gates = self.update(torch.cat([normed, m, norms], -1)).split([self.channels, I * C], -1)
