@@ -16,7 +16,8 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import site_graph
 from irrepnet.groups import PointGroup
 from irrepnet.models import SiteSymmetryConfig, SiteSymmetryNet
-from irrepnet.nn.site import SiteConvolution, SiteCovariants, coordinate_irreps
+from irrepnet.nn.site import SiteConvolution
+from irrepnet.nn.site_bonds import SiteBonds, coordinate_irreps
 
 TARGETS = {
     "energy": "scalar",
@@ -37,9 +38,13 @@ def network(group, targets=TARGETS, sum_rule=("born",), **options):
     return SiteSymmetryNet(config, targets, sum_rule).double().eval()
 
 
+def group_of(net):
+    return PointGroup(net.config.group)
+
+
 def run(net, crystals, symmetry=None):
     """The outputs at all atoms."""
-    batch = union([site_graph(c, net.group, symmetry=symmetry) for c in crystals], torch.float64)
+    batch = union([site_graph(c, group_of(net), symmetry=symmetry) for c in crystals], torch.float64)
     with torch.no_grad():
         return net.at_atoms(net(batch), batch)
 
@@ -137,7 +142,7 @@ def test_exactly_what_the_site_symmetry_allows(name):
     targets = {f"{name} {i}": kind for name, (kind, size) in kinds.items() for i in range(size)}
     net = network(model_group(crystal), targets, (), covariants=9)
     options = NeighbourOptions(n_max=20)  # P6mm: the 12 nearest neighbours of H lie in one plane
-    batch = union([site_graph(crystal, net.group, options)], torch.float64)
+    batch = union([site_graph(crystal, group_of(net), options)], torch.float64)
     with torch.no_grad():
         outputs = net(batch)
     for orbit in range(len(crystal.representatives)):
@@ -191,7 +196,7 @@ def test_gradients():
     """By the bond vectors against finite differences, where no symmetry is used; every weight has a gradient."""
     crystal = crystal_of("P222")  # with a centre no chirality, and its weights are idle
     net = network(PointGroup("m-3m"))
-    graph = site_graph(crystal, net.group, NeighbourOptions(n_max=4), NONE)
+    graph = site_graph(crystal, group_of(net), NeighbourOptions(n_max=4), NONE)
     batch = union([graph], torch.float64)
     weights = {name: torch.randn_like(value) for name, value in net(batch).items()}
 

@@ -38,7 +38,14 @@ from irrepnet.graphs.hypergraph import (
 )
 from irrepnet.graphs.motifs import Motif, fill_cache, motif
 from irrepnet.graphs.perturbed import Frames, Matched, reference_energy
-from irrepnet.graphs.sites import SiteGraph, SiteGraphOptions, site_graph
+from irrepnet.graphs.sites import (
+    GroupedSiteOptions,
+    GroupedSites,
+    SiteGraph,
+    SiteGraphOptions,
+    grouped_sites,
+    site_graph,
+)
 from irrepnet.graphs.vectors import VECTOR_FORMS, VectorGraph, VectorGraphOptions, vector_graph
 
 __all__ = [
@@ -64,6 +71,8 @@ __all__ = [
     "Part",
     "Perturbation",
     "Segment",
+    "GroupedSiteOptions",
+    "GroupedSites",
     "SiteGraph",
     "SiteGraphOptions",
     "VectorGraph",
@@ -86,6 +95,7 @@ __all__ = [
     "pair_correlation",
     "parent_of",
     "reference_energy",
+    "grouped_sites",
     "site_graph",
     "symmetry_left",
     "unperturbed",

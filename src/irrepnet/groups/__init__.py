@@ -6,7 +6,7 @@ NumPy only. Conventions: Cartesian axes, active operations, z principal, x ∥ a
 from irrepnet.groups.covariants import Polynomials
 from irrepnet.groups.elements import ConjugacyClass
 from irrepnet.groups.harmonics import harmonic_matrices, real_harmonics
-from irrepnet.groups.intertwiners import intertwiners
+from irrepnet.groups.intertwiners import intertwiners, orthonormal_copies
 from irrepnet.groups.irreps import Irrep
 from irrepnet.groups.o3 import (
     angular_momentum,
@@ -50,6 +50,7 @@ __all__ = [
     "harmonic_product",
     "identify",
     "intertwiners",
+    "orthonormal_copies",
     "jz_to_racah",
     "jz_to_real",
     "operation_set",

@@ -3,17 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import torch
 from pydantic import BaseModel, BeforeValidator, Field
 from torch import nn
 
+from irrepnet.crystals import MODEL_GROUPS
 from irrepnet.data.sites import SITE_KINDS
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
-from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.radial import GaussianBasis
-from irrepnet.nn.site import SiteConvolution, SiteCovariants, TensorReadout, coordinate_irreps
+from irrepnet.nn.site import SiteConvolution, TensorReadout
+from irrepnet.nn.site_bonds import SiteBonds, coordinate_irreps
 
 if TYPE_CHECKING:
     from irrepnet.graphs import SiteGraph
@@ -23,9 +25,9 @@ class SiteSymmetryConfig(BaseModel, extra="forbid", frozen=True):
     """What a :class:`SiteSymmetryNet` is made of."""
 
     group: Annotated[str, BeforeValidator(str)] = Field(
-        default="m-3m",
-        description="the model group G, of which crystals' point groups are subgroups: 6/mmm for trigonal and "
-        "hexagonal crystals, m-3m for all others, or any other",
+        default="auto",
+        description="the model group G, of which crystals' point groups are subgroups; auto: 6/mmm for trigonal and "
+        "hexagonal crystals, m-3m for all others",
     )
     channels: int = Field(default=64, ge=1, description="channels of the invariants of a site")
     covariants: int = Field(default=8, ge=0, description="channels of each non-trivial irrep; 0 for invariants alone")
@@ -55,27 +57,32 @@ class SiteSymmetryNet(nn.Module):
         if unknown := set(sum_rule) - set(targets):
             raise IrrepnetError(f"sum rule of {', '.join(sorted(unknown))}: the targets are {', '.join(targets)}")
         self.config = config
-        self.group = group = PointGroup(config.group)
+        names = MODEL_GROUPS if config.group == "auto" else (PointGroup(config.group).name,)
+        groups = [PointGroup(name) for name in names]
         self.targets, self.sum_rule = dict(targets), tuple(sum_rule)
         channels, covariants = config.channels, config.covariants
         self.embedding = ElementEmbedding(channels)
         self.distance = GaussianBasis(0.5, config.radius, 32)
         self.relative = GaussianBasis(0.5, 6.0, 16)  # distance over the nearest neighbour's, times 3
-        self.bonds = SiteCovariants(group)
-        self.edge = mlp(32 + 16 + self.bonds.n_invariants, channels, channels)
+        self.bonds = nn.ModuleDict({group.name: SiteBonds(group) for group in groups})
+        self.radial = nn.Linear(32 + 16, channels)
+        self.angular = nn.ModuleDict(
+            {name: nn.Linear(bonds.n_invariants, channels, bias=False) for name, bonds in self._bonds.items()}
+        )
+        self.edge = nn.Linear(channels, channels)
         self.convolutions = nn.ModuleList(
-            SiteConvolution(self.bonds, channels, covariants, channels, first=layer == 0)
+            SiteConvolution(self._bonds, channels, covariants, channels, first=layer == 0)
             for layer in range(config.layers)
         )
         self.norm = nn.LayerNorm(channels)
         self.readouts = nn.ModuleList()
-        operations = torch.from_numpy(group.operations.copy())
         for kind in self.targets.values():
-            axial, projector = _kind(kind)
-            components = torch.eye(len(projector), dtype=torch.float64).view(-1, *_shape(projector))
-            acted = [_turned(components, g.expand(len(projector), 3, 3), axial) for g in operations]
-            representation = torch.stack(acted).view(len(acted), *projector.shape).mT
-            self.readouts.append(TensorReadout(group, (projector @ representation).numpy(), channels, covariants))
+            acts = [(group, _representation(group, kind)) for group in groups]
+            self.readouts.append(TensorReadout(acts, channels, covariants))
+
+    @property
+    def _bonds(self) -> dict[str, SiteBonds]:
+        return dict(self.bonds.items())  # type: ignore[arg-type]
 
     def forward(self, batch: "SiteGraph[torch.Tensor]") -> dict[str, torch.Tensor]:
         """{name: (n_sites,), (n_sites, 3) or (n_sites, 3, 3)}, Cartesian in each crystal's standard frame.
@@ -83,13 +90,15 @@ class SiteSymmetryNet(nn.Module):
         Raises:
             IrrepnetError: the batch was made for another model group.
         """
-        if batch.group != self.group:
-            raise IrrepnetError(f"the network has the model group {self.group.name}, the batch {batch.group.name}")
-        tables = self.bonds(batch.vector, batch.receiver, batch.sender, batch.carrier, batch.fixed, batch.basis)
+        name = batch.group.name
+        if name not in self.bonds:
+            raise IrrepnetError(f"the network has the model group {' or '.join(self.bonds)}, the batch {name}")
+        tables = self.bonds[name](batch.vector, batch.receiver, batch.sender, batch.carrier, batch.fixed, batch.basis)
         length = batch.vector.norm(dim=-1)
         relative = 3 * length / batch.nearest[batch.receiver]
-        invariants = [self.distance(length), self.relative(relative), tables.invariants]
-        hidden = torch.nn.functional.silu(self.edge(torch.cat(invariants, -1)))
+        hidden = self.radial(torch.cat([self.distance(length), self.relative(relative)], -1))
+        hidden = torch.nn.functional.silu(hidden + self.angular[name](tables.invariants))
+        hidden = torch.nn.functional.silu(self.edge(hidden))
         s = self.embedding(batch.numbers)
         site = torch.repeat_interleave(batch.fixed.sum(1))
         coordinates = (site, coordinate_irreps(batch.fixed))
@@ -100,13 +109,13 @@ class SiteSymmetryNet(nn.Module):
             s, x = convolution(s, _bounded(x, site, len(s)), hidden, tables, edges, coordinates)
         s = self.norm(s)
         outputs = {}
-        for (name, kind), readout in zip(self.targets.items(), self.readouts):
+        for (target, kind), readout in zip(self.targets.items(), self.readouts):
             axial, projector = _kind(kind)
-            value = readout(s, x, batch.basis, coordinates).view(-1, *_shape(projector))
+            value = readout(s, x, name, batch.basis, coordinates).view(-1, *_shape(projector))
             value = _turned(value, batch.axes, axial)
-            if name in self.sum_rule:
+            if target in self.sum_rule:
                 value = value - _mean_over_atoms(self._at_atoms(value, axial, batch), batch)[batch.crystal]
-            outputs[name] = value
+            outputs[target] = value
         return outputs
 
     def at_atoms(
@@ -154,6 +163,15 @@ def _kind(kind: str) -> tuple[bool, torch.Tensor]:
     if name not in SITE_KINDS:
         raise IrrepnetError(f"unknown kind of site tensor {kind!r}; choose one of {', '.join(SITE_KINDS)}")
     return name != kind, torch.from_numpy(SITE_KINDS[name])
+
+
+def _representation(group: PointGroup, kind: str) -> np.ndarray:
+    """(|G|, w, w) how the group acts on the tensors of a kind among all of the rank."""
+    axial, projector = _kind(kind)
+    components = torch.eye(len(projector), dtype=torch.float64).view(-1, *_shape(projector))
+    operations = torch.from_numpy(group.operations.copy())
+    acted = [_turned(components, g.expand(len(projector), 3, 3), axial) for g in operations]
+    return (projector @ torch.stack(acted).view(len(acted), *projector.shape).mT).numpy()
 
 
 def _shape(projector: torch.Tensor) -> tuple[int, ...]:

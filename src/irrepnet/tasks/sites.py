@@ -242,12 +242,11 @@ class SiteTask(Task):
             for (name, quantity), own in zip(quantities.items(), np.split(values, stops[:-1], axis=1))
         ]
 
-    def network(self) -> torch.nn.ModuleDict:
+    def network(self) -> SiteSymmetryNet:
         kinds = {target.name: target.symmetry for target in self.targets}
         summed = [target.name for target in self.targets if target.sum_rule]
-        model = self.config.model
-        made = {name: SiteSymmetryNet(model.model_copy(update={"group": name}), kinds, summed) for name in self.groups}
-        return torch.nn.ModuleDict(made)
+        group = "auto" if len(self.groups) > 1 else self.groups[0]
+        return SiteSymmetryNet(self.config.model.model_copy(update={"group": group}), kinds, summed)
 
     def learning(self, examples: SiteExamples, split: Mapping[str, np.ndarray], device: torch.device) -> Learning:
         def tensors(arrays: Iterable[np.ndarray]) -> list[torch.Tensor]:
@@ -277,10 +276,10 @@ class SiteTask(Task):
         """(n_sites, W) of several crystals, one after the other; one batch for each model group."""
         starts = np.cumsum([0, *map(len, graphs)])
         found, rows = [], []
-        for name, net in network.items():
+        for name in self.groups:
             own = [k for k, graph in enumerate(graphs) if graph.group.name == name]
             if own:
-                outputs = net(union([graphs[k] for k in own], dtype).to(device_of(net)))
+                outputs = network(union([graphs[k] for k in own], dtype).to(device_of(network)))
                 found.append(torch.cat([outputs[t.name].reshape(-1, t.width) for t in self.targets], 1))
                 rows += [np.arange(starts[k], starts[k + 1]) for k in own]
         return torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(rows))).to(found[0].device)]
