@@ -17,7 +17,7 @@ from irrepnet.models.irreps import IrrepConfig, IrrepNet
 from irrepnet.models.mpnn import MPNN, MPNNConfig
 from irrepnet.models.network import NetworkConfig
 from irrepnet.models.point_group import PointGroupConfig, PointGroupNet
-from irrepnet.models.site_symmetry import SiteSymmetryConfig, SiteSymmetryNet
+from irrepnet.models.site_symmetry import SeparateNetworks, SiteSymmetryConfig, SiteSymmetryNet
 from irrepnet.models.tensor_field import TensorFieldConfig, TensorFieldNet
 from irrepnet.models.tensors import TensorHead
 from irrepnet.tensors import CartesianTensor
@@ -94,6 +94,7 @@ __all__ = [
     "PointGroupConfig",
     "PointGroupNet",
     "Response",
+    "SeparateNetworks",
     "SiteSymmetryConfig",
     "SiteSymmetryNet",
     "TensorFieldConfig",

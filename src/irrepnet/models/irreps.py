@@ -178,7 +178,7 @@ class IrrepBody(nn.Module):
             sent = acted(layer.irreps_in, carry, v.index_select(0, graph.sender))
             messages = layer.messages(sent, hidden, covariants) * share
             arrived = messages.new_zeros(len(v), messages.shape[1]).index_add(0, graph.receiver, messages)
-            v = layer.update(v, acted(layer.irreps_out, fix, arrived))
+            v = layer.update(v, acted(layer.irreps_out, fix, layer.product.mixed(arrived)))
 
         found = {"0e": self.norm(self.scalars(v))[:, None]}
         turn = self.turn(graph.axes)

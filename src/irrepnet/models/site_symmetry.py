@@ -1,7 +1,8 @@
 """A network for scalars and tensors of sites, with features in the irreps of each site's own group."""
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
@@ -127,6 +128,57 @@ class SiteSymmetryNet(nn.Module):
     @staticmethod
     def _at_atoms(value: torch.Tensor, axial: bool, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
         return _turned(value[batch.atom_site], batch.atom_operation, axial)
+
+
+class SeparateNetworks(nn.ModuleDict):
+    """A :class:`SiteSymmetryNet` for each model group, by name: what a run holds that has no ``shared`` in its card.
+
+    Such runs were written when the kernel had one scalar an irrep where it has all couplings now. Of a present network
+    theirs is the one without these couplings; the weights are taken over as they are.
+    """
+
+    def forward(self, batch: "SiteGraph[torch.Tensor]") -> dict[str, torch.Tensor]:
+        return self[batch.group.name](batch)
+
+    def load_state_dict(self, state_dict: Mapping[str, torch.Tensor], *args: Any, **more: Any) -> Any:
+        found = {}
+        for name in self:
+            own = {key.removeprefix(f"{name}."): w for key, w in state_dict.items() if key.startswith(f"{name}.")}
+            found |= {f"{name}.{key}": w for key, w in _couplings_added(own, name, self[name]).items()}
+        return super().load_state_dict(found, *args, **more)
+
+
+_PARTS = (
+    (r"edge\.0\.weight", "radial.weight", "angular.{group}.weight", 1),
+    (r"edge\.0\.bias", "radial.bias", "", 0),
+    (r"edge\.2\.(\w+)", r"edge.\1", "", 0),
+    (r"(convolutions\.\d+)\.message\.(\w+)", r"\1.message.\2", r"\1.own.{group}.message.\2", 0),
+    (r"(convolutions\.\d+)\.update\.0\.weight", r"\1.update.weight", r"\1.own.{group}.norms.weight", 1),
+    (r"(convolutions\.\d+)\.update\.0\.bias", r"\1.update.bias", "", 0),
+    (r"(convolutions\.\d+)\.update\.2\.(\w+)", r"\1.invariant.\2", r"\1.own.{group}.gates.\2", 0),
+    (r"(convolutions\.\d+)\.(projections\.weight|mix)", "", r"\1.own.{group}.\2", 0),
+    (r"(readouts\.\d+)\.(covariant\.weight)", "", r"\1.own.{group}.\2", 0),
+)
+"""An old weight, the present one of all groups in which its first rows (or columns) are, that of one group with the
+others; and whether they are rows (0) or columns (1)."""
+
+
+def _couplings_added(old: dict[str, torch.Tensor], group: str, net: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of an old network of one model group by their present names."""
+    # what the old network has not, the functions f of the couplings, is zero; it had w = 1
+    found = {key: torch.full_like(value, key.endswith(".joins")) for key, value in net.state_dict().items()}
+    for key, value in old.items():
+        for pattern, shared, own, dim in _PARTS:
+            if match := re.fullmatch(pattern, key):
+                names = [match.expand(name).format(group=group) for name in (shared, own)]
+                first = found[names[0]].shape[dim] if shared else 0
+                for name, part in zip(names, value.split([first, value.shape[dim] - first], dim)):
+                    if name:
+                        found[name].narrow(dim, 0, part.shape[dim]).copy_(part)
+                break
+        else:
+            found[key] = value
+    return found
 
 
 def _bounded(x: torch.Tensor, site: torch.Tensor, n_sites: int) -> torch.Tensor:

@@ -88,11 +88,11 @@ class IrrepConvolution(nn.Module):
         self.from_group = Linear(regular, irreps_out)
 
     def messages(self, v: torch.Tensor, hidden: torch.Tensor, covariants: torch.Tensor) -> torch.Tensor:
-        """What senders' features v (n_edges, irreps_in.dim) are to the receivers, (n_edges, irreps_out.dim)."""
-        return self.product(v, self.filter(hidden, covariants))
+        """Σ_αβ U^γ_αβ (v_b^α ⊗ F^β(r_ab)) for the senders' features v (n_edges, irreps_in.dim), to be added up."""
+        return self.product.coupled(v, self.filter(hidden, covariants))
 
     def update(self, v: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
-        """Features (n, irreps_in.dim) and messages (n, irreps_out.dim) → (n, irreps_out.dim)."""
+        """Features (n, irreps_in.dim) and messages, W of their sums, (n, irreps_out.dim) → (n, irreps_out.dim)."""
         v = self.keep(v) + self.gate(self.gated(torch.cat([v, m], 1)))
         return v + self.from_group(self.pointwise(self.to_group(v)))
 
