@@ -24,7 +24,15 @@ from irrepnet.tensors import CartesianTensor
 
 NETWORKS: dict[str, type[NetworkConfig]] = {
     kind.model_fields["name"].default: kind
-    for kind in (PointGroupConfig, CGCNNConfig, MPNNConfig, CHGCNNConfig, TensorFieldConfig, IrrepConfig, CovariantConfig)
+    for kind in (
+        PointGroupConfig,
+        CGCNNConfig,
+        MPNNConfig,
+        CHGCNNConfig,
+        TensorFieldConfig,
+        IrrepConfig,
+        CovariantConfig,
+    )
 }
 """The networks of crystals by name; a new one is a file and its place in this line."""
 

@@ -15,7 +15,7 @@ from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.filters import DirectionBasis
 from irrepnet.nn.harmonics import HarmonicMatrices
-from irrepnet.nn.irrep_layers import IrrepConvolution, O3Readout, acted
+from irrepnet.nn.irrep_layers import IrrepBonds, IrrepConvolution, O3Readout
 from irrepnet.nn.irreps import Irreps
 from irrepnet.nn.linear import Linear
 from irrepnet.nn.o3 import Features, FixedMean
@@ -115,7 +115,9 @@ class IrrepNet(nn.Module):
         """Of the sites of all groups, one group after the other, by irrep of O(3): (n_sites, 2l+1, copies), in the
         crystal's standard frame; 0e, the trivial irrep, and the irreps of ``irreps_out``."""
         if foreign := batch.groups.keys() - self.bodies.keys():
-            raise IrrepnetError(f"the network has the model group {' or '.join(self.bodies)}, the batch {foreign.pop()}")
+            raise IrrepnetError(
+                f"the network has the model group {' or '.join(self.bodies)}, the batch {foreign.pop()}"
+            )
         found = [self.bodies[name](self.embedding(part.numbers), part) for name, part in batch.groups.items()]
         return {name: torch.cat([features[name] for features in found]) for name in found[0]}
 
@@ -168,18 +170,20 @@ class IrrepBody(nn.Module):
         relative = 3 * length / graph.nearest[graph.receiver]
         invariants, covariants = self.direction(graph.vector / length[:, None])
         hidden = self.edge(torch.cat([self.distance(length), self.relative(relative), invariants], -1))
-        hidden = torch.nn.functional.silu(hidden)
-        carry = {i.label: self.get_buffer(f"matrices {i.label}").to(v.dtype)[graph.carrier] for i in self.group.irreps}
-        fix = self._projectors(graph)
         neighbours = torch.zeros_like(graph.nearest).index_add(0, graph.receiver, graph.weight)
-        share = (graph.weight / neighbours[graph.receiver])[:, None]
-
+        bonds = IrrepBonds(
+            receiver=graph.receiver,
+            sender=graph.sender,
+            share=(graph.weight / neighbours[graph.receiver])[:, None],
+            hidden=torch.nn.functional.silu(hidden),
+            covariants=covariants,
+            carry={
+                i.label: self.get_buffer(f"matrices {i.label}").to(v.dtype)[graph.carrier] for i in self.group.irreps
+            },
+            fix=self._projectors(graph),
+        )
         for layer in self.layers:
-            sent = acted(layer.irreps_in, carry, v.index_select(0, graph.sender))
-            messages = layer.messages(sent, hidden, covariants) * share
-            arrived = messages.new_zeros(len(v), messages.shape[1]).index_add(0, graph.receiver, messages)
-            v = layer.update(v, acted(layer.irreps_out, fix, layer.product.mixed(arrived)))
-
+            v = layer(v, bonds)
         found = {"0e": self.norm(self.scalars(v))[:, None]}
         turn = self.turn(graph.axes)
         for (name, readout), l in zip(self.tensors.items(), self.degrees):

@@ -138,7 +138,23 @@ class SeparateNetworks(nn.ModuleDict):
     """
 
     def forward(self, batch: "SiteGraph[torch.Tensor]") -> dict[str, torch.Tensor]:
-        return self[batch.group.name](batch)
+        return self._own(batch)(batch)
+
+    def at_atoms(
+        self, outputs: Mapping[str, torch.Tensor], batch: "SiteGraph[torch.Tensor]"
+    ) -> dict[str, torch.Tensor]:
+        """See :meth:`SiteSymmetryNet.at_atoms`."""
+        return self._own(batch).at_atoms(outputs, batch)
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """See :class:`SiteSymmetryNet`."""
+        return next(iter(self.values())).targets  # type: ignore[return-value]
+
+    def _own(self, batch: "SiteGraph[torch.Tensor]") -> SiteSymmetryNet:
+        if batch.group.name not in self:
+            raise IrrepnetError(f"the network has the model group {' or '.join(self)}, the batch {batch.group.name}")
+        return self[batch.group.name]  # type: ignore[return-value]
 
     def load_state_dict(self, state_dict: Mapping[str, torch.Tensor], *args: Any, **more: Any) -> Any:
         found = {}

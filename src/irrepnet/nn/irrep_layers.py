@@ -1,6 +1,7 @@
 """The filter layer in the irrep form: v^γ ← Σ_b Σ_αβ U^γ_αβ F^β(r_ab) v_b^α, with no cut in rotational order."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -55,19 +56,41 @@ class IrrepFilter(nn.Module):
     def forward(self, hidden: torch.Tensor, covariants: torch.Tensor) -> torch.Tensor:
         """(n, hidden) and the covariants of :class:`irrepnet.nn.DirectionBasis` → (n, irreps.dim)."""
         seen = torch.nn.functional.pad(covariants, (1, 0), value=1.0)
-        e = torch.tensordot(seen, self.get_buffer("maps").to(seen.dtype), dims=([1], [2]))  # (n, generators, dim)
+        e = torch.einsum("nc,kdc->nkd", seen, self.get_buffer("maps").to(seen.dtype))
         return (self.coefficients(hidden)[:, :, None] * e).sum(1)
 
 
-class IrrepConvolution(nn.Module):
-    """One layer of the network of irreps.
+@dataclass(frozen=True)
+class IrrepBonds:
+    """The bonds of sites, of which a layer needs no more.
 
-        m_a^γ = W Σ_b w_ab Σ_αβ U^γ_αβ (v_b^α ⊗ F^β(r_ab))       messages, Dirl's coefficients, self-interaction
-        v_a   = v_a + gate(W' [v_a, m_a])                        W', W'' join equal irreps only
-        v_a   = v_a + W'' f(W''' v_a)                            f acts pointwise on functions on the group
+    Attributes:
+        receiver, sender: (n_edges,) sites.
+        share: (n_edges, 1) of the receiver's neighbours, for which the edge stands.
+        hidden: (n_edges, hidden) embedded invariants.
+        covariants: (n_edges, n) of the directions, see :class:`irrepnet.nn.DirectionBasis`.
+        carry: by irrep (n_edges, d, d), from the sender to the atom of its orbit that sends.
+        fix: by irrep (n_sites, d, d), the projector onto what the site group fixes.
+    """
+
+    receiver: torch.Tensor
+    sender: torch.Tensor
+    share: torch.Tensor
+    hidden: torch.Tensor
+    covariants: torch.Tensor
+    carry: Mapping[str, torch.Tensor]
+    fix: Mapping[str, torch.Tensor]
+
+
+class IrrepConvolution(nn.Module):
+    """One layer of the network in irreps, from features v_b of neighbours to those of atoms.
+
+        m_a^γ = W₁ Σ_b w_ab Σ_αβ U^γ_αβ (v_b^α ⊗ F^β(r_ab))      filters, Dirl's coefficients; w_ab add up to 1
+        v_a   = v_a + gate(W₂ [v_a, m_a])                        W₁, W₂, … join equal irreps only
+        v_a   = v_a + W₄ f(W₃ v_a)                               f acts pointwise, on functions on the group
 
     Args:
-        irreps_in: of v_b; those that a layer after this has too are added to.
+        irreps_in: of v_b.
         irreps_out: of the result.
         hidden: size of the embedded invariants of an edge.
         functions: channels of the functions on the group.
@@ -87,12 +110,12 @@ class IrrepConvolution(nn.Module):
         self.pointwise = Pointwise(group, functions)
         self.from_group = Linear(regular, irreps_out)
 
-    def messages(self, v: torch.Tensor, hidden: torch.Tensor, covariants: torch.Tensor) -> torch.Tensor:
-        """Σ_αβ U^γ_αβ (v_b^α ⊗ F^β(r_ab)) for the senders' features v (n_edges, irreps_in.dim), to be added up."""
-        return self.product.coupled(v, self.filter(hidden, covariants))
-
-    def update(self, v: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
-        """Features (n, irreps_in.dim) and messages, W of their sums, (n, irreps_out.dim) → (n, irreps_out.dim)."""
+    def forward(self, v: torch.Tensor, bonds: IrrepBonds) -> torch.Tensor:
+        """(n_sites, irreps_in.dim) → (n_sites, irreps_out.dim)."""
+        sent = acted(self.irreps_in, bonds.carry, v.index_select(0, bonds.sender))
+        coupled = self.product.coupled(sent, self.filter(bonds.hidden, bonds.covariants)) * bonds.share
+        coupled = coupled.new_zeros(len(v), coupled.shape[1]).index_add(0, bonds.receiver, coupled)
+        m = acted(self.irreps_out, bonds.fix, self.product.mixed(coupled))
         v = self.keep(v) + self.gate(self.gated(torch.cat([v, m], 1)))
         return v + self.from_group(self.pointwise(self.to_group(v)))
 

@@ -48,8 +48,7 @@ class Linear(nn.Module):
         for o, (mul_out, irrep) in enumerate(self.irreps_out):
             if str(o) in self.weights:
                 terms = zip(self.weights[str(o)], self.get_buffer(f"commutant_{o}").to(x.dtype))
-                first, *rest = [weight @ block[irrep.label] @ matrix.T for weight, matrix in terms]
-                out = sum(rest, first)
+                out = torch.stack([weight @ block[irrep.label] @ matrix.T for weight, matrix in terms]).sum(0)
             else:
                 out = x.new_zeros((*x.shape[:-1], mul_out, irrep.dim))
             if str(o) in self.bias:

@@ -52,7 +52,8 @@ class SiteConvolution(nn.Module):
         self.message = nn.Linear(channels, 2 * channels)
         self.update = nn.Linear(2 * channels, 2 * channels)
         self.invariant = nn.Linear(2 * channels, channels)
-        self.own = nn.ModuleDict({name: CoordinateWeights(own, channels, covariants, first) for name, own in bonds.items()})
+        own = {name: CoordinateWeights(one, channels, covariants, first) for name, one in bonds.items()}
+        self.own = nn.ModuleDict(own)
 
     def forward(
         self,
@@ -127,8 +128,8 @@ class TensorReadout(nn.Module):
     A makes the tensors that all model groups leave alone, A_G those that only one of them does.
 
     Args:
-        representations: by model group, the group and (|G|, w, w) how it acts on the tensors of w components; to project
-            onto some of them, such as the symmetric ones, times a projector that commutes with it.
+        representations: of each model group, the group and (|G|, w, w) how it acts on the tensors of w components; to
+            project onto some of them, such as the symmetric ones, times a projector that commutes with it.
         channels: of s.
         covariants: channels of x.
     """
