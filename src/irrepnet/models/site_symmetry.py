@@ -46,8 +46,8 @@ class SiteSymmetryNet(nn.Module):
         config: see :class:`SiteSymmetryConfig`.
         targets: {name: kind}, the tensors of a site. Kinds are "scalar", "vector", "ij" (rank 2), "ij=ji", "ij=-ji" and
             "ij=ji traceless"; polar, or axial with "axial " before them.
-        sum_rule: names of targets that sum to zero over the atoms of a crystal, as Born effective charges do; the mean
-            over the atoms is subtracted.
+        sum_rule: names of targets that sum to zero over the atoms of a crystal, as Born effective charges do; of their
+            sum each atom gives up a share, which depends on its invariants.
 
     Raises:
         IrrepnetError: an unknown kind, or a sum rule of no target.
@@ -80,6 +80,10 @@ class SiteSymmetryNet(nn.Module):
         for kind in self.targets.values():
             acts = [(group, _representation(group, kind)) for group in groups]
             self.readouts.append(TensorReadout(acts, channels, covariants))
+        self.share = nn.Linear(channels, len(self.sum_rule)) if self.sum_rule else None
+        if self.share is not None:
+            nn.init.zeros_(self.share.weight)  # equal shares
+            nn.init.zeros_(self.share.bias)
 
     @property
     def _bonds(self) -> dict[str, SiteBonds]:
@@ -114,8 +118,9 @@ class SiteSymmetryNet(nn.Module):
             axial, projector = _kind(kind)
             value = readout(s, x, name, batch.basis, coordinates).view(-1, *_shape(projector))
             value = _turned(value, batch.axes, axial)
-            if target in self.sum_rule:
-                value = value - _mean_over_atoms(self._at_atoms(value, axial, batch), batch)[batch.crystal]
+            if target in self.sum_rule and self.share is not None:
+                share = torch.nn.functional.softplus(self.share(s)[:, self.sum_rule.index(target)])
+                value = value - _shared_out(self._at_atoms(value, axial, batch), share, batch)
             outputs[target] = value
         return outputs
 
@@ -207,12 +212,12 @@ def _bounded(x: torch.Tensor, site: torch.Tensor, n_sites: int) -> torch.Tensor:
     return x * torch.rsqrt(1 + norm)[site, None]
 
 
-def _mean_over_atoms(value: torch.Tensor, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
-    """(n_atoms, …) → (n_crystals, …)."""
+def _shared_out(value: torch.Tensor, share: torch.Tensor, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
+    """The sums of values (n_atoms, …) over each crystal, divided among its sites by shares (n_sites,): (n_sites, …)."""
     crystal = batch.crystal[batch.atom_site]
-    count = torch.bincount(crystal, minlength=batch.size).to(value.dtype)
     total = value.new_zeros(batch.size, *value.shape[1:]).index_add(0, crystal, value)
-    return total / count.view(-1, *(1,) * (value.ndim - 1))
+    shares = share.new_zeros(batch.size).index_add(0, crystal, share[batch.atom_site])
+    return total[batch.crystal] * (share / shares[batch.crystal]).view(-1, *(1,) * (value.ndim - 1))
 
 
 def _turned(value: torch.Tensor, operation: torch.Tensor, axial: bool) -> torch.Tensor:
