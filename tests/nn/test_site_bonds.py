@@ -7,8 +7,10 @@ import torch
 from irrepnet.groups import POINT_GROUPS, PointGroup
 from irrepnet.nn.site_bonds import SiteBonds
 
-DIRECTIONS = {"[001]": (0, 0, 1), "[100]": (1, 0, 0), "[110]": (1, 1, 0), "[111]": (1, 1, 1), "[120]": (1, 2, 0),
-              "30°": (np.sqrt(3), 1, 0), "xy0": (2, 7, 0), "0yz": (0, 3, 7), "xxz": (4, 4, 9), "xyz": (1, 5, 8)}  # fmt: skip
+DIRECTIONS = {
+    "[001]": (0, 0, 1), "[100]": (1, 0, 0), "[110]": (1, 1, 0), "[111]": (1, 1, 1), "30°": (np.sqrt(3), 1, 0),
+    "xy0": (2, 7, 0), "0yz": (0, 3, 7), "xxz": (4, 4, 9), "xyz": (1, 5, 8),
+}  # fmt: skip
 
 
 def kernels(group, direction):
@@ -16,7 +18,7 @@ def kernels(group, direction):
     bonds = SiteBonds(group)
     dims = [irrep.dim for irrep in group.irreps[1:]]
     whole = torch.cat([torch.eye(3, dtype=torch.float64)[:d] for d in dims])
-    vector, ends = torch.tensor([direction], dtype=torch.float64), torch.tensor([0, 1])
+    vector, ends = torch.from_numpy(np.array([direction], float)), torch.tensor([0, 1])
     fixed = torch.tensor([dims, dims])
     tables = bonds(vector, ends[:1], ends[1:], ends[:1], fixed, torch.cat([whole, whole]))
     p, q, joins = (each[tables.kernel.row] for each in tables.pairs)
