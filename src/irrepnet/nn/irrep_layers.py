@@ -22,8 +22,8 @@ def each_irrep(group: PointGroup) -> Irreps:
 def acted(irreps: Irreps, matrices: Mapping[str, torch.Tensor], v: torch.Tensor) -> torch.Tensor:
     """Features v (n, irreps.dim), each with a matrix of its own for every irrep: by label (n, d, d)."""
     blocks = [
-        (v[:, rows].unflatten(1, (copies, irrep.dim)) @ matrices[irrep.label].mT).flatten(1)
-        for (copies, irrep), rows in zip(irreps, irreps.slices)
+        (own.unflatten(1, (copies, irrep.dim)) @ matrices[irrep.label].mT).flatten(1)
+        for (copies, irrep), own in zip(irreps, v.split(irreps.sizes, 1))
     ]
     return torch.cat(blocks, 1)
 

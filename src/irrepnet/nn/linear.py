@@ -41,8 +41,8 @@ class Linear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         copies: dict[str, list[torch.Tensor]] = {}
-        for (mul_in, irrep), rows in zip(self.irreps_in, self.irreps_in.slices):
-            copies.setdefault(irrep.label, []).append(x[..., rows].unflatten(-1, (mul_in, irrep.dim)))
+        for (mul_in, irrep), own in zip(self.irreps_in, x.split(self.irreps_in.sizes, -1)):
+            copies.setdefault(irrep.label, []).append(own.unflatten(-1, (mul_in, irrep.dim)))
         block = {label: torch.cat(found, -2) for label, found in copies.items()}
         outputs = []
         for o, (mul_out, irrep) in enumerate(self.irreps_out):
