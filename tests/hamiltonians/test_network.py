@@ -164,15 +164,24 @@ def test_supercell():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["rock salt", "zinc blende", "perovskite-like"])
-def test_reaches_every_allowed_block(name):
+@pytest.mark.parametrize(
+    ("cell", "l_max"),
+    [
+        (CELLS["rock salt"], 4),
+        (CELLS["zinc blende"], 4),
+        (CELLS["perovskite-like"], 4),
+        (CELLS["rock salt"]._replace(numbers=np.array([58, 8]), name="CeO"), 6),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_reaches_every_allowed_block(cell, l_max):
     """The blocks of bonds and sites span all that the symmetry allows, beyond the two-centre form."""
-    act, orbits, hamiltonian = made(CELLS[name])
+    act, orbits, hamiltonian = made(cell)
     graph = hamiltonian_graph(act, orbits, hamiltonian, CUTOFF)
     found = []
     with torch.no_grad():
         for seed in range(120):
-            found.append(network(seed, layers=1, separable=False)(graph).numpy())
+            found.append(network(seed, layers=1, separable=False, l_max=l_max)(graph).numpy())
     found, start = np.array(found), 0
     for orbit in orbits:
         own = found[:, start : start + len(orbit.space)]
