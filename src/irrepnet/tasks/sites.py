@@ -74,11 +74,9 @@ class SiteModelConfig(SiteSymmetryConfig, frozen=True):
 
     Attributes:
         name: of the network.
-        group: the model group; "auto" for one network for each of m-3m and 6/mmm, in one of which every crystal lies.
     """
 
     name: Literal["site-symmetry"] = "site-symmetry"
-    group: str = "auto"
 
 
 class SiteTrainingConfig(TrainingConfig):
