@@ -175,7 +175,7 @@ class IrrepBody(nn.Module):
             receiver=graph.receiver,
             sender=graph.sender,
             share=(graph.weight / neighbours[graph.receiver])[:, None],
-            hidden=hidden,
+            hidden=torch.nn.functional.silu(hidden),
             covariants=covariants,
             carry={
                 i.label: self.get_buffer(f"matrices {i.label}").to(v.dtype)[graph.carrier] for i in self.group.irreps

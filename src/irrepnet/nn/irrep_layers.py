@@ -89,8 +89,6 @@ class IrrepConvolution(nn.Module):
         v_a   = v_a + gate(W₂ [v_a, m_a])                        W₁, W₂, … join equal irreps only
         v_a   = v_a + W₄ f(W₃ v_a)                               f acts pointwise, on functions on the group
 
-    Among the invariants on which F depends are those of both atoms, the trivial irrep in v_a and v_b.
-
     Args:
         irreps_in: of v_b.
         irreps_out: of the result.
@@ -102,9 +100,6 @@ class IrrepConvolution(nn.Module):
         super().__init__()
         group = irreps_out.group
         self.irreps_in, self.irreps_out = irreps_in, irreps_out
-        invariants = Irreps(group, f"{hidden}x{group.trivial.label}")
-        self.norm = nn.LayerNorm(hidden)
-        self.receiver, self.sender = Linear(irreps_in, invariants), Linear(irreps_in, invariants)
         self.filter = IrrepFilter(group, hidden)
         self.product = CoupledProduct(irreps_in, self.filter.irreps, irreps_out)
         self.gate = Gate(irreps_out)
@@ -117,10 +112,8 @@ class IrrepConvolution(nn.Module):
 
     def forward(self, v: torch.Tensor, bonds: IrrepBonds) -> torch.Tensor:
         """(n_sites, irreps_in.dim) → (n_sites, irreps_out.dim)."""
-        ends = self.receiver(v).index_select(0, bonds.receiver) + self.sender(v).index_select(0, bonds.sender)
-        hidden = torch.nn.functional.silu(self.norm(bonds.hidden + ends))
         sent = acted(self.irreps_in, bonds.carry, v.index_select(0, bonds.sender))
-        coupled = self.product.coupled(sent, self.filter(hidden, bonds.covariants)) * bonds.share
+        coupled = self.product.coupled(sent, self.filter(bonds.hidden, bonds.covariants)) * bonds.share
         coupled = coupled.new_zeros(len(v), coupled.shape[1]).index_add(0, bonds.receiver, coupled)
         m = acted(self.irreps_out, bonds.fix, self.product.mixed(coupled))
         v = self.keep(v) + self.gate(self.gated(torch.cat([v, m], 1)))
