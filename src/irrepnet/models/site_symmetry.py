@@ -194,7 +194,7 @@ def _couplings_added(old: dict[str, torch.Tensor], group: str, net: nn.Module) -
                 names = [match.expand(name).format(group=group) for name in (shared, own)]
                 first = found[names[0]].shape[dim] if shared else 0
                 for name, part in zip(names, value.split([first, value.shape[dim] - first], dim)):
-                    if name:
+                    if name and part.shape[dim]:
                         found[name].narrow(dim, 0, part.shape[dim]).copy_(part)
                 break
         else:

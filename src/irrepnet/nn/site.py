@@ -52,7 +52,7 @@ class SiteConvolution(nn.Module):
         self.message = nn.Linear(channels, 2 * channels)
         self.update = nn.Linear(2 * channels, 2 * channels)
         self.invariant = nn.Linear(2 * channels, channels)
-        own = {name: CoordinateWeights(one, channels, covariants, first) for name, one in bonds.items()}
+        own = {name: CoordinateWeights(one, channels, covariants, first) for name, one in bonds.items() if covariants}
         self.own = nn.ModuleDict(own)
 
     def forward(
@@ -75,32 +75,26 @@ class SiteConvolution(nn.Module):
             coordinates: site and irrep of each coordinate.
         """
         receiver, sender, share = edges
-        site, irrep = coordinates
-        own: CoordinateWeights = self.own[tables.group]  # type: ignore[assignment]
-        E, K, I, C = len(receiver), own.n_covariants, own.n_irreps, x.shape[1]
         normed = self.norm(s)
         pair = self.receiver(normed).index_select(0, receiver) + self.sender(normed).index_select(0, sender)
         pair = pair + self.filter(hidden)
-        p, covariant, coefficient = tables.to_receiver
-        if own.projections is not None:
-            q_ab = joined(x, E * K, *tables.from_sender).view(E, -1)
-            q_ba = joined(x, E * K, covariant, p, coefficient).view(E, -1)
-            pair = pair + own.projections(torch.cat([q_ab, q_ba], -1))
+        own: CoordinateWeights | None = self.own[tables.group] if self.own else None  # type: ignore[assignment]
+        if own is not None:
+            pair = pair + own.projected(x, tables, len(receiver))
         pair = torch.nn.functional.silu(pair)
         gate, value = self.message(pair).chunk(2, -1)
         m = torch.zeros_like(s).index_add(0, receiver, torch.sigmoid(gate) * value * share[:, None])
+        update = self.update(torch.cat([normed, m], -1))
+        if own is None:
+            return s + self.invariant(torch.nn.functional.silu(update)), x
 
-        psi, f = (own.message(pair) * share[:, None]).split([K * C, own.n_filters * C], -1)
-        y = joined(psi.reshape(E * K, C), len(x), p, covariant, coefficient)
-        if own.joins is not None:
-            p, q, joins = tables.pairs
-            kernel = tables.kernel(f.reshape(E * own.n_filters, C)) * own.joins.index_select(0, joins)
-            y = y.index_add(0, p, kernel * x.index_select(0, q))
-        block = site * I + irrep
-        norms = y.new_zeros(len(s) * I, C).index_add(0, block, y**2).view(len(s), I * C)
-        update = torch.nn.functional.silu(self.update(torch.cat([normed, m], -1)) + own.norms(norms))
+        site, irrep = coordinates
+        block = site * own.n_irreps + irrep  # the coordinates of one irrep at one site
+        y = own.arrived(pair, share, x, tables)
+        norms = y.new_zeros(len(s) * own.n_irreps, y.shape[1]).index_add(0, block, y**2)
+        update = torch.nn.functional.silu(update + own.norms(norms.view(len(s), -1)))
+        gates = own.gates(update).view(norms.shape).index_select(0, block)
         mixed = torch.einsum("nc,cid->nid", y, own.mix)[torch.arange(len(x), device=x.device), irrep]
-        gates = own.gates(update).reshape(len(s) * I, C).index_select(0, block)
         return s + self.invariant(update), x + gates * mixed
 
 
@@ -109,17 +103,39 @@ class CoordinateWeights(nn.Module):
 
     def __init__(self, bonds: SiteBonds, channels: int, covariants: int, first: bool) -> None:
         super().__init__()
-        hears = covariants > 0 and not first
         self.n_irreps, self.n_covariants = bonds.n_irreps, bonds.n_covariants
-        self.n_filters = bonds.n_filters if hears else 0
+        self.n_filters = 0 if first else bonds.n_filters
         on_bond, on_irreps = bonds.n_covariants * covariants, bonds.n_irreps * covariants
-        self.projections = nn.Linear(2 * on_bond, channels, bias=False) if hears else None
+        self.projections = None if first else nn.Linear(2 * on_bond, channels, bias=False)
         self.message = nn.Linear(channels, on_bond + self.n_filters * covariants)
         # an irrep hears all others: less of each
-        self.joins = nn.Parameter(torch.randn(bonds.n_irreps**2, covariants) / bonds.n_irreps**0.5) if hears else None
+        self.joins = None if first else nn.Parameter(torch.randn(bonds.n_irreps**2, covariants) / bonds.n_irreps**0.5)
         self.norms = nn.Linear(on_irreps, 2 * channels, bias=False)
         self.gates = nn.Linear(2 * channels, on_irreps)
-        self.mix = nn.Parameter(torch.randn(covariants, bonds.n_irreps, covariants) / max(covariants, 1) ** 0.5)
+        self.mix = nn.Parameter(torch.randn(covariants, bonds.n_irreps, covariants) / covariants**0.5)
+
+    def projected(self, x: torch.Tensor, tables: BondTables, n_edges: int) -> torch.Tensor | float:
+        """What q_ab and q_ba add to the features (n_edges, channels) of the pairs."""
+        if self.projections is None:
+            return 0.0
+        p, covariant, coefficient = tables.to_receiver
+        size = n_edges * self.n_covariants
+        q_ab = joined(x, size, *tables.from_sender).view(n_edges, -1)
+        q_ba = joined(x, size, covariant, p, coefficient).view(n_edges, -1)
+        return self.projections(torch.cat([q_ab, q_ba], -1))
+
+    def arrived(self, pair: torch.Tensor, share: torch.Tensor, x: torch.Tensor, tables: BondTables) -> torch.Tensor:
+        """y (n_coordinates, covariants), from the features of the pairs and the coordinates of the senders."""
+        C = x.shape[1]
+        sizes = [self.n_covariants * C, self.n_filters * C]
+        psi, f = (self.message(pair) * share[:, None]).split(sizes, -1)
+        p, covariant, coefficient = tables.to_receiver
+        y = joined(psi.reshape(-1, C), len(x), p, covariant, coefficient)
+        if self.joins is not None:
+            p, q, joins = tables.pairs
+            kernel = tables.kernel(f.reshape(-1, C)) * self.joins.index_select(0, joins)
+            y = y.index_add(0, p, kernel * x.index_select(0, q))
+        return y
 
 
 class TensorReadout(nn.Module):
