@@ -30,7 +30,7 @@ from torch import nn
 
 from irrepnet.groups import SCALAR, O3Irrep, O3Irreps
 from irrepnet.hamiltonians.blocks import bonds_within
-from irrepnet.hamiltonians.graph import KIND, L_MAX, Couples
+from irrepnet.hamiltonians.graph import KIND, Couples
 from irrepnet.hamiltonians.model import cell_index
 from irrepnet.hamiltonians.network import HamiltonianNet, Products, ShellCouplings
 from irrepnet.hamiltonians.slater_koster import bond_matrix
@@ -51,6 +51,7 @@ from irrepnet.training.checkpoint import State
 from irrepnet.training.log import Log
 from irrepnet.training.loop import run_epochs
 
+L_MAX = 4  # no f shells
 CUTOFF = 7.0
 PLAIN = ("H0", "interpolation", "additive", "Slater–Koster")
 NETWORKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -210,7 +211,7 @@ class O3Net(nn.Module):
         self.atom = nn.Linear(channels, channels)
         self.onsite = ShellCouplings(channels, {**self.copies, 0: 1}, False)
         self.harmonics = Harmonics(L_MAX)
-        self.products = Products()
+        self.products = Products(L_MAX)
         self.ends = nn.Linear(2 * channels, channels)
         self.bond = mlp(radial, channels, channels)
         tensors = {L: 1 + self.copies[L] + self.products.natural[L] for L in range(1, L_MAX + 1)}

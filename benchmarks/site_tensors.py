@@ -222,9 +222,9 @@ def learn(options: argparse.Namespace) -> None:
                 metrics = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
                 assert run.split["test"]["id"] == [records[i].id for i in test]
             assert isinstance(run.task, SiteTask)
-            assert isinstance(run.model, torch.nn.ModuleDict)
+            assert isinstance(run.model, SiteSymmetryNet)
             with torch.no_grad():
-                outputs = run.model[options.group](union([sample.graphs[i] for i in test]))
+                outputs = run.model(union([sample.graphs[i] for i in test]))
             potential, gradient = (
                 target.given(target.decode(outputs[target.name].numpy().reshape(-1, target.width)))
                 for target in run.task.targets

@@ -15,7 +15,7 @@ from irrepnet.hamiltonians.network import HamiltonianNet, HamiltonianNetConfig, 
 from irrepnet.hamiltonians.orbitals import racah_matrices
 from irrepnet.hamiltonians.reduced import coefficients, expanded
 
-SHELLS = {"Mg": (0, 0, 1), "O": (0, 1, 2), "Ti": (0, 1, 2), "Zn": (0, 2), "S": (0, 1)}
+SHELLS = {"Ce": (0, 2, 3), "Mg": (0, 0, 1), "O": (0, 1, 2), "Ti": (0, 1, 2), "Zn": (0, 2), "S": (0, 1)}
 REACH = 4.6
 CUTOFF = 4.0
 FCC = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
@@ -164,15 +164,24 @@ def test_supercell():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["rock salt", "zinc blende", "perovskite-like"])
-def test_reaches_every_allowed_block(name):
+@pytest.mark.parametrize(
+    ("cell", "l_max"),
+    [
+        (CELLS["rock salt"], 4),
+        (CELLS["zinc blende"], 4),
+        (CELLS["perovskite-like"], 4),
+        (CELLS["rock salt"]._replace(numbers=np.array([58, 8]), name="CeO"), 6),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_reaches_every_allowed_block(cell, l_max):
     """The blocks of bonds and sites span all that the symmetry allows, beyond the two-centre form."""
-    act, orbits, hamiltonian = made(CELLS[name])
+    act, orbits, hamiltonian = made(cell)
     graph = hamiltonian_graph(act, orbits, hamiltonian, CUTOFF)
     found = []
     with torch.no_grad():
         for seed in range(120):
-            found.append(network(seed, layers=1, separable=False)(graph).numpy())
+            found.append(network(seed, layers=1, separable=False, l_max=l_max)(graph).numpy())
     found, start = np.array(found), 0
     for orbit in orbits:
         own = found[:, start : start + len(orbit.space)]
@@ -180,6 +189,35 @@ def test_reaches_every_allowed_block(name):
         if orbit.distance < CUTOFF - 0.5:
             values = np.linalg.svd(own / abs(own).max(0), compute_uv=False)
             assert (values > 1e-6 * values[0]).sum() == len(orbit.space), (orbit.sites, orbit.distance)
+
+
+@pytest.mark.parametrize(("l_max", "numbers"), [(4, 2), (6, 3)])
+def test_f_shells_on_site(l_max, numbers):
+    """Ce on a site m-3m: f is A2u + T1u + T2u, three numbers, of which L = 0, 4 make two and L = 6 the third."""
+    cell = rock_salt(5.0)._replace(numbers=np.array([58, 8]))
+    act, orbits, hamiltonian = made(cell)
+    hamiltonian = replace(hamiltonian, S=np.where(abs(hamiltonian.S) > 0.5, hamiltonian.S, 0))
+    graph = hamiltonian_graph(act, orbits, hamiltonian, CUTOFF)
+    f = act.basis.shells_of(0)[-1]
+    assert f.l == 3
+    own, found = np.arange(6, 13), []
+    home = np.flatnonzero(~hamiltonian.R.any(1))[0]
+    for seed in range(8):
+        with torch.no_grad():
+            net = network(seed, layers=1, l_max=l_max, separable=False, bonds=False)
+            found.append(expanded(act, orbits, hamiltonian.R, net(graph).numpy())[home][np.ix_(own, own)].ravel())
+    values = np.linalg.svd(np.array(found), compute_uv=False)
+    assert (values > 1e-6 * values[0]).sum() == numbers
+
+
+def test_f_shells_reduced_is_full():
+    cell = CELLS["C4v"]._replace(numbers=np.array([58, 8]))
+    act, orbits, hamiltonian = made(cell)
+    net = network(l_max=6)
+    none = trivial_action(act.basis)
+    full = blocks_of(net, none, bond_orbits(none, bonds_within(act.basis, REACH)), hamiltonian)
+    assert abs(blocks_of(net, act, orbits, hamiltonian) - full).max() < 1e-10
+    assert symmetry_residual(replace(hamiltonian, H=full), act).symmetry < 1e-10
 
 
 def test_nothing_jumps_at_the_cutoff():

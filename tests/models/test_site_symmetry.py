@@ -16,7 +16,8 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import site_graph
 from irrepnet.groups import PointGroup
 from irrepnet.models import SiteSymmetryConfig, SiteSymmetryNet
-from irrepnet.nn.site import SiteConvolution, SiteCovariants, coordinate_irreps
+from irrepnet.nn.site import SiteConvolution
+from irrepnet.nn.site_bonds import SiteBonds, coordinate_irreps
 
 TARGETS = {
     "energy": "scalar",
@@ -37,9 +38,13 @@ def network(group, targets=TARGETS, sum_rule=("born",), **options):
     return SiteSymmetryNet(config, targets, sum_rule).double().eval()
 
 
+def group_of(net):
+    return PointGroup(net.config.group)
+
+
 def run(net, crystals, symmetry=None):
     """The outputs at all atoms."""
-    batch = union([site_graph(c, net.group, symmetry=symmetry) for c in crystals], torch.float64)
+    batch = union([site_graph(c, group_of(net), symmetry=symmetry) for c in crystals], torch.float64)
     with torch.no_grad():
         return net.at_atoms(net(batch), batch)
 
@@ -137,7 +142,7 @@ def test_exactly_what_the_site_symmetry_allows(name):
     targets = {f"{name} {i}": kind for name, (kind, size) in kinds.items() for i in range(size)}
     net = network(model_group(crystal), targets, (), covariants=9)
     options = NeighbourOptions(n_max=20)  # P6mm: the 12 nearest neighbours of H lie in one plane
-    batch = union([site_graph(crystal, net.group, options)], torch.float64)
+    batch = union([site_graph(crystal, group_of(net), options)], torch.float64)
     with torch.no_grad():
         outputs = net(batch)
     for orbit in range(len(crystal.representatives)):
@@ -191,7 +196,7 @@ def test_gradients():
     """By the bond vectors against finite differences, where no symmetry is used; every weight has a gradient."""
     crystal = crystal_of("P222")  # with a centre no chirality, and its weights are idle
     net = network(PointGroup("m-3m"))
-    graph = site_graph(crystal, net.group, NeighbourOptions(n_max=4), NONE)
+    graph = site_graph(crystal, group_of(net), NeighbourOptions(n_max=4), NONE)
     batch = union([graph], torch.float64)
     weights = {name: torch.randn_like(value) for name, value in net(batch).items()}
 
@@ -218,24 +223,27 @@ def test_invariants_alone():
     assert (isotropic - isotropic[:, :1]).abs().max() < 1e-12
 
 
-def test_layer_against_a_plain_loop():
-    """The layer on all atoms, in whole irreps, bond by bond."""
-    group = PointGroup("m-3m")
-    graph = site_graph(crystal_of("rutile"), group, NeighbourOptions(n_max=4), NONE)
+@pytest.mark.parametrize(("structure", "name"), [("rutile", "m-3m"), ("pyrite", "m-3"), ("wurtzite", "6mm")])
+def test_layer_against_a_plain_loop(structure, name):
+    """The layer on all atoms, in whole irreps, bond by bond, coupling by coupling."""
+    group = PointGroup(name)
+    graph = site_graph(crystal_of(structure), group, NeighbourOptions(n_max=4), NONE)
     batch = union([graph], torch.float64)
     torch.manual_seed(0)
-    bonds = SiteCovariants(group)
+    bonds = SiteBonds(group)
     n, channels, C = len(graph), 5, 2
-    layer = SiteConvolution(bonds, channels, C, channels).double()
+    layer = SiteConvolution({group.name: bonds}, channels, C, channels).double()
+    own = layer.own[group.name]
     s, hidden = torch.randn(n, channels).double(), torch.randn(len(graph.receiver), channels).double()
     x = torch.randn(len(graph.basis), C).double()
     tables = bonds(batch.vector, batch.receiver, batch.sender, batch.carrier, batch.fixed, batch.basis)
     share = torch.full((len(graph.receiver),), 0.25).double()
     coordinates = (torch.repeat_interleave(batch.fixed.sum(1)), coordinate_irreps(batch.fixed))
+    irreps = group.irreps[1:]
     with torch.no_grad():
         s_fast, x_fast = layer(s, x, hidden, tables, (batch.receiver, batch.sender, share), coordinates)
 
-        dims = [irrep.dim for irrep in group.irreps[1:]]
+        dims = [irrep.dim for irrep in irreps]
         features = [block.split(dims) for block in x.split(sum(dims))]  # atom, irrep → (d, C)
         bases = [b.split(dims) for b in batch.basis.split(sum(dims))]
         whole = [[basis[:, :d].T @ block for basis, block, d in zip(b, f, dims)] for b, f in zip(bases, features)]
@@ -244,27 +252,59 @@ def test_layer_against_a_plain_loop():
         normed = layer.norm(s)
         for e, (a, b) in enumerate(zip(graph.receiver, graph.sender)):
             flat = bonds.direction(batch.vector[e : e + 1] / batch.vector[e].norm())[1][0]
-            covariants = []
-            for i, irrep in enumerate(group.irreps[1:]):
+            generators = []
+            for i, irrep in enumerate(irreps):
                 for _ in group.covariants(irrep.label).degrees:
-                    covariants.append((i, flat[: irrep.dim]))
+                    generators.append((i, flat[: irrep.dim]))
                     flat = flat[irrep.dim :]
+            covariants = [(i, torch.from_numpy(j) @ e_k) for i, e_k in generators for j in irreps[i].commutant.copy()]
             projections = [torch.cat([e_k @ whole[atom][i] for i, e_k in covariants]) for atom in (b, a)]
             pair = layer.receiver(normed[a]) + layer.sender(normed[b]) + layer.filter(hidden[e])
-            out = layer.message(torch.nn.functional.silu(pair + layer.projections(torch.cat(projections))))
-            gate, value, psi, chi = out.split([channels, channels, len(covariants) * C, len(dims) * C])
+            pair = torch.nn.functional.silu(pair + own.projections(torch.cat(projections)))
+            gate, value = layer.message(pair).chunk(2)
+            psi, f = own.message(pair).view(-1, C).split([len(covariants), bonds.n_filters])
             m[a] += share[e] * torch.sigmoid(gate) * value
-            for (i, e_k), weight in zip(covariants, psi.view(-1, C)):
+            for (i, e_k), weight in zip(covariants, psi):
                 y[a][i] += share[e] * e_k[:, None] * weight
-            for i, weight in enumerate(chi.view(-1, C)):
-                y[a][i] += share[e] * weight * whole[b][i]
+            sets = f.split(len(dims) + len(generators))  # one for each copy of a coupling
+            for c, gamma in enumerate(irreps):
+                for i, alpha in enumerate(irreps):
+                    weight = share[e] * own.joins[c * len(dims) + i]
+                    if c == i:
+                        for j, set_ in zip(torch.from_numpy(gamma.commutant.copy()), sets):
+                            y[a][c] += weight * set_[c] * (j @ whole[b][i])
+                    for k, (beta, e_k) in enumerate(generators):
+                        coupling = group.coupling(alpha.label, irreps[beta].label, gamma.label)
+                        scale = (alpha.dim * irreps[beta].dim / gamma.dim) ** 0.5
+                        maps = [j @ u.reshape(gamma.dim, -1) for u in coupling for j in gamma.commutant]
+                        for u, set_ in zip(maps, sets):
+                            u = torch.from_numpy(u * scale).view(gamma.dim, alpha.dim, -1)
+                            y[a][c] += weight * set_[len(dims) + k] * torch.einsum("nij,iv,j->nv", u, whole[b][i], e_k)
         for a in range(n):
             norms = torch.cat([(block**2).sum(0) for block in y[a]])
-            ds, gates = layer.update(torch.cat([normed[a], m[a], norms])).split([channels, len(dims) * C])
-            assert (s[a] + ds - s_fast[a]).abs().max() < 1e-10
+            update = torch.nn.functional.silu(layer.update(torch.cat([normed[a], m[a]])) + own.norms(norms))
+            gates = own.gates(update).view(-1, C)
+            assert (s[a] + layer.invariant(update) - s_fast[a]).abs().max() < 1e-10
             for i, fast in enumerate(x_fast.split(sum(dims))[a].split(dims)):
-                slow = whole[a][i] + gates.view(-1, C)[i] * (y[a][i] @ layer.mix[:, i])
+                slow = whole[a][i] + gates[i] * (y[a][i] @ own.mix[:, i])
                 assert (bases[a][i][:, : dims[i]].T @ fast - slow).abs().max() < 1e-10
+
+
+@pytest.mark.parametrize("names", [("rutile", "wurtzite"), ("perovskite", "LiNbO3", "spinel")])
+def test_one_network_for_both_model_groups(names):
+    """What it shares is shared, and each crystal is as symmetric as ever."""
+    torch.manual_seed(0)
+    net = SiteSymmetryNet(SiteSymmetryConfig(channels=12, covariants=3, layers=2), TARGETS, ("born",)).double().eval()
+    with torch.no_grad():
+        for crystal in map(crystal_of, names):
+            found = []
+            for symmetry in (None, NONE):
+                batch = union([site_graph(crystal, model_group(crystal), symmetry=symmetry)], torch.float64)
+                found.append(net.at_atoms(net(batch), batch))
+            assert differ(*found) < 1e-10
+            assert found[0]["born"].sum(0).abs().max() < 1e-12
+    parts = [name for name, _ in net.named_parameters() if "m-3m" not in name and "6/mmm" not in name]
+    assert "convolutions.1.message.weight" in parts
 
 
 def test_errors_say_what_is_wrong():

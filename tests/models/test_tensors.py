@@ -195,7 +195,9 @@ def test_isotropic_only():
 
 def test_what_is_refused():
     options = VectorGraphOptions()
-    with pytest.raises(IrrepnetError, match="cgcnn predicts no tensors; take covariant, tensor-field, chgcnn or"):
+    with pytest.raises(
+        IrrepnetError, match="cgcnn predicts no tensors; take covariant, irreps, tensor-field, chgcnn or"
+    ):
         build_model(CGCNNConfig(), 0, options, TENSORS)
     with pytest.raises(IrrepnetError, match="set directions in HypergraphOptions"):
         build_model(CHGCNNConfig(), 0, HypergraphOptions(), TENSORS)

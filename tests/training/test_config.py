@@ -65,7 +65,7 @@ def test_all_problems_are_reported_at_once_with_their_keys():
 @pytest.mark.parametrize(
     ("source", "overrides", "message"),
     [
-        ("point-grup", {}, "the presets are: cgcnn, chgcnn, covariant, energy, hamiltonian, mpnn, point-group"),
+        ("point-grup", {}, "the presets are: cgcnn, chgcnn, covariant, energy, hamiltonian, irreps, mpnn, point-group"),
         ("point-group", {}, "data: is required"),
         ({"data": 3}, {}, "data: "),
         ({"data": 3}, {"data.source": "x"}, "data is not a section"),

@@ -277,7 +277,7 @@ def test_commands(data, tmp_path):
 def test_a_network_that_nothing_trained_predicts_nothing(data, tmp_path):
     cubic = train(configured(data, data__point_groups=["m-3m"], training__epochs=1), tmp_path / "run", quiet=True)
     assert cubic.card["groups"] == ["m-3m"]
-    assert set(cubic.model) == {"m-3m"}
+    assert set(cubic.model.bonds) == {"m-3m"}
     (row,) = predict(cubic, [made_atoms()[46]])
     assert row["charges"] is None
     assert "point group 6mm is not admitted" in row["note"]

@@ -1,7 +1,7 @@
 """Does a model keep the symmetry that it claims? Residuals on a crystal of the user's."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from irrepnet.crystals import (
-    MODEL_GROUPS,
     NeighbourOptions,
     SymmetricCrystal,
     frame_rotation,
@@ -25,6 +24,7 @@ from irrepnet.graphs import (
     FORMS,
     FrameOptions,
     GraphOptions,
+    GroupedSiteOptions,
     HypergraphOptions,
     Perturbation,
     SiteGraph,
@@ -32,6 +32,7 @@ from irrepnet.graphs import (
     VectorGraphOptions,
     broken_graph,
     frame_graph,
+    grouped_sites,
     network_graph,
     parent_of,
     site_graph,
@@ -212,38 +213,59 @@ def _frames(
     }
 
 
+def _sites(
+    crystal: SymmetricCrystal,
+    options: GroupedSiteOptions,
+    output: Callable[[AnyGraph], torch.Tensor],
+    turned: Callable[[torch.Tensor, np.ndarray], torch.Tensor],
+) -> dict[str, Any]:
+    """One site an orbit against one an atom, and the crystal turned by the elements of the model group."""
+    chosen = options.graph(crystal)
+    (group,) = (graph.group for graph in chosen.groups.values())
+    plain, identity = site_graph(crystal, group, options, np.zeros(1, int)), np.zeros(1, int)
+    atoms = grouped_sites(plain, crystal, identity)
+    reference, axes, equivariance = output(atoms), frame_rotation(crystal), 0.0
+    for q in group.operations:
+        image = output(grouped_sites(replace(plain, vector=plain.vector @ q.T), crystal, identity))
+        equivariance = max(equivariance, _difference(image, turned(reference, axes.T @ q @ axes)))
+    return {
+        "group": group.name,
+        "equivariance": equivariance,
+        "orbits": _difference(output(chosen), reference),
+        "nodes": {"orbits": len(chosen), "atoms": len(atoms)},
+    }
+
+
 _SPECIAL: dict[type[GraphOptions], Callable[..., dict[str, Any]]] = {
     HypergraphOptions: _orbits,
     VectorGraphOptions: _orbits,
     FrameOptions: _frames,
+    GroupedSiteOptions: _sites,
 }
 """What is checked for one kind of graphs only: crystal, options, output → entries of the report."""
 
 
 def verify_sites(
-    networks: Mapping[str, torch.nn.Module], source: object, options: SiteGraphOptions | None = None, seed: int = 0
+    network: torch.nn.Module, source: object, options: SiteGraphOptions | None = None, seed: int = 0
 ) -> dict[str, Any]:
     """The same for values of sites: at every atom of each description, in its order and axes.
 
     Args:
-        networks: a :class:`SiteSymmetryNet` by name of its model group.
+        network: a :class:`SiteSymmetryNet`.
         source, options, seed: see :func:`verify`.
 
     Returns:
         As :func:`verify`, with ``group``; ``orbits`` compares one atom an orbit with all atoms.
 
     Raises:
-        IrrepnetError: the structure cannot be used, or there is no network for its model group.
+        IrrepnetError: the structure cannot be used, or the network has not its model group.
     """
     options = options or SiteGraphOptions()
-    exact = {name: copy.deepcopy(net).double().eval() for name, net in networks.items()}
+    net: Any = copy.deepcopy(network).double().eval()
     crystal = SymmetricCrystal.from_structure(source, symprec=options.symprec)
 
     def values(graph: SiteGraph) -> list[tuple[bool, np.ndarray]]:
         """Of each target whether it is axial, and its values at all atoms in the standard frame."""
-        if graph.group.name not in exact:
-            raise IrrepnetError(f"{crystal.formula} needs a network of the model group {graph.group.name}")
-        net: Any = exact[graph.group.name]
         batch = union([graph], torch.float64)
         with torch.no_grad():
             found = net.at_atoms(net(batch), batch)
@@ -362,7 +384,7 @@ def verify_model(name: str, file: str | Path, seed: int = 0) -> dict[str, Any]:
         run = load_run(name)
         task, network = run.task, run.model
     if isinstance(task, SiteTask):
-        return verify_sites(dict(network.items()), file, task.config.graph, seed)  # type: ignore[operator]
+        return verify_sites(network, file, task.config.graph, seed)
     if isinstance(task, EnergyTask):
         return verify_energy(network, file, task.config.data.shells, seed)  # type: ignore[arg-type]
     if isinstance(task, HamiltonianTask):
@@ -378,8 +400,7 @@ def _random(preset: str, file: str | Path, seed: int) -> tuple[Task, torch.nn.Mo
         task = task_class(config.task)(config)
         if isinstance(task, SiteTask):
             kinds = {"scalar": "scalar", "vector": "vector", "tensor": "ij", "axial tensor": "axial ij"}
-            nets = {g: SiteSymmetryNet(SiteSymmetryConfig(group=g), kinds) for g in MODEL_GROUPS}
-            return task, _filled(torch.nn.ModuleDict(nets))
+            return task, _filled(SiteSymmetryNet(SiteSymmetryConfig(), kinds))
         if isinstance(task, EnergyTask):
             crystal = SymmetricCrystal.from_structure(file)
             return task, _filled(EnergyNet(EnergyConfig(group=crystal.point_group.name)))

@@ -38,7 +38,14 @@ from irrepnet.graphs.hypergraph import (
 )
 from irrepnet.graphs.motifs import Motif, fill_cache, motif
 from irrepnet.graphs.perturbed import Frames, Matched, reference_energy
-from irrepnet.graphs.sites import SiteGraph, SiteGraphOptions, site_graph
+from irrepnet.graphs.sites import (
+    GroupedSiteOptions,
+    GroupedSites,
+    SiteGraph,
+    SiteGraphOptions,
+    grouped_sites,
+    site_graph,
+)
 from irrepnet.graphs.vectors import VECTOR_FORMS, VectorGraph, VectorGraphOptions, vector_graph
 
 __all__ = [
@@ -53,6 +60,8 @@ __all__ = [
     "Frames",
     "Graph",
     "GraphOptions",
+    "GroupedSiteOptions",
+    "GroupedSites",
     "HyperedgeType",
     "Hyperedges",
     "Hypergraph",
@@ -76,6 +85,7 @@ __all__ = [
     "fill_cache",
     "fingerprint",
     "frame_graph",
+    "grouped_sites",
     "hyperedge_type",
     "hyperedge_types",
     "hypergraph",

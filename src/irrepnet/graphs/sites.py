@@ -27,7 +27,14 @@ from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs.edges import carriers, nearest_distances, one_an_orbit
 from irrepnet.graphs.graph import A, Graph, GraphOptions, rows
-from irrepnet.groups import Irrep, PointGroup, intertwiners, operations_in
+from irrepnet.groups import (
+    Irrep,
+    PointGroup,
+    crystallographic_indices,
+    intertwiners,
+    operation_set,
+    operations_in,
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,14 @@ class SiteGraphOptions(GraphOptions):
 
     def graph(self, crystal: SymmetricCrystal) -> SiteGraph:
         return site_graph(crystal, model_group(crystal) if self.group == "auto" else PointGroup(self.group), self)
+
+
+@dataclass(frozen=True)
+class GroupedSiteOptions(SiteGraphOptions):
+    """The same for a network that has several model groups."""
+
+    def graph(self, crystal: SymmetricCrystal) -> GroupedSites:  # type: ignore[override]
+        return grouped_sites(super().graph(crystal), crystal)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +93,30 @@ class SiteGraph(Graph[A]):
     axes: A = rows("node")
     atom_site: A = rows("atom", "node")
     atom_operation: A = rows("atom")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupedSites(Graph[A]):
+    """The site graphs of crystals, by name of the model group, so that those of several groups make one batch.
+
+    Attributes:
+        numbers, crystal: of all sites; the graphs have their own.
+        symmetry: (size,) the point group that the features keep, as an :func:`irrepnet.groups.operation_set`.
+        groups: the graphs.
+    """
+
+    numbers: A = rows("site")
+    crystal: A = rows("site", "crystal")
+    symmetry: A = rows("crystal")
+    groups: dict[str, SiteGraph[A]]
+
+
+def grouped_sites(graph: SiteGraph, crystal: SymmetricCrystal, symmetry: np.ndarray | None = None) -> GroupedSites:
+    """One crystal's site graph as one that can be in a batch with those of other model groups; see `site_graph`."""
+    members = crystallographic_indices(crystal.point_group)
+    kept = operation_set(members if symmetry is None else members[symmetry])
+    groups = {graph.group.name: graph}
+    return GroupedSites(numbers=graph.numbers, crystal=graph.crystal, symmetry=np.array([kept]), groups=groups)
 
 
 def site_graph(

@@ -6,7 +6,7 @@ NumPy only. Conventions: Cartesian axes, active operations, z principal, x ∥ a
 from irrepnet.groups.covariants import Polynomials
 from irrepnet.groups.elements import ConjugacyClass
 from irrepnet.groups.harmonics import harmonic_matrices, real_harmonics
-from irrepnet.groups.intertwiners import intertwiners
+from irrepnet.groups.intertwiners import intertwiners, orthonormal_copies
 from irrepnet.groups.irreps import Irrep
 from irrepnet.groups.o3 import (
     angular_momentum,
@@ -54,6 +54,7 @@ __all__ = [
     "jz_to_real",
     "operation_set",
     "operations_in",
+    "orthonormal_copies",
     "racah_harmonics",
     "racah_to_real",
     "real_harmonics",

@@ -26,8 +26,8 @@ from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis
 from irrepnet.hamiltonians.symmetry import Action, SpaceGroup, irreducible
 
-L_MAX = 4
-"""Largest l of the harmonics of directions: what couples two d shells."""
+L_MAX = 6
+"""Largest l of the harmonics of directions: what couples two f shells."""
 COPIES = 4
 """Radial functions of one l that the kinds of shells tell apart."""
 KIND = len(LETTERS) + COPIES

@@ -30,6 +30,7 @@ from torch.nn.functional import silu
 from irrepnet.groups import PointGroup
 from irrepnet.groups.o3 import clebsch_gordan, jz_to_real
 from irrepnet.hamiltonians.graph import KIND, L_MAX, Couples, HamiltonianGraph
+from irrepnet.hamiltonians.orbitals import LETTERS
 from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.harmonics import Harmonics
@@ -45,6 +46,13 @@ class HamiltonianNetConfig(BaseModel, extra="forbid", frozen=True):
     moments: int = Field(default=4, ge=1, description="moments of each l")
     cutoff: float = Field(default=7.0, gt=0, description="longest bond with a block of its own, and neighbours, Å")
     radial: int = Field(default=12, ge=1, description="radial functions")
+    l_max: int | None = Field(
+        default=None,
+        ge=1,
+        le=L_MAX,
+        description="largest L of moments and couplings; null: 4, which couples two d shells, and 6 if the data have f "
+        "shells",
+    )
     separable: bool = Field(default=True, description="the term S W S")
     bonds: bool = Field(default=True, description="the blocks B")
 
@@ -59,26 +67,27 @@ class HamiltonianNet(nn.Module):
     def __init__(self, config: HamiltonianNetConfig) -> None:
         super().__init__()
         self.config = config
-        channels = config.channels
+        channels, self.l_max = config.channels, config.l_max or 4
         self.embedding = ElementEmbedding(channels)
         self.shell = mlp(KIND + channels, channels, channels)
         self.radial = BesselBasis(config.cutoff, config.radial)
         self.edge = mlp(config.radial, channels, channels)
-        self.harmonics = Harmonics(L_MAX)
+        self.harmonics = Harmonics(self.l_max)
         self.body = nn.ModuleList(
-            GroupConvolution(PointGroup("1"), channels, channels, 0, None, (L_MAX, config.moments))
+            GroupConvolution(PointGroup("1"), channels, channels, 0, None, (self.l_max, config.moments))
             for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(channels)
-        self.weights = nn.Linear(channels, L_MAX * config.moments)
+        self.weights = nn.Linear(channels, self.l_max * config.moments)
         self.atom = nn.Linear(channels, channels)
-        self.onsite = ShellCouplings(channels, {L: 1 if L == 0 else config.moments for L in range(L_MAX + 1)}, False)
+        moments = dict.fromkeys(range(1, self.l_max + 1), config.moments)
+        self.onsite = ShellCouplings(channels, {0: 1, **moments}, False)
         self.separable = ShellCouplings(channels, {0: 1}, False) if config.separable else None
         if config.bonds:
             self.ends = nn.Linear(2 * channels, channels)
             self.bond = mlp(config.radial, channels, channels)
-            self.products = Products()
-            natural = {L: 1 + config.moments + self.products.natural[L] for L in range(1, L_MAX + 1)}
+            self.products = Products(self.l_max)
+            natural = {L: 1 + config.moments + products for L, products in self.products.natural.items()}
             self.bonds = ShellCouplings(channels, {0: 1, **natural}, True, self.products.pseudo)
 
     def forward(self, graph: HamiltonianGraph) -> torch.Tensor:
@@ -104,15 +113,15 @@ class HamiltonianNet(nn.Module):
         # a fixed number of neighbours, not their own: one that comes in at the cutoff changes nothing
         inverse = v.new_full((len(v), 1), 1 / 12)
         numbers = (graph.receiver, graph.sender, torch.arange(len(graph.receiver), device=hidden.device), len(hidden))
-        harmonics = graph.harmonics * fade[:, None]
+        harmonics = graph.harmonics[:, : (self.l_max + 1) ** 2 - 1] * fade[:, None]
         edges = Edges(*numbers, inverse, graph.weight * fade, harmonics)
         for layer in self.body:
             v = layer(v, hidden, (), edges)
         v = self.norm(v)
         pair = silu(hidden + v.index_select(0, graph.sender))
-        weights = self.weights(pair).unflatten(1, (L_MAX, -1))
+        weights = self.weights(pair).unflatten(1, (self.l_max, -1))
         moments = {}
-        for L in range(1, L_MAX + 1):
+        for L in range(1, self.l_max + 1):
             terms = harmonics[:, L * L - 1 : (L + 1) ** 2 - 1, None] * weights[:, L - 1, None]
             moments[L] = terms.new_zeros(len(v), *terms.shape[1:]).index_add(0, graph.receiver, terms) / 12
         return v, shells, moments
@@ -132,11 +141,12 @@ class HamiltonianNet(nn.Module):
         ends = v.index_select(0, graph.site_node)
         at_bond = self.ends(torch.cat([ends[a], ends[b]], 1)) + self.bond(self.radial(length))
         node = graph.site_node.index_select(0, a)
-        own = torch.cat([moments[L] for L in range(1, L_MAX + 1)], 1).index_select(0, node)
-        own = graph.turn.index_select(0, a) @ own
+        own = torch.cat(list(moments.values()), 1).index_select(0, node)
+        size = own.shape[1]
+        own = graph.turn[:, :size, :size].index_select(0, a) @ own
         natural, pseudo = self.products(harmonics, own[:, :, 0])
         tensors = {0: v.new_ones(len(length), 1, 1)}
-        for L in range(1, L_MAX + 1):
+        for L in moments:
             rows = slice(L * L - 1, (L + 1) ** 2 - 1)
             tensors[L] = torch.cat([harmonics[:, rows, None], own[:, rows], natural[L]], 2)
         return self.bonds(graph.bonds, at_bond, shells, tensors, pseudo, fade)
@@ -162,7 +172,7 @@ class ShellCouplings(nn.Module):
         self.right = nn.Linear(channels, channels)
         self.tensors, self.pseudo = tensors, pseudo or {}
         self.heads = nn.ModuleDict()
-        for l, l2 in np.ndindex(L_MAX, L_MAX):
+        for l, l2 in np.ndindex(len(LETTERS), len(LETTERS)):
             if ordered or l <= l2:
                 count = sum(n for _, n, _ in self._terms(l, l2))
                 if count:
@@ -226,23 +236,26 @@ class ShellCouplings(nn.Module):
 
 
 class Products(nn.Module):
-    """The tensors (Y_j(r̂) ⊗ A^k)^L with j, k, L from 1 to `L_MAX`, for the first moments A of one end of a bond.
+    """The tensors (Y_j(r̂) ⊗ A^k)^L with j and k from 1 to 4, for the first moments A of one end of a bond.
+
+    Args:
+        l_max: largest L, and l of Y and A.
 
     Attributes:
         natural, pseudo: {L: how many} of parity (−1)^L, and of the other.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, l_max: int) -> None:
         super().__init__()
-        each = range(1, L_MAX + 1)
+        each, factors = range(1, l_max + 1), range(1, min(l_max, 4) + 1)
         paths = [
-            (j, k, L) for L in each for odd in (0, 1) for j in each for k in each
+            (j, k, L) for L in each for odd in (0, 1) for j in factors for k in factors
             if abs(j - k) <= L <= j + k and (j + k + L) % 2 == odd
         ]  # fmt: skip
         self.natural, self.pseudo = (
             {L: sum(path[2] == L and sum(path) % 2 == odd for path in paths) for L in each} for odd in (0, 1)
         )
-        size = (L_MAX + 1) ** 2 - 1
+        self.size = size = factors.stop**2 - 1
         columns = []
         for j, k, L in paths:
             C = torch.zeros(size, size, 2 * L + 1, dtype=torch.float64)
@@ -253,8 +266,8 @@ class Products(nn.Module):
     def forward(
         self, harmonics: torch.Tensor, moments: torch.Tensor
     ) -> tuple[dict[int, torch.Tensor], dict[int, torch.Tensor]]:
-        """Y and A (bonds, (L_MAX + 1)² − 1) → {L: (bonds, 2L+1, count)}, natural ones and pseudo-tensors."""
-        outer = (harmonics[:, :, None] * moments[:, None]).flatten(1)
+        """Y and A (bonds, (l_max + 1)² − 1) → {L: (bonds, 2L+1, count)}, natural ones and pseudo-tensors."""
+        outer = (harmonics[:, : self.size, None] * moments[:, None, : self.size]).flatten(1)
         products = outer @ self.get_buffer("coupling").to(outer.dtype)
         sizes = [counts[L] * (2 * L + 1) for L in self.natural for counts in (self.natural, self.pseudo)]
         parts = iter(products.split(sizes, 1))

@@ -13,17 +13,26 @@ from irrepnet.models.cgcnn import CGCNN, CGCNNConfig
 from irrepnet.models.covariant import CovariantConfig, CovariantNet, CovariantReadout
 from irrepnet.models.energy import EnergyConfig, EnergyNet, Response
 from irrepnet.models.hypergraph import CHGCNNConfig, CrystalHypergraphNet
+from irrepnet.models.irreps import IrrepConfig, IrrepNet
 from irrepnet.models.mpnn import MPNN, MPNNConfig
 from irrepnet.models.network import NetworkConfig
 from irrepnet.models.point_group import PointGroupConfig, PointGroupNet
-from irrepnet.models.site_symmetry import SiteSymmetryConfig, SiteSymmetryNet
+from irrepnet.models.site_symmetry import SeparateNetworks, SiteSymmetryConfig, SiteSymmetryNet
 from irrepnet.models.tensor_field import TensorFieldConfig, TensorFieldNet
 from irrepnet.models.tensors import TensorHead
 from irrepnet.tensors import CartesianTensor
 
 NETWORKS: dict[str, type[NetworkConfig]] = {
     kind.model_fields["name"].default: kind
-    for kind in (PointGroupConfig, CGCNNConfig, MPNNConfig, CHGCNNConfig, TensorFieldConfig, CovariantConfig)
+    for kind in (
+        PointGroupConfig,
+        CGCNNConfig,
+        MPNNConfig,
+        CHGCNNConfig,
+        TensorFieldConfig,
+        IrrepConfig,
+        CovariantConfig,
+    )
 }
 """The networks of crystals by name; a new one is a file and its place in this line."""
 
@@ -85,12 +94,15 @@ __all__ = [
     "CrystalHypergraphNet",
     "EnergyConfig",
     "EnergyNet",
+    "IrrepConfig",
+    "IrrepNet",
     "MPNNConfig",
     "ModelConfig",
     "NetworkConfig",
     "PointGroupConfig",
     "PointGroupNet",
     "Response",
+    "SeparateNetworks",
     "SiteSymmetryConfig",
     "SiteSymmetryNet",
     "TensorFieldConfig",

@@ -1,19 +1,22 @@
 """A network for scalars and tensors of sites, with features in the irreps of each site's own group."""
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import torch
 from pydantic import BaseModel, BeforeValidator, Field
 from torch import nn
 
+from irrepnet.crystals import MODEL_GROUPS
 from irrepnet.data.sites import SITE_KINDS
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
-from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.radial import GaussianBasis
-from irrepnet.nn.site import SiteConvolution, SiteCovariants, TensorReadout, coordinate_irreps
+from irrepnet.nn.site import SiteConvolution, TensorReadout
+from irrepnet.nn.site_bonds import SiteBonds, coordinate_irreps
 
 if TYPE_CHECKING:
     from irrepnet.graphs import SiteGraph
@@ -23,9 +26,9 @@ class SiteSymmetryConfig(BaseModel, extra="forbid", frozen=True):
     """What a :class:`SiteSymmetryNet` is made of."""
 
     group: Annotated[str, BeforeValidator(str)] = Field(
-        default="m-3m",
-        description="the model group G, of which crystals' point groups are subgroups: 6/mmm for trigonal and "
-        "hexagonal crystals, m-3m for all others, or any other",
+        default="auto",
+        description="the model group G, of which crystals' point groups are subgroups; auto: 6/mmm for trigonal and "
+        "hexagonal crystals, m-3m for all others",
     )
     channels: int = Field(default=64, ge=1, description="channels of the invariants of a site")
     covariants: int = Field(default=8, ge=0, description="channels of each non-trivial irrep; 0 for invariants alone")
@@ -43,8 +46,8 @@ class SiteSymmetryNet(nn.Module):
         config: see :class:`SiteSymmetryConfig`.
         targets: {name: kind}, the tensors of a site. Kinds are "scalar", "vector", "ij" (rank 2), "ij=ji", "ij=-ji" and
             "ij=ji traceless"; polar, or axial with "axial " before them.
-        sum_rule: names of targets that sum to zero over the atoms of a crystal, as Born effective charges do; the mean
-            over the atoms is subtracted.
+        sum_rule: names of targets that sum to zero over the atoms of a crystal, as Born effective charges do; of their
+            sum each atom gives up a share, which depends on its invariants.
 
     Raises:
         IrrepnetError: an unknown kind, or a sum rule of no target.
@@ -55,27 +58,36 @@ class SiteSymmetryNet(nn.Module):
         if unknown := set(sum_rule) - set(targets):
             raise IrrepnetError(f"sum rule of {', '.join(sorted(unknown))}: the targets are {', '.join(targets)}")
         self.config = config
-        self.group = group = PointGroup(config.group)
+        names = MODEL_GROUPS if config.group == "auto" else (PointGroup(config.group).name,)
+        groups = [PointGroup(name) for name in names]
         self.targets, self.sum_rule = dict(targets), tuple(sum_rule)
         channels, covariants = config.channels, config.covariants
         self.embedding = ElementEmbedding(channels)
         self.distance = GaussianBasis(0.5, config.radius, 32)
         self.relative = GaussianBasis(0.5, 6.0, 16)  # distance over the nearest neighbour's, times 3
-        self.bonds = SiteCovariants(group)
-        self.edge = mlp(32 + 16 + self.bonds.n_invariants, channels, channels)
+        self.bonds = nn.ModuleDict({group.name: SiteBonds(group) for group in groups})
+        self.radial = nn.Linear(32 + 16, channels)
+        self.angular = nn.ModuleDict(
+            {name: nn.Linear(bonds.n_invariants, channels, bias=False) for name, bonds in self._bonds.items()}
+        )
+        self.edge = nn.Linear(channels, channels)
         self.convolutions = nn.ModuleList(
-            SiteConvolution(self.bonds, channels, covariants, channels, first=layer == 0)
+            SiteConvolution(self._bonds, channels, covariants, channels, first=layer == 0)
             for layer in range(config.layers)
         )
         self.norm = nn.LayerNorm(channels)
         self.readouts = nn.ModuleList()
-        operations = torch.from_numpy(group.operations.copy())
         for kind in self.targets.values():
-            axial, projector = _kind(kind)
-            components = torch.eye(len(projector), dtype=torch.float64).view(-1, *_shape(projector))
-            acted = [_turned(components, g.expand(len(projector), 3, 3), axial) for g in operations]
-            representation = torch.stack(acted).view(len(acted), *projector.shape).mT
-            self.readouts.append(TensorReadout(group, (projector @ representation).numpy(), channels, covariants))
+            acts = [(group, _representation(group, kind)) for group in groups]
+            self.readouts.append(TensorReadout(acts, channels, covariants))
+        self.share = nn.Linear(channels, len(self.sum_rule)) if self.sum_rule else None
+        if self.share is not None:
+            nn.init.zeros_(self.share.weight)  # equal shares
+            nn.init.zeros_(self.share.bias)
+
+    @property
+    def _bonds(self) -> dict[str, SiteBonds]:
+        return dict(self.bonds.items())  # type: ignore[arg-type]
 
     def forward(self, batch: "SiteGraph[torch.Tensor]") -> dict[str, torch.Tensor]:
         """{name: (n_sites,), (n_sites, 3) or (n_sites, 3, 3)}, Cartesian in each crystal's standard frame.
@@ -83,13 +95,15 @@ class SiteSymmetryNet(nn.Module):
         Raises:
             IrrepnetError: the batch was made for another model group.
         """
-        if batch.group != self.group:
-            raise IrrepnetError(f"the network has the model group {self.group.name}, the batch {batch.group.name}")
-        tables = self.bonds(batch.vector, batch.receiver, batch.sender, batch.carrier, batch.fixed, batch.basis)
+        name = batch.group.name
+        if name not in self.bonds:
+            raise IrrepnetError(f"the network has the model group {' or '.join(self.bonds)}, the batch {name}")
+        tables = self.bonds[name](batch.vector, batch.receiver, batch.sender, batch.carrier, batch.fixed, batch.basis)
         length = batch.vector.norm(dim=-1)
         relative = 3 * length / batch.nearest[batch.receiver]
-        invariants = [self.distance(length), self.relative(relative), tables.invariants]
-        hidden = torch.nn.functional.silu(self.edge(torch.cat(invariants, -1)))
+        hidden = self.radial(torch.cat([self.distance(length), self.relative(relative)], -1))
+        hidden = torch.nn.functional.silu(hidden + self.angular[name](tables.invariants))
+        hidden = torch.nn.functional.silu(self.edge(hidden))
         s = self.embedding(batch.numbers)
         site = torch.repeat_interleave(batch.fixed.sum(1))
         coordinates = (site, coordinate_irreps(batch.fixed))
@@ -100,13 +114,14 @@ class SiteSymmetryNet(nn.Module):
             s, x = convolution(s, _bounded(x, site, len(s)), hidden, tables, edges, coordinates)
         s = self.norm(s)
         outputs = {}
-        for (name, kind), readout in zip(self.targets.items(), self.readouts):
+        for (target, kind), readout in zip(self.targets.items(), self.readouts):
             axial, projector = _kind(kind)
-            value = readout(s, x, batch.basis, coordinates).view(-1, *_shape(projector))
+            value = readout(s, x, name, batch.basis, coordinates).view(-1, *_shape(projector))
             value = _turned(value, batch.axes, axial)
-            if name in self.sum_rule:
-                value = value - _mean_over_atoms(self._at_atoms(value, axial, batch), batch)[batch.crystal]
-            outputs[name] = value
+            if target in self.sum_rule and self.share is not None:
+                share = torch.nn.functional.softplus(self.share(s)[:, self.sum_rule.index(target)])
+                value = value - _shared_out(self._at_atoms(value, axial, batch), share, batch)
+            outputs[target] = value
         return outputs
 
     def at_atoms(
@@ -120,6 +135,73 @@ class SiteSymmetryNet(nn.Module):
         return _turned(value[batch.atom_site], batch.atom_operation, axial)
 
 
+class SeparateNetworks(nn.ModuleDict):
+    """A :class:`SiteSymmetryNet` for each model group, by name: what a run holds that has no ``shared`` in its card.
+
+    Such runs were written when the kernel had one scalar an irrep where it has all couplings now. Of a present network
+    theirs is the one without these couplings; the weights are taken over as they are.
+    """
+
+    def forward(self, batch: "SiteGraph[torch.Tensor]") -> dict[str, torch.Tensor]:
+        return self._own(batch)(batch)
+
+    def at_atoms(
+        self, outputs: Mapping[str, torch.Tensor], batch: "SiteGraph[torch.Tensor]"
+    ) -> dict[str, torch.Tensor]:
+        """See :meth:`SiteSymmetryNet.at_atoms`."""
+        return self._own(batch).at_atoms(outputs, batch)
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """See :class:`SiteSymmetryNet`."""
+        return next(iter(self.values())).targets  # type: ignore[return-value]
+
+    def _own(self, batch: "SiteGraph[torch.Tensor]") -> SiteSymmetryNet:
+        if batch.group.name not in self:
+            raise IrrepnetError(f"the network has the model group {' or '.join(self)}, the batch {batch.group.name}")
+        return self[batch.group.name]  # type: ignore[return-value]
+
+    def load_state_dict(self, state_dict: Mapping[str, torch.Tensor], *args: Any, **more: Any) -> Any:
+        found = {}
+        for name in self:
+            own = {key.removeprefix(f"{name}."): w for key, w in state_dict.items() if key.startswith(f"{name}.")}
+            found |= {f"{name}.{key}": w for key, w in _couplings_added(own, name, self[name]).items()}
+        return super().load_state_dict(found, *args, **more)
+
+
+_PARTS = (
+    (r"edge\.0\.weight", "radial.weight", "angular.{group}.weight", 1),
+    (r"edge\.0\.bias", "radial.bias", "", 0),
+    (r"edge\.2\.(\w+)", r"edge.\1", "", 0),
+    (r"(convolutions\.\d+)\.message\.(\w+)", r"\1.message.\2", r"\1.own.{group}.message.\2", 0),
+    (r"(convolutions\.\d+)\.update\.0\.weight", r"\1.update.weight", r"\1.own.{group}.norms.weight", 1),
+    (r"(convolutions\.\d+)\.update\.0\.bias", r"\1.update.bias", "", 0),
+    (r"(convolutions\.\d+)\.update\.2\.(\w+)", r"\1.invariant.\2", r"\1.own.{group}.gates.\2", 0),
+    (r"(convolutions\.\d+)\.(projections\.weight|mix)", "", r"\1.own.{group}.\2", 0),
+    (r"(readouts\.\d+)\.(covariant\.weight)", "", r"\1.own.{group}.\2", 0),
+)
+"""An old weight, the present one of all groups in which its first rows (or columns) are, that of one group with the
+others; and whether they are rows (0) or columns (1)."""
+
+
+def _couplings_added(old: dict[str, torch.Tensor], group: str, net: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of an old network of one model group by their present names."""
+    # what the old network has not, the functions f of the couplings, is zero; it had w = 1
+    found = {key: torch.full_like(value, key.endswith(".joins")) for key, value in net.state_dict().items()}
+    for key, value in old.items():
+        for pattern, shared, own, dim in _PARTS:
+            if match := re.fullmatch(pattern, key):
+                names = [match.expand(name).format(group=group) for name in (shared, own)]
+                first = found[names[0]].shape[dim] if shared else 0
+                for name, part in zip(names, value.split([first, value.shape[dim] - first], dim)):
+                    if name and part.shape[dim]:
+                        found[name].narrow(dim, 0, part.shape[dim]).copy_(part)
+                break
+        else:
+            found[key] = value
+    return found
+
+
 def _bounded(x: torch.Tensor, site: torch.Tensor, n_sites: int) -> torch.Tensor:
     """Coordinates (n_coordinates, channels) over sqrt(1 + their squared norm at the site, mean over the channels).
 
@@ -130,12 +212,12 @@ def _bounded(x: torch.Tensor, site: torch.Tensor, n_sites: int) -> torch.Tensor:
     return x * torch.rsqrt(1 + norm)[site, None]
 
 
-def _mean_over_atoms(value: torch.Tensor, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
-    """(n_atoms, …) → (n_crystals, …)."""
+def _shared_out(value: torch.Tensor, share: torch.Tensor, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
+    """The sums of values (n_atoms, …) over each crystal, divided among its sites by shares (n_sites,): (n_sites, …)."""
     crystal = batch.crystal[batch.atom_site]
-    count = torch.bincount(crystal, minlength=batch.size).to(value.dtype)
     total = value.new_zeros(batch.size, *value.shape[1:]).index_add(0, crystal, value)
-    return total / count.view(-1, *(1,) * (value.ndim - 1))
+    shares = share.new_zeros(batch.size).index_add(0, crystal, share[batch.atom_site])
+    return total[batch.crystal] * (share / shares[batch.crystal]).view(-1, *(1,) * (value.ndim - 1))
 
 
 def _turned(value: torch.Tensor, operation: torch.Tensor, axial: bool) -> torch.Tensor:
@@ -154,6 +236,15 @@ def _kind(kind: str) -> tuple[bool, torch.Tensor]:
     if name not in SITE_KINDS:
         raise IrrepnetError(f"unknown kind of site tensor {kind!r}; choose one of {', '.join(SITE_KINDS)}")
     return name != kind, torch.from_numpy(SITE_KINDS[name])
+
+
+def _representation(group: PointGroup, kind: str) -> np.ndarray:
+    """(|G|, w, w) how the group acts on the tensors of a kind among all of the rank."""
+    axial, projector = _kind(kind)
+    components = torch.eye(len(projector), dtype=torch.float64).view(-1, *_shape(projector))
+    operations = torch.from_numpy(group.operations.copy())
+    acted = [_turned(components, g.expand(len(projector), 3, 3), axial) for g in operations]
+    return (projector @ torch.stack(acted).view(len(acted), *projector.shape).mT).numpy()
 
 
 def _shape(projector: torch.Tensor) -> tuple[int, ...]:

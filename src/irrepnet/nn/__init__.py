@@ -7,6 +7,7 @@ from irrepnet.nn.gate import Gate
 from irrepnet.nn.group import GroupCorrelation, GroupFourier, Pointwise
 from irrepnet.nn.harmonics import HarmonicMatrices, Harmonics
 from irrepnet.nn.hypergraph import HyperedgeUpdate, HypergraphConvolution
+from irrepnet.nn.irrep_layers import IrrepConvolution, IrrepFilter, O3Readout
 from irrepnet.nn.irreps import Irreps
 from irrepnet.nn.linear import Linear
 from irrepnet.nn.moments import Moments
@@ -32,10 +33,13 @@ __all__ = [
     "Harmonics",
     "HyperedgeUpdate",
     "HypergraphConvolution",
+    "IrrepConvolution",
+    "IrrepFilter",
     "Irreps",
     "Linear",
     "MeanSpread",
     "Moments",
+    "O3Readout",
     "Pointwise",
     "WeightedBatchNorm",
     "atom_embedding",

@@ -19,19 +19,17 @@ class Gate(nn.Module):
         super().__init__()
         trivial = irreps_out.group.trivial.label
         self.gated = [irrep.label != trivial for _, irrep in irreps_out]
-        gates = sum(m for (m, _), gated in zip(irreps_out, self.gated) if gated)
+        self.gates = [m for (m, _), gated in zip(irreps_out, self.gated) if gated]
         self.irreps_out = irreps_out
-        self.irreps_in = irreps_out + Irreps(irreps_out.group, f"{gates}x{trivial}")
+        self.irreps_in = irreps_out + Irreps(irreps_out.group, f"{sum(self.gates)}x{trivial}")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        gates = torch.sigmoid(x[..., self.irreps_out.dim :])
-        outputs, start = [], 0
-        for (m, irrep), s, gated in zip(self.irreps_out, self.irreps_out.slices, self.gated):
-            block = x[..., s]
+        *blocks, gates = x.split([*self.irreps_out.sizes, x.shape[-1] - self.irreps_out.dim], -1)
+        gate = iter(torch.sigmoid(gates).split(self.gates, -1))
+        outputs = []
+        for (m, irrep), block, gated in zip(self.irreps_out, blocks, self.gated):
             if gated:
-                block = (block.unflatten(-1, (m, irrep.dim)) * gates[..., start : start + m, None]).flatten(-2)
-                start += m
+                outputs.append((block.unflatten(-1, (m, irrep.dim)) * next(gate)[..., None]).flatten(-2))
             else:
-                block = torch.nn.functional.silu(block)
-            outputs.append(block)
+                outputs.append(torch.nn.functional.silu(block))
         return torch.cat(outputs, -1)

@@ -72,7 +72,7 @@ class Irreps:
     @property
     def dim(self) -> int:
         """Number of components."""
-        return sum(multiplicity * irrep.dim for multiplicity, irrep in self.blocks)
+        return sum(self.sizes)
 
     @property
     def slices(self) -> tuple[slice, ...]:
@@ -82,6 +82,11 @@ class Irreps:
             slices.append(slice(start, start + multiplicity * irrep.dim))
             start = slices[-1].stop
         return tuple(slices)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Components of each block."""
+        return [multiplicity * irrep.dim for multiplicity, irrep in self.blocks]
 
     def multiplicity(self, label: str) -> int:
         """How often an irrep occurs, over all blocks.

@@ -31,24 +31,26 @@ class Linear(nn.Module):
         self.weights = nn.ParameterDict()
         self.bias = nn.ParameterDict()
         for o, (mul_out, irrep) in enumerate(irreps_out):
-            fan = sum(m for m, i in irreps_in if i.label == irrep.label) * len(irrep.commutant)
-            for i, (mul_in, other) in enumerate(irreps_in):
-                if irrep.label == other.label:
-                    shape = (len(irrep.commutant), mul_out, mul_in)
-                    self.weights[f"{i}>{o}"] = nn.Parameter(torch.randn(shape) / fan**0.5)
+            mul_in = irreps_in.multiplicity(irrep.label)
+            if mul_in:
+                shape = (len(irrep.commutant), mul_out, mul_in)
+                self.weights[str(o)] = nn.Parameter(torch.randn(shape) / (mul_in * len(irrep.commutant)) ** 0.5)
             if bias and irrep.label == irreps_in.group.trivial.label:
                 self.bias[str(o)] = nn.Parameter(torch.zeros(mul_out))
             self.register_buffer(f"commutant_{o}", torch.from_numpy(irrep.commutant.copy()), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        blocks = [x[..., s].unflatten(-1, (m, i.dim)) for (m, i), s in zip(self.irreps_in, self.irreps_in.slices)]
+        copies: dict[str, list[torch.Tensor]] = {}
+        for (mul_in, irrep), own in zip(self.irreps_in, x.split(self.irreps_in.sizes, -1)):
+            copies.setdefault(irrep.label, []).append(own.unflatten(-1, (mul_in, irrep.dim)))
+        block = {label: torch.cat(found, -2) for label, found in copies.items()}
         outputs = []
         for o, (mul_out, irrep) in enumerate(self.irreps_out):
-            out = x.new_zeros((*x.shape[:-1], mul_out, irrep.dim))
-            for i, block in enumerate(blocks):
-                if (key := f"{i}>{o}") in self.weights:
-                    commutant = self.get_buffer(f"commutant_{o}").to(x.dtype)
-                    out = out + torch.einsum("kom,kpq,...mq->...op", self.weights[key], commutant, block)
+            if str(o) in self.weights:
+                terms = zip(self.weights[str(o)], self.get_buffer(f"commutant_{o}").to(x.dtype))
+                out = torch.stack([weight @ block[irrep.label] @ matrix.T for weight, matrix in terms]).sum(0)
+            else:
+                out = x.new_zeros((*x.shape[:-1], mul_out, irrep.dim))
             if str(o) in self.bias:
                 out = out + self.bias[str(o)][:, None]
             outputs.append(out.flatten(-2))

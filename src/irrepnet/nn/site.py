@@ -1,148 +1,19 @@
 """Layers on coordinates: features x_a of a site in the subspaces that its site group fixes.
 
-A *coordinate* is one vector of the orthonormal basis of such a subspace; features are (n_coordinates, channels).
-Their irreps are the non-trivial ones of the group; invariants are kept apart, (n_sites, channels).
+Features are (n_coordinates, channels) as in :mod:`irrepnet.nn.site_bonds`, in the non-trivial irreps of a model group;
+invariants are kept apart, (n_sites, channels). What acts on invariants is shared by all model groups, what acts on
+coordinates belongs to one.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
 from torch import nn
 
-from irrepnet.errors import IrrepnetError
-from irrepnet.groups import PointGroup, intertwiners
+from irrepnet.groups import PointGroup, intertwiners, orthonormal_copies
 from irrepnet.nn.convolution import mlp
-from irrepnet.nn.filters import DirectionBasis
-
-
-def ranges(start: torch.Tensor, count: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The numbers start_i, …, start_i + count_i − 1 of every i: (owners i, numbers)."""
-    owner = torch.repeat_interleave(count)
-    offset = start - (count.cumsum(0) - count)
-    return owner, offset[owner] + torch.arange(len(owner), device=count.device)
-
-
-@dataclass(frozen=True)
-class BondTables:
-    """How coordinates and the covariants of bonds are joined; E edges, K covariants each.
-
-    Attributes:
-        invariants: (E, n_invariants) of the directions.
-        to_receiver: coordinate, covariant (edge · K + k) and coefficient ⟨b_p, e_k(r)⟩ of the receiver's coordinates p.
-        from_sender: covariant, coordinate and coefficient ⟨Γ(s) b_q, e_k(r)⟩ of the sender's coordinates q.
-        transfer: coordinate of the receiver, of the sender, edge · I + irrep, and coefficient ⟨b_p, Γ(s) b_q⟩.
-    """
-
-    invariants: torch.Tensor
-    to_receiver: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-    from_sender: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-    transfer: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
-
-
-class SiteCovariants(nn.Module):
-    """The covariants e_k: R³ → Γ of all non-trivial irreps at the bonds, and their products with coordinates.
-
-    They are the generators of :meth:`PointGroup.covariants`, of an irrep of complex type also their partners J e_k:
-    with functions of the invariants as coefficients they give all the maps that there are.
-
-    Args:
-        group: the model group.
-
-    Attributes:
-        n_irreps, n_covariants: I and K.
-        n_invariants: of a direction, see :class:`DirectionBasis`.
-
-    Raises:
-        IrrepnetError: the group has no irrep but the trivial one.
-    """
-
-    first: torch.Tensor
-    each: torch.Tensor
-
-    def __init__(self, group: PointGroup) -> None:
-        super().__init__()
-        if len(group.irreps) == 1:
-            raise IrrepnetError(f"the group {group.name} has the trivial irrep alone; take a larger model group")
-        self.direction = DirectionBasis(group)
-        self.n_invariants = self.direction.n_invariants
-        rows, irrep, start = [], [], 0
-        for i, gamma in enumerate(group.irreps[1:]):
-            commutant = torch.from_numpy(gamma.commutant.copy())
-            for _ in group.covariants(gamma.label).degrees:
-                for matrix in commutant:
-                    row = torch.zeros(3, self.direction.n_covariants, dtype=torch.float64)
-                    row[: gamma.dim, start : start + gamma.dim] = matrix
-                    rows.append(row)
-                    irrep.append(i)
-                start += gamma.dim
-        self.n_irreps, self.n_covariants = len(group.irreps) - 1, len(rows)
-        padded = torch.zeros(group.order, self.n_irreps, 3, 3, dtype=torch.float64)
-        for i, gamma in enumerate(group.irreps[1:]):
-            padded[:, i, : gamma.dim, : gamma.dim] = torch.from_numpy(gamma.matrices.copy())
-        each = torch.bincount(torch.tensor(irrep), minlength=self.n_irreps)
-        self.register_buffer("rows", torch.stack(rows), persistent=False)
-        self.register_buffer("each", each, persistent=False)
-        self.register_buffer("first", each.cumsum(0) - each, persistent=False)
-        self.register_buffer("matrices", padded, persistent=False)
-        self.register_buffer("operations", torch.from_numpy(group.operations.copy()), persistent=False)
-
-    def forward(
-        self,
-        vector: torch.Tensor,
-        receiver: torch.Tensor,
-        sender: torch.Tensor,
-        carrier: torch.Tensor,
-        fixed: torch.Tensor,
-        basis: torch.Tensor,
-    ) -> BondTables:
-        """The arguments are fields of an :class:`irrepnet.graphs.SiteGraph`."""
-        unit = torch.nn.functional.normalize(vector, dim=-1)
-        # e(r) · Γ(s) b = e(s⁻¹ r) · b
-        back = torch.einsum("eij,ei->ej", self.get_buffer("operations").to(vector.dtype)[carrier], unit)
-        invariants, covariants = self.direction(unit)
-        n_coordinates = fixed.sum(1)
-        first = n_coordinates.cumsum(0) - n_coordinates
-        irrep_of = coordinate_irreps(fixed)
-        of_receiver = ranges(first[receiver], n_coordinates[receiver])
-        of_sender = ranges(first[sender], n_coordinates[sender])
-        covariant, at, coefficient = self._products(covariants, *of_receiver, irrep_of, basis)
-
-        # Pairs of coordinates of one irrep: of receiver coordinate p with all of the sender's
-        edge, p = of_receiver
-        block = sender[edge] * self.n_irreps + irrep_of[p]
-        in_block = fixed.flatten()
-        pair, q = ranges((in_block.cumsum(0) - in_block)[block], in_block[block])
-        edge, p = edge[pair], p[pair]
-        gamma = self.get_buffer("matrices").to(basis.dtype)[carrier[edge], irrep_of[p]]
-        overlap = torch.einsum("ni,nij,nj->n", basis[p], gamma, basis[q])
-        return BondTables(
-            invariants=invariants,
-            to_receiver=(at, covariant, coefficient),
-            from_sender=self._products(self.direction(back)[1], *of_sender, irrep_of, basis),
-            transfer=(p, q, edge * self.n_irreps + irrep_of[p], overlap),
-        )
-
-    def _products(
-        self,
-        covariants: torch.Tensor,
-        edge: torch.Tensor,
-        coordinate: torch.Tensor,
-        irrep_of: torch.Tensor,
-        basis: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Covariant, coordinate and their product, for all covariants of the irrep of each pair's coordinate."""
-        e = torch.einsum("kdc,ec->ekd", self.get_buffer("rows").to(covariants.dtype), covariants)
-        irrep = irrep_of[coordinate]
-        pair, k = ranges(self.first[irrep], self.each[irrep])
-        edge, coordinate = edge[pair], coordinate[pair]
-        return edge * self.n_covariants + k, coordinate, (e[edge, k] * basis[coordinate]).sum(-1)
-
-
-def coordinate_irreps(fixed: torch.Tensor) -> torch.Tensor:
-    """(n_coordinates,) the irrep of each coordinate; ``fixed`` (n_sites, I) is how many there are."""
-    irreps = torch.arange(fixed.shape[1], device=fixed.device).expand(fixed.shape)
-    return irreps.flatten().repeat_interleave(fixed.flatten())
+from irrepnet.nn.site_bonds import BondTables, SiteBonds
 
 
 def joined(x: torch.Tensor, size: int, to: torch.Tensor, of: torch.Tensor, coefficient: torch.Tensor) -> torch.Tensor:
@@ -155,36 +26,34 @@ class SiteConvolution(nn.Module):
     """A residual layer on invariants s_a and coordinates x_a.
 
         q_ab = ⟨e_k(r_ab), x_b⟩,  q_ba = ⟨e_k(r_ab), x_a⟩                      invariants of the bond
-        φ, ψ, χ = Φ(s_a, s_b, h_ab, q_ab, q_ba)
+        φ, ψ, f = Φ(s_a, s_b, h_ab, q_ab, q_ba)
         m_a  = mean over neighbours b of φ                                     gated
-        y_a  = mean over neighbours b of Σ_k ψ_k e_k(r_ab) + χ_Γ ⊙ x_b
-        s_a  = s_a + MLP(s_a, m_a, |y_a|²_Γ),     x_a = x_a + g_Γ(s_a) ⊙ W_Γ y_a
+        y_a  = mean over neighbours b of Σ_k ψ_k e_k(r_ab) + Σ_α w_γα Σ_βk f_βk U^γ_αβ (x_b^α ⊗ e_k^β(r_ab))
+        s_a  = s_a + MLP(s_a, m_a, |y_a|²_γ),     x_a = x_a + g_γ(s_a) ⊙ W_γ y_a
 
-    Γ runs over the non-trivial irreps. As a map from x_b to y_a the kernel is Σ_kl e_k f_kl e_lᵀ + χ_Γ, equivariant
-    under the group, and so in Hom_{G_ab}.
+    α and γ run over the non-trivial irreps, β over all. The kernel from x_b to y_a can be any in Hom_{G_ab}.
 
     Args:
-        bonds: of the model group.
+        bonds: of each model group, by name.
         channels: of s.
         covariants: channels of x; 0 for a layer on invariants alone.
         hidden: size of the embedded invariants h of an edge.
-        first: the coordinates are still zero, as in the first layer: without q and χ.
+        first: the coordinates are still zero, as in the first layer: without q and f.
     """
 
-    def __init__(self, bonds: SiteCovariants, channels: int, covariants: int, hidden: int, first: bool = False) -> None:
+    def __init__(
+        self, bonds: Mapping[str, SiteBonds], channels: int, covariants: int, hidden: int, first: bool = False
+    ) -> None:
         super().__init__()
-        self.channels, self.covariants = channels, covariants
-        self.n_irreps, self.n_covariants = bonds.n_irreps, bonds.n_covariants
-        on_bond, on_irreps = bonds.n_covariants * covariants, bonds.n_irreps * covariants
         self.norm = nn.LayerNorm(channels)
         self.receiver = nn.Linear(channels, channels)
         self.sender = nn.Linear(channels, channels, bias=False)
         self.filter = nn.Linear(hidden, channels)
-        hears = covariants > 0 and not first
-        self.projections = nn.Linear(2 * on_bond, channels, bias=False) if hears else None
-        self.message = nn.Linear(channels, 2 * channels + on_bond + hears * on_irreps)
-        self.update = mlp(2 * channels + on_irreps, 2 * channels, channels + on_irreps)
-        self.mix = nn.Parameter(torch.randn(covariants, bonds.n_irreps, covariants) / max(covariants, 1) ** 0.5)
+        self.message = nn.Linear(channels, 2 * channels)
+        self.update = nn.Linear(2 * channels, 2 * channels)
+        self.invariant = nn.Linear(2 * channels, channels)
+        own = {name: CoordinateWeights(one, channels, covariants, first) for name, one in bonds.items() if covariants}
+        self.own = nn.ModuleDict(own)
 
     def forward(
         self,
@@ -195,71 +64,149 @@ class SiteConvolution(nn.Module):
         edges: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
         coordinates: tuple[torch.Tensor, torch.Tensor],
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One step.
+        """One step, on crystals of one model group.
 
         Args:
             s: (n_sites, channels).
             x: (n_coordinates, covariants).
             hidden: (n_edges, hidden) embedded invariants.
-            tables: of :class:`SiteCovariants`.
+            tables: of :class:`irrepnet.nn.site_bonds.SiteBonds`.
             edges: receiver, sender, and the share of the receiver's neighbours that the edge stands for.
             coordinates: site and irrep of each coordinate.
         """
         receiver, sender, share = edges
-        site, irrep = coordinates
-        E, K, I, C = len(receiver), self.n_covariants, self.n_irreps, self.covariants
         normed = self.norm(s)
         pair = self.receiver(normed).index_select(0, receiver) + self.sender(normed).index_select(0, sender)
         pair = pair + self.filter(hidden)
-        p, covariant, coefficient = tables.to_receiver
-        if self.projections is not None:
-            q_ab = joined(x, E * K, *tables.from_sender).view(E, -1)
-            q_ba = joined(x, E * K, covariant, p, coefficient).view(E, -1)
-            pair = pair + self.projections(torch.cat([q_ab, q_ba], -1))
-        out = self.message(torch.nn.functional.silu(pair))
-        gate, value, psi, chi = out.tensor_split([self.channels, 2 * self.channels, 2 * self.channels + K * C], -1)
+        own: CoordinateWeights | None = self.own[tables.group] if self.own else None  # type: ignore[assignment]
+        if own is not None:
+            pair = pair + own.projected(x, tables, len(receiver))
+        pair = torch.nn.functional.silu(pair)
+        gate, value = self.message(pair).chunk(2, -1)
         m = torch.zeros_like(s).index_add(0, receiver, torch.sigmoid(gate) * value * share[:, None])
+        update = self.update(torch.cat([normed, m], -1))
+        if own is None:
+            return s + self.invariant(torch.nn.functional.silu(update)), x
 
-        y = joined((psi * share[:, None]).reshape(E * K, C), len(x), p, covariant, coefficient)
-        if self.projections is not None:
-            to, of, on, overlap = tables.transfer
-            weight = (chi * share[:, None]).reshape(E * I, C).index_select(0, on) * overlap[:, None]
-            y = y.index_add(0, to, weight * x.index_select(0, of))
-        block = site * I + irrep
-        norms = y.new_zeros(len(s) * I, C).index_add(0, block, y**2).view(len(s), I * C)
-        ds, gates = self.update(torch.cat([normed, m, norms], -1)).split([self.channels, I * C], -1)
-        mixed = torch.einsum("nc,cid->nid", y, self.mix)[torch.arange(len(x), device=x.device), irrep]
-        return s + ds, x + gates.reshape(len(s) * I, C).index_select(0, block) * mixed
+        site, irrep = coordinates
+        block = site * own.n_irreps + irrep  # the coordinates of one irrep at one site
+        y = own.arrived(pair, share, x, tables)
+        norms = y.new_zeros(len(s) * own.n_irreps, y.shape[1]).index_add(0, block, y**2)
+        update = torch.nn.functional.silu(update + own.norms(norms.view(len(s), -1)))
+        gates = own.gates(update).view(norms.shape).index_select(0, block)
+        mixed = torch.einsum("nc,cid->nid", y, own.mix)[torch.arange(len(x), device=x.device), irrep]
+        return s + self.invariant(update), x + gates * mixed
+
+
+class CoordinateWeights(nn.Module):
+    """What a :class:`SiteConvolution` has of one model group."""
+
+    def __init__(self, bonds: SiteBonds, channels: int, covariants: int, first: bool) -> None:
+        super().__init__()
+        self.n_irreps, self.n_covariants = bonds.n_irreps, bonds.n_covariants
+        self.n_filters = 0 if first else bonds.n_filters
+        on_bond, on_irreps = bonds.n_covariants * covariants, bonds.n_irreps * covariants
+        self.projections = None if first else nn.Linear(2 * on_bond, channels, bias=False)
+        self.message = nn.Linear(channels, on_bond + self.n_filters * covariants)
+        # an irrep hears all others: less of each
+        self.joins = None if first else nn.Parameter(torch.randn(bonds.n_irreps**2, covariants) / bonds.n_irreps**0.5)
+        self.norms = nn.Linear(on_irreps, 2 * channels, bias=False)
+        self.gates = nn.Linear(2 * channels, on_irreps)
+        self.mix = nn.Parameter(torch.randn(covariants, bonds.n_irreps, covariants) / covariants**0.5)
+
+    def projected(self, x: torch.Tensor, tables: BondTables, n_edges: int) -> torch.Tensor | float:
+        """What q_ab and q_ba add to the features (n_edges, channels) of the pairs."""
+        if self.projections is None:
+            return 0.0
+        p, covariant, coefficient = tables.to_receiver
+        size = n_edges * self.n_covariants
+        q_ab = joined(x, size, *tables.from_sender).view(n_edges, -1)
+        q_ba = joined(x, size, covariant, p, coefficient).view(n_edges, -1)
+        return self.projections(torch.cat([q_ab, q_ba], -1))
+
+    def arrived(self, pair: torch.Tensor, share: torch.Tensor, x: torch.Tensor, tables: BondTables) -> torch.Tensor:
+        """y (n_coordinates, covariants), from the features of the pairs and the coordinates of the senders."""
+        C = x.shape[1]
+        sizes = [self.n_covariants * C, self.n_filters * C]
+        psi, f = (self.message(pair) * share[:, None]).split(sizes, -1)
+        p, covariant, coefficient = tables.to_receiver
+        y = joined(psi.reshape(-1, C), len(x), p, covariant, coefficient)
+        if self.joins is not None:
+            p, q, joins = tables.pairs
+            kernel = tables.kernel(f.reshape(-1, C)) * self.joins.index_select(0, joins)
+            y = y.index_add(0, p, kernel * x.index_select(0, q))
+        return y
 
 
 class TensorReadout(nn.Module):
-    """From invariants and coordinates to Cartesian tensors of sites, T = A s + Σ_Γ B_Γ x_Γ.
+    """From invariants and coordinates to Cartesian tensors of sites, T = A s + A_G s + Σ_Γ B_Γ x_Γ.
+
+    A makes the tensors that all model groups leave alone, A_G those that only one of them does.
 
     Args:
-        group: the model group.
-        representation: (|G|, w, w) how the group acts on the tensors of w components; to project onto some of them,
-            such as the symmetric ones, times a projector that commutes with it.
+        representations: of each model group, the group and (|G|, w, w) how it acts on the tensors of w components; to
+            project onto some of them, such as the symmetric ones, times a projector that commutes with it.
         channels: of s.
         covariants: channels of x.
     """
 
-    def __init__(self, group: PointGroup, representation: np.ndarray, channels: int, covariants: int) -> None:
+    def __init__(
+        self, representations: Iterable[tuple[PointGroup, np.ndarray]], channels: int, covariants: int
+    ) -> None:
         super().__init__()
-        copies = [torch.from_numpy(intertwiners(irrep, representation)) for irrep in group.irreps]
-        forms = torch.zeros(sum(map(len, copies[1:])), 3, representation.shape[1], dtype=torch.float64)
-        irrep = [i for i, found in enumerate(copies[1:]) for _ in found]
-        for form, found in zip(forms, (c for each in copies[1:] for c in each)):
+        every = list(representations)
+        fixed = {group.name: representation.mean(0) for group, representation in every}  # projectors
+        values, vectors = np.linalg.eigh(np.mean(list(fixed.values()), axis=0))
+        shared = vectors[:, values > 1 - 1e-9]
+        common = _basis(shared @ shared.T)
+        self.register_buffer("common", torch.from_numpy(common), persistent=False)
+        self.invariant = mlp(channels, channels, len(common)) if len(common) else None
+        self.own = nn.ModuleDict()
+        for group, representation in every:
+            rest = _basis(fixed[group.name] - common.T @ common)
+            self.own[group.name] = GroupTensors(group, representation, rest, channels, covariants)
+
+    def forward(
+        self,
+        s: torch.Tensor,
+        x: torch.Tensor,
+        group: str,
+        basis: torch.Tensor,
+        coordinates: tuple[torch.Tensor, torch.Tensor],
+    ) -> torch.Tensor:
+        """(n_sites, channels), (n_coordinates, covariants), (n_coordinates, 3) → (n_sites, w)."""
+        tensors = self.own[group](s, x, basis, coordinates)
+        if self.invariant is not None:
+            tensors = tensors + self.invariant(s) @ self.get_buffer("common").to(s.dtype)
+        return tensors
+
+
+class GroupTensors(nn.Module):
+    """What a :class:`TensorReadout` makes for one model group: A_G s + Σ_Γ B_Γ x_Γ.
+
+    Args:
+        group, representation, channels, covariants: see there.
+        isotropic: (n, w) orthonormal, the tensors that s makes.
+    """
+
+    def __init__(
+        self, group: PointGroup, representation: np.ndarray, isotropic: np.ndarray, channels: int, covariants: int
+    ) -> None:
+        super().__init__()
+        copies = [torch.from_numpy(intertwiners(irrep, representation)) for irrep in group.irreps[1:]]
+        forms = torch.zeros(sum(map(len, copies)), 3, representation.shape[1], dtype=torch.float64)
+        irrep = [i for i, found in enumerate(copies) for _ in found]
+        for form, found in zip(forms, (c for each in copies for c in each)):
             form[: len(found)] = found
-        self.register_buffer("isotropic", copies[0][:, 0], persistent=False)
+        self.register_buffer("isotropic", torch.from_numpy(isotropic), persistent=False)
         self.register_buffer("forms", forms, persistent=False)
         self.register_buffer("irrep", torch.tensor(irrep, dtype=torch.int64), persistent=False)
-        self.invariant = mlp(channels, channels, len(copies[0])) if len(copies[0]) else None
+        self.invariant = mlp(channels, channels, len(isotropic)) if len(isotropic) else None
         self.covariant = nn.Linear(covariants, len(forms), bias=False) if covariants and len(forms) else None
 
     def forward(
         self, s: torch.Tensor, x: torch.Tensor, basis: torch.Tensor, coordinates: tuple[torch.Tensor, torch.Tensor]
     ) -> torch.Tensor:
-        """(n_sites, channels), (n_coordinates, covariants), (n_coordinates, 3) → (n_sites, w)."""
         site, irrep = coordinates
         forms = self.get_buffer("forms").to(s.dtype)
         tensors = s.new_zeros(len(s), forms.shape[-1])
@@ -269,3 +216,8 @@ class TensorReadout(nn.Module):
             own = self.covariant(x) * (irrep[:, None] == self.get_buffer("irrep"))
             tensors = tensors.index_add(0, site, torch.einsum("pf,pd,fdw->pw", own, basis, forms))
         return tensors
+
+
+def _basis(projector: np.ndarray) -> np.ndarray:
+    """(n, w) orthonormal, of the space that a symmetric projector (w, w) leaves: always the same one."""
+    return orthonormal_copies(projector[:, None], np.ones((1, 1, 1)))[:, 0]

@@ -153,6 +153,7 @@ class HamiltonianTask(Task):
 
     Attributes:
         settings: of the generator, that all files share; {} if they do not.
+        l_max: of the network.
     """
 
     name = "hamiltonians"
@@ -164,6 +165,7 @@ class HamiltonianTask(Task):
     def __init__(self, config: HamiltonianRunConfig) -> None:
         super().__init__(config)
         self.settings: dict[str, Any] = {}
+        self.l_max = config.model.l_max or 4
 
     def read(self, source: str, data: Any = None) -> Source:
         return read_samples(source, data)
@@ -190,9 +192,12 @@ class HamiltonianTask(Task):
     def fit(self, examples: HamiltonianExamples, train: np.ndarray) -> None:
         self.targets = [HamiltonianTarget()]
         self.settings = common_settings(examples.records)
+        if self.config.model.l_max is None:
+            shells = [shell.l for sample in examples.records for shell in sample.act.basis.shells]
+            self.l_max = 6 if max(shells) > 2 else 4
 
     def network(self) -> HamiltonianNet:
-        return HamiltonianNet(self.config.model)
+        return HamiltonianNet(self.config.model.model_copy(update={"l_max": self.l_max}))
 
     def learning(
         self, examples: HamiltonianExamples, split: Mapping[str, np.ndarray], device: torch.device
@@ -241,11 +246,11 @@ class HamiltonianTask(Task):
         return rows
 
     def card(self, examples: HamiltonianExamples, train: np.ndarray) -> dict[str, Any]:
-        return {**super().card(examples, train), "settings": self.settings}
+        return {**super().card(examples, train), "settings": self.settings, "l_max": self.l_max}
 
     def load(self, card: Mapping[str, Any]) -> None:
         super().load(card)
-        self.settings = card["settings"]
+        self.settings, self.l_max = card["settings"], card.get("l_max", self.l_max)
 
 
 def learning(

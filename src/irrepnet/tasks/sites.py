@@ -18,7 +18,7 @@ from irrepnet.data.sites import SITE_QUANTITIES, SiteQuantity, at_atoms, site_va
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import SiteGraph, SiteGraphOptions
 from irrepnet.groups import PointGroup
-from irrepnet.models import SiteSymmetryConfig, SiteSymmetryNet
+from irrepnet.models import SeparateNetworks, SiteSymmetryConfig, SiteSymmetryNet
 from irrepnet.tasks.config import CrystalDataConfig, RunConfig, TrainingConfig
 from irrepnet.tasks.metrics import Metrics
 from irrepnet.tasks.properties import known_graph, start_rows
@@ -74,11 +74,9 @@ class SiteModelConfig(SiteSymmetryConfig, frozen=True):
 
     Attributes:
         name: of the network.
-        group: the model group; "auto" for one network for each of m-3m and 6/mmm, in one of which every crystal lies.
     """
 
     name: Literal["site-symmetry"] = "site-symmetry"
-    group: str = "auto"
 
 
 class SiteTrainingConfig(TrainingConfig):
@@ -135,8 +133,9 @@ class SiteTask(Task):
     """Scalars, vectors and tensors of sites.
 
     Attributes:
-        groups: the model groups of the training crystals, with a network for each; empty before :meth:`fit`.
+        groups: the model groups of the training crystals; empty before :meth:`fit`.
         sizes: typical size of a value in the data that were learned from, by target.
+        shared: whether one network is for all groups; runs of earlier versions have one for each.
     """
 
     name = "sites"
@@ -149,6 +148,7 @@ class SiteTask(Task):
         super().__init__(config)
         self.groups: tuple[str, ...] = ()
         self.sizes: dict[str, float] = {}
+        self.shared = True
 
     def prepare(self, source: Source, log: Log, targets: Sequence[str] | None = None) -> SiteExamples:
         names = targets or self.config.data.targets
@@ -242,12 +242,16 @@ class SiteTask(Task):
             for (name, quantity), own in zip(quantities.items(), np.split(values, stops[:-1], axis=1))
         ]
 
-    def network(self) -> torch.nn.ModuleDict:
+    def network(self) -> torch.nn.Module:
         kinds = {target.name: target.symmetry for target in self.targets}
         summed = [target.name for target in self.targets if target.sum_rule]
-        model = self.config.model
-        made = {name: SiteSymmetryNet(model.model_copy(update={"group": name}), kinds, summed) for name in self.groups}
-        return torch.nn.ModuleDict(made)
+
+        def made(group: str) -> SiteSymmetryNet:
+            return SiteSymmetryNet(self.config.model.model_copy(update={"group": group}), kinds, summed)
+
+        if not self.shared:
+            return SeparateNetworks({group: made(group) for group in self.groups})
+        return made(self.groups[0] if len(self.groups) == 1 else "auto")
 
     def learning(self, examples: SiteExamples, split: Mapping[str, np.ndarray], device: torch.device) -> Learning:
         def tensors(arrays: Iterable[np.ndarray]) -> list[torch.Tensor]:
@@ -277,10 +281,10 @@ class SiteTask(Task):
         """(n_sites, W) of several crystals, one after the other; one batch for each model group."""
         starts = np.cumsum([0, *map(len, graphs)])
         found, rows = [], []
-        for name, net in network.items():
+        for name in self.groups:
             own = [k for k, graph in enumerate(graphs) if graph.group.name == name]
             if own:
-                outputs = net(union([graphs[k] for k in own], dtype).to(device_of(net)))
+                outputs = network(union([graphs[k] for k in own], dtype).to(device_of(network)))
                 found.append(torch.cat([outputs[t.name].reshape(-1, t.width) for t in self.targets], 1))
                 rows += [np.arange(starts[k], starts[k + 1]) for k in own]
         return torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(rows))).to(found[0].device)]
@@ -341,12 +345,12 @@ class SiteTask(Task):
         return rows
 
     def card(self, examples: SiteExamples, train: np.ndarray) -> dict[str, Any]:
-        own = {"groups": list(self.groups), "sizes": self.sizes, "residuals": _residuals(examples)}
+        own = {"groups": list(self.groups), "shared": True, "sizes": self.sizes, "residuals": _residuals(examples)}
         return {**super().card(examples, train), **own}
 
     def load(self, card: Mapping[str, Any]) -> None:
         super().load(card)
-        self.groups, self.sizes = tuple(card["groups"]), card["sizes"]
+        self.groups, self.sizes, self.shared = tuple(card["groups"]), card["sizes"], "shared" in card
 
     @property
     def admitted(self) -> str | list[str]:
