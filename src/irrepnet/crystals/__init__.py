@@ -18,6 +18,15 @@ from irrepnet.crystals.neighbours import (
     split_shells,
     whole_shells,
 )
+from irrepnet.crystals.projection import (
+    CellSymmetry,
+    Projection,
+    TensorKind,
+    Violations,
+    index_projector,
+    site_slots,
+    symmetrised_force_constants,
+)
 from irrepnet.crystals.pseudosymmetry import REACH, parents
 from irrepnet.crystals.reading import Cell, read_cell, read_structures
 from irrepnet.crystals.site_irreps import SiteIrreps, SiteTensor, site_irreps
@@ -29,18 +38,23 @@ __all__ = [
     "REACH",
     "BandRepresentation",
     "Cell",
+    "CellSymmetry",
     "LittleGroup",
     "Modes",
     "NeighbourOptions",
     "Neighbours",
+    "Projection",
     "SiteIrreps",
     "SiteTensor",
     "SplitShell",
     "SymmetricCrystal",
+    "TensorKind",
+    "Violations",
     "atomic_number",
     "find_neighbours",
     "frame_convention",
     "frame_rotation",
+    "index_projector",
     "induce",
     "induce_from_position",
     "input_atoms",
@@ -53,8 +67,10 @@ __all__ = [
     "read_structures",
     "shell_starts",
     "site_irreps",
+    "site_slots",
     "smooth_neighbours",
     "split_shells",
+    "symmetrised_force_constants",
     "vibration_modes",
     "whole_shells",
 ]
