@@ -24,6 +24,7 @@ from irrepnet.crystals.projection import (
     TensorKind,
     Violations,
     index_projector,
+    irrep_norms,
     site_slots,
     symmetrised_force_constants,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "induce",
     "induce_from_position",
     "input_atoms",
+    "irrep_norms",
     "little_group",
     "model_group",
     "neighbour_shells",
