@@ -30,7 +30,7 @@ CLOSEST = 0.5
 FARTHEST = 1e5
 """Fractional coordinates are refused beyond this: their digits within the cell are lost."""
 
-FORMATS = "CIF (.cif), POSCAR (POSCAR*, CONTCAR*, .vasp, .poscar), extended XYZ (.xyz, .extxyz), JSON (.json)"
+FORMATS = "CIF (.cif), POSCAR (POSCAR*, CONTCAR*, SPOSCAR*, .vasp, .poscar), extended XYZ (.xyz, .extxyz), JSON (.json)"
 
 
 class Cell(NamedTuple):
@@ -140,7 +140,7 @@ def _reader(path: Path):
     name, suffix = path.name.upper(), path.suffix.lower()
     if suffix == ".cif":
         return _read_cif
-    if suffix in (".vasp", ".poscar") or name.startswith(("POSCAR", "CONTCAR")):
+    if suffix in (".vasp", ".poscar") or name.startswith(("POSCAR", "CONTCAR", "SPOSCAR")):
         return _read_poscar
     if suffix in (".xyz", ".extxyz"):
         return _read_extxyz
