@@ -18,6 +18,7 @@ from irrepnet.hamiltonians import (
     space_group,
     symmetrised,
     symmetry_residual,
+    violations,
 )
 from irrepnet.hamiltonians.bands import _little_group
 
@@ -46,6 +47,55 @@ def test_symmetrised(formula, shells):
         assert symmetry_residual(made, act, overlap).symmetry < 1e-12
     again = symmetrised(made, act)
     assert np.allclose(again.H[again.index(made.R)], made.H, atol=1e-12)
+
+
+def parts(found) -> float:
+    return np.sqrt(np.square([found.translations, *found.irreps.values(), *found.rules.values()]).sum())
+
+
+@pytest.mark.parametrize(("formula", "shells"), CASES)
+@pytest.mark.parametrize("complex_", [False, True])
+def test_violations_add_up(formula, shells, complex_):
+    hamiltonian = noise(formula, shells, complex_)
+    act = action(hamiltonian.basis)
+    made = symmetrised(hamiltonian, act)
+    for overlap, given, exact in ((False, hamiltonian.H, made.H), (True, hamiltonian.S, made.S)):
+        found = violations(hamiltonian, made, act, overlap)
+        assert found.norm == pytest.approx(np.linalg.norm(given))
+        assert found.total**2 == pytest.approx(np.linalg.norm(given) ** 2 - np.linalg.norm(exact) ** 2)
+        assert parts(found) == pytest.approx(found.total)
+        assert found.translations == 0
+        assert found.rules["Hermiticity"] > 0.01
+        assert found.operations[0] == 0
+        assert found.operations.min() >= 0
+        assert violations(made, symmetrised(made, act), act, overlap).residual < 1e-12
+
+
+@pytest.mark.parametrize("label", ["Eg", "T1g", "T2g", "A2u", "T1u"])
+def test_a_violation_of_one_irrep_is_named(label):
+    """Made by a sum over the operations with its characters."""
+    hamiltonian = noise("NaCl", "Na:sp,Cl:sp")
+    act = action(hamiltonian.basis)
+    exact, group = symmetrised(hamiltonian, act), act.group.point_group
+    irrep = group.irrep(label)
+    n, cells = len(hamiltonian), exact.R
+    part = np.zeros(exact.H.shape)
+    hermitian = replace(hamiltonian, H=(hamiltonian.H + hamiltonian.H.swapaxes(1, 2)) / 2)
+    for g, element in enumerate(act.group.elements):
+        for c, block in zip(hermitian.R, hermitian.H):
+            for a in range(2):
+                for b in range(2):
+                    a2, b2, cell = act.images(g, a, b, c)
+                    rows, columns = act.basis.orbitals[a][:, None], act.basis.orbitals[b]
+                    moved = act.moved(g, a, b, block[rows, columns])
+                    target = act.basis.orbitals[a2][:, None], act.basis.orbitals[b2]
+                    part[int(exact.index(cell))][target] += irrep.characters[element] * moved
+    part *= irrep.dim / group.order
+    assert part.shape == (len(cells), n, n)
+    found = violations(replace(exact, H=exact.H + part), exact, act)
+    assert found.irreps.keys() == {label}
+    assert found.irreps[label] == pytest.approx(np.linalg.norm(part))
+    assert found.rules["Hermiticity"] == found.translations == 0
 
 
 @pytest.mark.parametrize("convention", ["wannier90", "sisl", "complex"])
@@ -133,6 +183,12 @@ def test_supercell(formula, shells):
     k = np.array([0.1, 0.2, -0.3])
     folded = hamiltonian.eigenvalues([k / [2, 1, 1], (k + np.eye(3)[0]) / [2, 1, 1]])
     assert np.allclose(large.eigenvalues(k), np.sort(folded.ravel()), atol=1e-10)
+    H = large.H.copy()
+    H[large.index(np.zeros(3, int)), 0, 0] += 1  # one of two cells
+    wrong = replace(large, H=H)
+    found = violations(wrong, symmetrised(wrong, act), act)
+    assert found.translations == pytest.approx(np.sqrt(0.5))
+    assert parts(found) == pytest.approx(found.total)
 
 
 def test_rotation_permutation_and_origin():

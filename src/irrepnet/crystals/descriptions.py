@@ -1,7 +1,7 @@
 """One crystal described in other ways: without use of its symmetry, and as its source has it."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -61,24 +61,42 @@ def input_atoms(crystal: SymmetricCrystal, source: Any) -> np.ndarray:
     Raises:
         IrrepnetError: the source is not the crystal.
     """
+    return description(crystal, source).atoms
+
+
+class Description(NamedTuple):
+    """How a source, often a supercell, describes a crystal."""
+
+    atoms: np.ndarray
+    """(n_source,) the atom of the crystal that each atom is."""
+    cells: np.ndarray
+    """(n_source, 3) int, the cell of the crystal in which it stands."""
+    supercell: np.ndarray
+    """(3, 3) int, rows are the source's lattice vectors in those of the crystal."""
+
+
+def description(crystal: SymmetricCrystal, source: Any) -> Description:
+    """The same with the cells; see `input_atoms`."""
     cell = read_cell(source)
     # The primitive lattice as the source has it, strained: its vectors are whole sums of the standard ones.
-    cells = np.rint(cell.lattice @ crystal.rotation @ np.linalg.inv(crystal.lattice))
+    supercell = np.rint(cell.lattice @ crystal.rotation @ np.linalg.inv(crystal.lattice))
     rarest = min(np.unique(crystal.numbers), key=lambda z: (crystal.numbers == z).sum())
     candidates = np.flatnonzero(crystal.numbers == rarest)
     of_source = np.flatnonzero(cell.numbers == rarest)
-    best, atoms = 4 * crystal.symprec + 1e-3, None
+    best, found = 4 * crystal.symprec + 1e-3, None
     if len(of_source) * len(crystal) == len(candidates) * len(cell.numbers):
-        points = cell.frac_coords @ cells
+        points = cell.frac_coords @ supercell
         for candidate in candidates:
             origin = points[of_source[0]] - crystal.frac_coords[candidate]
             apart = (points - origin)[:, None] - crystal.frac_coords
-            distance = np.linalg.norm((apart - np.rint(apart)) @ crystal.lattice, axis=-1)
+            cells = np.rint(apart)
+            distance = np.linalg.norm((apart - cells) @ crystal.lattice, axis=-1)
             distance[cell.numbers[:, None] != crystal.numbers] = np.inf
-            found = distance.argmin(1)
+            atoms = distance.argmin(1)
             off = distance.min(1).max()
-            if off < best and len(np.unique(found)) == len(crystal):
-                best, atoms = off, found  # a crystal may be almost its own image under a translation
-    if atoms is not None:
-        return atoms
-    raise IrrepnetError(f"{cell.name} is not the crystal {crystal.formula} in the orientation that it was read in")
+            if off < best and len(np.unique(atoms)) == len(crystal):
+                # a crystal may be almost its own image under a translation
+                best, found = off, (atoms, cells[np.arange(len(atoms)), atoms].astype(int))
+    if found is None:
+        raise IrrepnetError(f"{cell.name} is not the crystal {crystal.formula} in the orientation that it was read in")
+    return Description(*found, supercell.astype(int))

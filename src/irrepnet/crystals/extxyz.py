@@ -1,4 +1,4 @@
-"""Extended XYZ: one frame after another, each read by ASE.
+"""Extended XYZ: one frame after another, each read and written by ASE.
 
 ASE reads a file as a whole; here the lines are cut into frames first, so that a bad frame leaves the others alone, and
 what ASE would pass over in silence (no positions, columns without a name, half of a stress) is refused or said.
@@ -9,8 +9,9 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +63,38 @@ def read_frames(lines: Iterable[str]) -> Iterator[Atoms | IrrepnetError]:
             reason = " ".join(str(error).split()) or type(error).__name__
             what = reason if isinstance(error, IrrepnetError) else f"cannot be read as extended XYZ: {reason}"
             yield IrrepnetError(f"frame {frame} (line {number}): {what}")
+
+
+def write_frames(path: str | Path, frames: Sequence[Atoms]) -> None:
+    """Frames as ASE writes them, but with 15 digits of an atom's numbers; ASE rounds them to 8 decimals.
+
+    Raises IrrepnetError if the file cannot be written.
+    """
+    import ase.io
+    from ase.io.extxyz import REV_PROPERTY_NAME_MAP
+
+    text = io.StringIO()
+    ase.io.write(text, frames, format="extxyz")  # pyright: ignore[reportArgumentType]
+    lines, made = iter(text.getvalue().splitlines()), []
+    for atoms in frames:
+        made += [next(lines), comment := next(lines)]
+        results = getattr(atoms.calc, "results", {})
+        layout = _comment(comment)["Properties"].split(":")
+        for k, words in enumerate(next(lines).split() for _ in atoms):
+            at, row = 0, []
+            for name, kind, count in zip(layout[0::3], layout[1::3], map(int, layout[2::3])):
+                source = REV_PROPERTY_NAME_MAP.get(name, name)
+                if kind == "R":
+                    array = atoms.arrays[source] if source in atoms.arrays else results[source]
+                    row += [f"{x:23.15g}" for x in np.reshape(array[k], -1).tolist()]
+                else:
+                    row += [f"{word:2}" for word in words[at : at + count]]
+                at += count
+            made.append(" ".join(row))
+    try:
+        Path(path).write_text("\n".join(made) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise IrrepnetError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _frame(comment: str, rows: list[str]) -> Atoms:

@@ -7,22 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel, field_validator
 
-from irrepnet.crystals import SymmetricCrystal
+from irrepnet.crystals import Projection, SymmetricCrystal, TensorKind, index_projector, site_slots
 from irrepnet.data.records import Record, site_array
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import SiteGraph
 
-_NINE = np.eye(9)
-_SWAP = _NINE.reshape(3, 3, 9).swapaxes(0, 1).reshape(9, 9)
-_TRACE = np.eye(3).reshape(9, 1)
-
 SITE_KINDS: dict[str, np.ndarray] = {
-    "scalar": np.eye(1),
-    "vector": np.eye(3),
-    "ij": _NINE,
-    "ij=ji": (_NINE + _SWAP) / 2,
-    "ij=-ji": (_NINE - _SWAP) / 2,
-    "ij=ji traceless": (_NINE + _SWAP) / 2 - _TRACE @ _TRACE.T / 3,
+    symmetry: index_projector(symmetry) for symmetry in ("scalar", "vector", "ij", "ij=ji", "ij=-ji", "ij=ji traceless")
 }
 """What a property of a site can be: the projector onto it among all tensors of its rank r, (3^r, 3^r)."""
 
@@ -60,6 +51,10 @@ class SiteQuantity(BaseModel, extra="forbid", frozen=True):
     def projector(self) -> np.ndarray:
         """(w, w), w = 3^rank."""
         return SITE_KINDS[self.symmetry.removeprefix("axial ")]
+
+    @property
+    def kind(self) -> TensorKind:
+        return TensorKind("sites", self.symmetry.removeprefix("axial "), self.axial, sum_rule=self.sum_rule)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -131,15 +126,8 @@ def site_values(
         found, wanted = (str(shape) if shape else "of a number" for shape in (given.shape[1:], quantity.shape))
         raise IrrepnetError(f"{name} has shape {found} at a site, {wanted} was expected ({quantity.symmetry})")
     values = turned(given, crystal.rotation.T[None], quantity.axial)
-    mean = np.zeros((len(crystal), *quantity.shape))
-    np.add.at(mean, atoms, values)
-    mean *= len(crystal) / len(atoms)  # every atom occurs as often in the record
-    operations = crystal.point_group.operations
-    symmetric = np.zeros_like(mean)  # T_a ← mean over g of g⁻¹ T_{g·a}
-    for g, image in zip(operations, crystal.permutation):
-        symmetric += turned(mean[image], g.T[None], quantity.axial) / len(operations)
-    of_kind = (symmetric.reshape(len(crystal), -1) @ quantity.projector).reshape(symmetric.shape)
-    allowed = of_kind - of_kind.mean(0) if quantity.sum_rule else of_kind
+    projection = Projection(quantity.kind, site_slots(crystal, atoms), values)
+    symmetric, of_kind, allowed = projection.symmetric, projection.of_kind, projection.allowed
     size = max(float(np.linalg.norm(values)), least * len(atoms) ** 0.5) or 1.0
     residual = float(np.linalg.norm(values - allowed[atoms])) / size
     if residual > TOLERANCE:

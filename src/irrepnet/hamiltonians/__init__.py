@@ -41,6 +41,7 @@ from irrepnet.hamiltonians.symmetry import (
     space_group,
     symmetrised,
     symmetry_residual,
+    violations,
 )
 
 __all__ = [
@@ -98,6 +99,7 @@ __all__ = [
     "symmetry_residual",
     "to_pythtb",
     "to_sisl",
+    "violations",
     "write_hamiltonian",
     "write_reduced",
 ]

@@ -16,7 +16,7 @@ from itertools import product
 import moyopy
 import numpy as np
 
-from irrepnet.crystals import Cell
+from irrepnet.crystals import Cell, Violations, irrep_norms
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup, identify, setting_of
 from irrepnet.hamiltonians.model import Hamiltonian, cell_index, mesh_points
@@ -232,21 +232,61 @@ def symmetrised(hamiltonian: Hamiltonian, act: Action) -> Hamiltonian:
     def mean(blocks: np.ndarray | None) -> np.ndarray | None:
         if blocks is None:
             return None
-        basis, kind = act.basis, np.result_type(blocks, *act.matrices)
-        total = np.zeros((len(cells), len(hamiltonian), len(hamiltonian)), kind)
-        for a, b in product(range(len(basis.centres)), repeat=2):
-            own = blocks[:, basis.orbitals[a][:, None], basis.orbitals[b]]
-            kept = own.any((1, 2))
-            for g in range(len(act.group)):
-                a2, b2, images = act.images(g, a, b, hamiltonian.R[kept])
-                rows = index(images)[:, None, None], basis.orbitals[a2][:, None], basis.orbitals[b2]
-                total[rows] += act.moved(g, a, b, own[kept])
-        total /= len(act.group)
+        total = _sum_of_images(_extended(blocks, hamiltonian, cells), act, cells) / len(act.group)
         return (total + total[index(-cells)].conj().transpose(0, 2, 1)) / 2
 
     H = mean(hamiltonian.H)
     assert H is not None
     return replace(hamiltonian, R=cells, H=H, S=mean(hamiltonian.S), H0=mean(hamiltonian.H0), position=None)
+
+
+def violations(hamiltonian: Hamiltonian, symmetric: Hamiltonian, act: Action, overlap: bool = False) -> Violations:
+    """What `symmetrised` took away from H(R), over all blocks in eV; from S(R) with `overlap`."""
+    cells, group = symmetric.R, act.group
+    given = _extended(_blocks(hamiltonian, overlap), hamiltonian, cells)
+    rest = given - _blocks(symmetric, overlap)
+    overlaps, norms = np.zeros(group.point_group.order), []
+    for g, element in enumerate(group.elements):
+        image = _sum_of_images(rest, act, cells, [g])
+        overlaps[element] += np.vdot(rest, image).real
+        norms.append(np.linalg.norm(image - rest))
+    copies = len(group) // group.point_group.order
+    irreps = irrep_norms(group.point_group, overlaps / copies)
+    total = float(np.linalg.norm(rest))
+    trivial = float(overlaps.mean()) / copies
+    left = total**2 - trivial - sum(norm**2 for norm in irreps.values())
+    trivial, left = (part if part > 1e-13 * total**2 else 0.0 for part in (trivial, left))  # not rounding
+    return Violations(
+        norm=float(np.linalg.norm(given)),
+        total=total,
+        largest=float(abs(rest).max()),
+        translations=float(np.sqrt(left)),
+        irreps=irreps,
+        rules={"Hermiticity": float(np.sqrt(trivial))},
+        operations=np.array(norms),
+    )
+
+
+def _extended(blocks: np.ndarray, hamiltonian: Hamiltonian, cells: np.ndarray) -> np.ndarray:
+    """The blocks of the Hamiltonian on more cells, zero where it has none; those of cells that are not among them are
+    zero too."""
+    return _with_zero(blocks)[hamiltonian.index(cells)]
+
+
+def _sum_of_images(
+    blocks: np.ndarray, act: Action, cells: np.ndarray, operations: Sequence[int] | None = None
+) -> np.ndarray:
+    """Σ_g g·blocks over operations, all by default; the cells hold the images of all blocks that are not zero."""
+    basis, index = act.basis, cell_index(cells)
+    total = np.zeros(blocks.shape, np.result_type(blocks, *act.matrices))
+    for a, b in product(range(len(basis.centres)), repeat=2):
+        own = blocks[:, basis.orbitals[a][:, None], basis.orbitals[b]]
+        kept = own.any((1, 2))
+        for g in range(len(act.group)) if operations is None else operations:
+            a2, b2, images = act.images(g, a, b, cells[kept])
+            rows = index(images)[:, None, None], basis.orbitals[a2][:, None], basis.orbitals[b2]
+            total[rows] += act.moved(g, a, b, own[kept])
+    return total
 
 
 def _closed_cells(hamiltonian: Hamiltonian, act: Action) -> np.ndarray:
