@@ -225,14 +225,14 @@ TEXT = "2\n" + "\n".join(f"{i} {j}\n1 0 0\n0 1 0\n0 0 1" for i in (1, 2) for j i
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is not FORCE_CONSTANTS"),
-        ("what is this\n", "is not FORCE_CONSTANTS"),
-        ("2 2 2\n", "one or two numbers of atoms"),
-        ("0\n", "one or two numbers of atoms"),
-        (TEXT + "\n1", "44 numbers, it holds 45"),
-        (TEXT.replace("2 1", "1 2"), "not in the order"),
+        ("", "cannot be read as FORCE_CONSTANTS"),
+        ("what is this\n", "cannot be read as FORCE_CONSTANTS"),
+        ("2 2 2\n", "cannot be read as FORCE_CONSTANTS"),
+        ("0\n", "0 × 0 matrices"),
+        (TEXT + "\n1", "there are 45 numbers, 44 are expected"),
+        (TEXT.replace("2 1", "1 2"), "not in order"),
         (TEXT.replace("1 0 0", "nan 0 0"), "not finite"),
-        (TEXT.replace("2\n", "1 2\n", 1), "22 numbers, it holds 44"),
+        (TEXT.replace("2\n", "1 2\n", 1), "there are 44 numbers, 22 are expected"),
     ],
 )
 def test_bad_text(tmp_path, text, message):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
 
 
@@ -28,7 +29,7 @@ def read_force_constants(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises IrrepnetError if the file cannot be read as FORCE_CONSTANTS.
     """
-    head, *lines = _text(path).split("\n")
+    head, *lines = read_text(Path(path)).split("\n")
     try:
         sizes = [int(word) for word in head.split()]
         count, n = sizes if len(sizes) == 2 else (*sizes, *sizes)
@@ -62,7 +63,7 @@ def write_force_constants(path: str | Path, rows: np.ndarray, constants: np.ndar
 
 def read_born(path: str | Path) -> BornFile:
     """Raises IrrepnetError if the file cannot be read as BORN."""
-    head, *lines = _text(path).split("\n")
+    head, *lines = read_text(Path(path)).split("\n")
     try:
         matrices = np.array([[float(word) for word in line.split()] for line in lines if line.strip()])
     except ValueError as error:
@@ -83,13 +84,6 @@ def write_born(path: str | Path, content: BornFile) -> None:
 
 def _numbers(numbers: list[float]) -> str:
     return "".join(f"{number:22.15f}" for number in numbers)
-
-
-def _text(path: str | Path) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise IrrepnetError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _write(path: str | Path, lines: list[str]) -> None:

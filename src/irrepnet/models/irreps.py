@@ -1,16 +1,16 @@
 """The network of irreps: v^γ ← v^γ + Σ_b Σ_αβ U^γ_αβ F^β(r_ab) v_b^α, on crystals of any point group."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, field_validator
 from torch import nn
 
 from irrepnet.crystals import MODEL_GROUPS
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import GroupedSiteOptions
 from irrepnet.groups import O3Irreps, PointGroup
-from irrepnet.models.network import NetworkConfig
+from irrepnet.models.network import ModelGroup, NetworkConfig
 from irrepnet.nn.convolution import mlp
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.filters import DirectionBasis
@@ -36,11 +36,7 @@ class IrrepConfig(NetworkConfig, frozen=True):
     any_neighbours: ClassVar = False
 
     name: Literal["irreps"] = "irreps"
-    group: Annotated[str, BeforeValidator(str)] = Field(  # YAML reads the group 23 as a number
-        default="auto",
-        description="the model group G, of which crystals' point groups are subgroups; auto: 6/mmm for trigonal and "
-        "hexagonal crystals, m-3m for all others",
-    )
+    group: ModelGroup = "auto"
     channels: int = Field(default=32, ge=1, description="copies of the trivial irrep")
     covariants: int = Field(default=4, ge=0, description="copies of each other irrep")
     irreps: dict[str, str] = Field(

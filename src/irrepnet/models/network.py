@@ -1,14 +1,23 @@
 """What the configuration of a network of crystals says besides its numbers."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator, Field
 from torch import nn
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import GraphOptions
 from irrepnet.groups import O3Irreps
+
+ModelGroup = Annotated[
+    str,
+    BeforeValidator(str),  # YAML reads the group 23 as a number
+    Field(
+        description="the model group G, of which crystals' point groups are subgroups; auto: 6/mmm for trigonal and "
+        "hexagonal crystals, m-3m for all others"
+    ),
+]
 
 
 class NetworkConfig(BaseModel, extra="forbid", frozen=True):

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import nn
 
 from irrepnet.crystals import MODEL_GROUPS
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import FrameOptions
 from irrepnet.groups import POINT_GROUPS, O3Irreps, PointGroup
-from irrepnet.models.network import NetworkConfig
+from irrepnet.models.network import ModelGroup, NetworkConfig
 from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
 from irrepnet.nn.covariants import BondCovariants, FrameCovariants
 from irrepnet.nn.elements import ElementEmbedding
@@ -36,11 +36,7 @@ class PointGroupConfig(NetworkConfig, frozen=True):
     any_neighbours: ClassVar = False
 
     name: Literal["point-group"] = "point-group"
-    group: Annotated[str, BeforeValidator(str)] = Field(  # YAML reads the group 23 as a number
-        default="auto",
-        description="the model group G, of which crystals' point groups are subgroups; auto: 6/mmm for trigonal and "
-        "hexagonal crystals, m-3m for all others",
-    )
+    group: ModelGroup = "auto"
     max_frames: int = Field(
         default=FrameOptions.max_frames,
         ge=0,

@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 from torch import nn
 
 from irrepnet.crystals import MODEL_GROUPS
 from irrepnet.data.sites import SITE_KINDS
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
+from irrepnet.models.network import ModelGroup
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.radial import GaussianBasis
 from irrepnet.nn.site import SiteConvolution, TensorReadout
@@ -25,11 +26,7 @@ if TYPE_CHECKING:
 class SiteSymmetryConfig(BaseModel, extra="forbid", frozen=True):
     """What a :class:`SiteSymmetryNet` is made of."""
 
-    group: Annotated[str, BeforeValidator(str)] = Field(
-        default="auto",
-        description="the model group G, of which crystals' point groups are subgroups; auto: 6/mmm for trigonal and "
-        "hexagonal crystals, m-3m for all others",
-    )
+    group: ModelGroup = "auto"
     channels: int = Field(default=64, ge=1, description="channels of the invariants of a site")
     covariants: int = Field(default=8, ge=0, description="channels of each non-trivial irrep; 0 for invariants alone")
     layers: int = Field(default=3, ge=0, description="convolutions")

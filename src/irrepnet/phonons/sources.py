@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from irrepnet.crystals import Cell, SymmetricCrystal, input_atoms, read_cell
+from irrepnet.crystals.phonopy_files import read_force_constants
 from irrepnet.errors import IrrepnetError
 from irrepnet.phonons.gamma import summed_constants
 
@@ -141,34 +142,10 @@ def _read_file(path: Path) -> tuple[np.ndarray, np.ndarray, str | None]:
     try:
         if path.suffix.lower() in (".hdf5", ".h5"):
             return _read_hdf5(path)
-        return *_read_text(path), None
     except IrrepnetError as error:
         raise IrrepnetError(f"{path}: {error}") from error
-
-
-def _read_text(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """phonopy's FORCE_CONSTANTS: the numbers of rows and columns, then for each pair its numbers and a 3×3 block."""
-    try:
-        words = path.read_text().split("\n", 1)
-        shape = [int(word) for word in words[0].split()]
-        numbers = np.array(words[1].split() if len(words) > 1 else [], float)
-    except OSError as error:
-        raise IrrepnetError(f"cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise IrrepnetError(f"is not FORCE_CONSTANTS: {error}") from error
-    if len(shape) not in (1, 2) or min(shape) < 1:
-        raise IrrepnetError("is not FORCE_CONSTANTS: the first line is one or two numbers of atoms")
-    rows, columns = shape[0], shape[-1]
-    if len(numbers) != 11 * rows * columns:
-        raise IrrepnetError(f"{rows}×{columns} blocks are {11 * rows * columns} numbers, it holds {len(numbers)}")
-    blocks = numbers.reshape(rows, columns, 11)
-    atoms = blocks[:, 0, 0].astype(int) - 1
-    expected = np.stack(np.broadcast_arrays(atoms[:, None] + 1, np.arange(columns) + 1), -1)
-    if (blocks[..., :2] != expected).any() or not _are_rows(atoms, columns):
-        raise IrrepnetError("its pairs of atoms are not in the order 1 1, 1 2, …")
-    if not np.isfinite(blocks).all():
-        raise IrrepnetError("it holds numbers that are not finite")
-    return blocks[..., 2:].reshape(rows, columns, 3, 3), atoms
+    rows, constants = read_force_constants(path)
+    return constants, rows, None
 
 
 def _read_hdf5(path: Path) -> tuple[np.ndarray, np.ndarray, str | None]:
