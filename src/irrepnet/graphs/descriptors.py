@@ -90,7 +90,7 @@ def _of_pymatgen(names: tuple[str, ...]) -> Any:
     return LocalStructOrderParams(list(names), parameters)
 
 
-def _parameters(name: str) -> dict[str, float]:
+def _parameters(name: str) -> dict[Any, float]:
     """pymatgen's own; the angle from which a neighbour is at the other pole a little smaller, to have it in."""
     from pymatgen.core.local_env import DEFAULT_OP_PARAMS
 
