@@ -65,6 +65,7 @@ def describe_crystal(file: str | Path, max_frames: int, symprec: float = 0.01, i
             "independent_frames": {name: count for name, count in frames.items() if count},
         },
         "symprec": crystal.symprec,
+        "notes": list(crystal.notes),
         "displacement": crystal.displacement,
         "strain": crystal.strain,
         "lattice": crystal.lattice.tolist(),
