@@ -357,7 +357,7 @@ def test_where_no_group_is_found_the_tolerance_is_lowered_a_little_and_it_is_sai
     noisy = Structure(structure.lattice, structure.species, structure.cart_coords + moves, coords_are_cartesian=True)
     crystal = SymmetricCrystal.from_structure(noisy)
     assert_exactly_symmetric(crystal)
-    assert crystal.symprec <= crystal.symprec_asked == 0.01
+    assert crystal.symprec <= 0.01
     assert bool(crystal.notes) == (not kept_by_moyo(noisy, 0.01))
     if crystal.notes:
         assert f"that within {crystal.symprec:.3g} Å" in crystal.notes[0]
@@ -382,7 +382,7 @@ def test_what_is_found_as_asked_has_no_notes(examples):
     for path in examples.values():
         crystal = SymmetricCrystal.from_structure(path)
         assert crystal.notes == ()
-        assert crystal.symprec == crystal.symprec_asked == 0.01
+        assert crystal.symprec == 0.01
 
 
 @pytest.mark.parametrize("symprec", [0, -1, float("nan"), 5])

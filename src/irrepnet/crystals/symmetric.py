@@ -79,8 +79,8 @@ class SymmetricCrystal:
     """The largest relative change of a length that idealisation of the lattice made."""
     symprec: float
     """Å, the tolerance with which the symmetry was found."""
-    symprec_asked: float
-    """Å, the tolerance that was asked for: larger than `symprec` if what is symmetric within it is no group."""
+    notes: tuple[str, ...] = ()
+    """What to know about how it was found; mostly nothing."""
 
     @classmethod
     def from_structure(cls, source: Any, symprec: float = 0.01) -> SymmetricCrystal:
@@ -131,16 +131,6 @@ class SymmetricCrystal:
     def multiplicities(self) -> np.ndarray:
         """(orbits,) int, multiplicity of each orbit's Wyckoff position, that is in the conventional cell."""
         return np.bincount(self.orbits) * moyopy.HallSymbolEntry(self.hall_number).centering.order
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What to know about how it was found; mostly nothing."""
-        if self.symprec >= self.symprec_asked:
-            return ()
-        return (
-            f"its symmetry is that within {self.symprec:.3g} Å: the operations within the {self.symprec_asked:g} Å "
-            "asked for are no group",
-        )
 
     @property
     def frame_is_fixed(self) -> bool:
@@ -202,8 +192,15 @@ def _symmetrise(cell: Cell, symprec: float) -> SymmetricCrystal:
         displacement=float(np.linalg.norm(moved, axis=1).max()),
         strain=float(abs(stretches - 1).max()),
         symprec=found.symprec,
-        symprec_asked=symprec,
+        notes=_notes(found.symprec, symprec),
     )
+
+
+def _notes(found: float, asked: float) -> tuple[str, ...]:
+    """Of tolerances in Å."""
+    if found >= asked:
+        return ()
+    return (f"its symmetry is that within {found:.3g} Å: the operations within the {asked:g} Å asked for are no group",)
 
 
 def _search(cell: Cell, symprec: float) -> Any:
