@@ -30,16 +30,17 @@ def symmetry(
 def _print(report: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from irrepnet.crystals.reports import N_MAX
 
     console = Console(highlight=False)
     space, point, frame = report["spacegroup"], report["point_group"], report["frame"]
     facts = Table.grid(padding=(0, 2))
+    for note in report["notes"]:
+        facts.add_row("note", Text(note))
     facts.add_row("formula", f"{report['formula']}, {len(report['species'])} atoms in the primitive cell")
     facts.add_row("space group", f"{space['symbol']} ({space['number']}), found at {report['symprec']:g} Å")
-    for note in report["notes"]:
-        facts.add_row("note", note)
     facts.add_row("point group", f"{point['name']} ({point['schoenflies']}), {point['system']}, order {point['order']}")
     facts.add_row("idealised by", f"atoms {report['displacement']:.1e} Å, lattice {report['strain']:.1e}")
     facts.add_row("conventional cell", _matrix(report["conventional_lattice"]) + "\nrows, Å, standard frame")

@@ -41,6 +41,7 @@ def describe_crystal(file: str | Path, max_frames: int, symprec: float = 0.01, i
     frames = {name: _frames(group.operations, PointGroup(name)) for name in MODEL_GROUPS}
     report = {
         "file": str(file),
+        "notes": list(crystal.notes),
         "formula": crystal.formula,
         "spacegroup": {
             "number": crystal.spacegroup_number,
@@ -65,7 +66,6 @@ def describe_crystal(file: str | Path, max_frames: int, symprec: float = 0.01, i
             "independent_frames": {name: count for name, count in frames.items() if count},
         },
         "symprec": crystal.symprec,
-        "notes": list(crystal.notes),
         "displacement": crystal.displacement,
         "strain": crystal.strain,
         "lattice": crystal.lattice.tolist(),
