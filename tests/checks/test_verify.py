@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from pymatgen.core import Lattice, Structure
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 from irrepnet.checks.verify import DESCRIPTIONS, random_network, verify
 from irrepnet.cli.main import app
 from irrepnet.errors import IrrepnetError
-from irrepnet.graphs import HypergraphOptions
+from irrepnet.graphs import HypergraphOptions, motifs
 from irrepnet.models import CGCNNConfig, CHGCNNConfig, MPNNConfig, PointGroupConfig
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -113,6 +114,18 @@ def test_command(model, request):
     assert report["largest"] < 1e-8
     assert {*RESIDUALS, "forms", "nodes", "frames", "largest"} <= set(report)
     assert set(report["forms"]) == {"one-frame", "asymmetric-unit"}
+
+
+def test_descriptors_that_depend_on_the_orientation_are_found(monkeypatch, tmp_path):
+    """The cache would hide them: it has one value for shells of one shape."""
+    monkeypatch.setenv("IRREPNET_CACHE", str(tmp_path))
+    options = HypergraphOptions(
+        hyperedges=("bonds", "motifs"), motif_features=("lsop",), motif_shell="minimum-distance"
+    )
+    network = random_network(CHGCNNConfig(hyperedges=("bonds", "motifs")), options)
+    assert verify(network, EXAMPLES / "SrTiO3.cif", options)["largest"] < 1e-10
+    monkeypatch.setitem(motifs._DESCRIPTORS, "lsop", lambda vectors: np.full(35, vectors[0] @ [0.3, 0.5, 0.7]))
+    assert verify(network, EXAMPLES / "SrTiO3.cif", options)["largest"] > 1e-6
 
 
 @pytest.mark.parametrize("preset", ["cgcnn", "mpnn", "chgcnn"])

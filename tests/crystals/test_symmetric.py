@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from functools import cache
 
+import moyopy
 import numpy as np
 import pytest
 import spglib
@@ -338,6 +339,50 @@ def test_looser_symprec_finds_more_symmetry():
     structure.translate_sites([0], [0, 0, 0.05], frac_coords=False)
     assert SymmetricCrystal.from_structure(structure, symprec=0.01).point_group.name == "4mm"
     assert SymmetricCrystal.from_structure(structure, symprec=0.1).point_group.name == "m-3m"
+
+
+def kept_by_moyo(source, symprec: float) -> bool:
+    """Whether moyo finds a group at that tolerance, and not at another."""
+    cell = read_cell(source)
+    atoms = moyopy.Cell(cell.lattice.tolist(), cell.frac_coords.tolist(), cell.numbers.tolist())
+    return moyopy.MoyoDataset(atoms, symprec=symprec, setting=moyopy.Setting.standard()).symprec == symprec
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 2**32 - 1))
+def test_where_no_group_is_found_the_tolerance_is_lowered_a_little_and_it_is_said(seed):
+    """Noise of about symprec: some operations are within it and some are not. moyo alone halves or doubles symprec."""
+    structure = conventional_rock_salt()
+    moves = np.random.default_rng(seed).uniform(-0.006, 0.006, size=(8, 3))
+    noisy = Structure(structure.lattice, structure.species, structure.cart_coords + moves, coords_are_cartesian=True)
+    crystal = SymmetricCrystal.from_structure(noisy)
+    assert_exactly_symmetric(crystal)
+    assert crystal.symprec <= 0.01
+    assert bool(crystal.notes) == (not kept_by_moyo(noisy, 0.01))
+    if crystal.notes:
+        assert f"that within {crystal.symprec:.3g} Å" in crystal.notes[0]
+        assert kept_by_moyo(noisy, crystal.symprec)
+        larger = [0.01 * 0.95**k for k in range(90) if 0.01 * 0.95**k > crystal.symprec * (1 + 1e-9)]
+        assert not any(kept_by_moyo(noisy, symprec) for symprec in larger)
+
+
+def test_a_lowered_tolerance_keeps_the_group(mp_2018):
+    """Where half of symprec is too little for it, or twice was taken: spglib's group at symprec 0.01."""
+    names = ("mp-636105", "mp-643575", "mp-743906", "mp-770628", "mp-772319", "mp-40144")
+    records = [record for record in mp_2018 if record["material_id"] in names]
+    assert len(records) == len(names)
+    for record in records:
+        crystal = SymmetricCrystal.from_structure(record)
+        assert len(crystal.notes) == 1
+        assert crystal.spacegroup_number == record["spacegroup_number"]
+        assert crystal.spacegroup_number == spglib.get_symmetry_dataset(tuple(read_cell(record)[:3]), 0.01).number
+
+
+def test_what_is_found_as_asked_has_no_notes(examples):
+    for path in examples.values():
+        crystal = SymmetricCrystal.from_structure(path)
+        assert crystal.notes == ()
+        assert crystal.symprec == 0.01
 
 
 @pytest.mark.parametrize("symprec", [0, -1, float("nan"), 5])

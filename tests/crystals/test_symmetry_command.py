@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import typer
+from pymatgen.core import Structure
 from typer.testing import CliRunner
 
 from irrepnet.cli.symmetry import symmetry
@@ -130,6 +131,20 @@ def test_symprec(tmp_path):
     file.write_text(json.dumps(record))
     assert json.loads(run(file, "--json").stdout)["point_group"]["name"] == "4mm"
     assert json.loads(run(file, "--json", "--symprec", "0.1").stdout)["point_group"]["name"] == "m-3m"
+
+
+def test_notes(tmp_path, examples):
+    """A tolerance that was lowered is said."""
+    assert json.loads(run(examples["NaCl"], "--json").stdout)["notes"] == []
+    assert "note" not in run(examples["NaCl"]).stdout
+    structure = Structure.from_file(examples["NaCl"])
+    moves = np.random.default_rng(0).uniform(-0.006, 0.006, size=(len(structure), 3))
+    for number, move in enumerate(moves):
+        structure.translate_sites([number], move, frac_coords=False)
+    structure.to(str(tmp_path / "POSCAR"), fmt="poscar")
+    (note,) = json.loads(run(tmp_path / "POSCAR", "--json").stdout)["notes"]
+    assert "asked for are no group" in note
+    assert "are no group" in run(tmp_path / "POSCAR").stdout
 
 
 def test_bad_file_raises_with_its_name(tmp_path):

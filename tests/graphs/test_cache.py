@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from irrepnet.graphs.cache import Cache, cache, digest, folder
+from irrepnet.graphs.cache import Cache, bypassed, cache, digest, folder
 
 WRITER = """
 import sys
@@ -51,6 +51,15 @@ def test_folder(monkeypatch, tmp_path):
     cache().put({"a": 1})
     assert cache() is cache()
     assert (tmp_path / "own" / "descriptors.sqlite").exists()
+
+
+def test_bypassed(monkeypatch, tmp_path):
+    monkeypatch.setenv("IRREPNET_CACHE", str(tmp_path))
+    cache().put({"a": 1})
+    with bypassed():
+        assert cache().get(["a"]) == {}
+        cache().put({"b": 2})
+    assert cache().get(["a", "b"]) == {"a": 1}
 
 
 def test_digest_is_of_the_content():

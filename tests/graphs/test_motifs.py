@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,13 @@ from pymatgen.analysis.chemenv.coordination_environments.coordination_geometry_f
     symmetry_measure,
 )
 from pymatgen.core import Lattice, Structure
-from pymatgen.core.local_env import CrystalNN, LocalStructOrderParams, MinimumDistanceNN, VoronoiNN
+from pymatgen.core.local_env import (
+    DEFAULT_OP_PARAMS,
+    CrystalNN,
+    LocalStructOrderParams,
+    MinimumDistanceNN,
+    VoronoiNN,
+)
 from tests.environments import PAIRS
 
 from irrepnet.crystals import SymmetricCrystal, plain_supercell
@@ -33,6 +40,7 @@ from irrepnet.graphs import (
     motif,
     motifs,
 )
+from irrepnet.graphs.cache import bypassed
 from irrepnet.graphs.descriptors import shape_key
 
 pytestmark = pytest.mark.filterwarnings("ignore:No oxidation states", "ignore:CrystalNN")
@@ -98,8 +106,17 @@ def crystals(examples: dict[str, Path], mp_2018: list[dict]) -> list[tuple[Symme
     return [(crystal, Structure(crystal.lattice, crystal.species, crystal.frac_coords)) for crystal in found]
 
 
+def jumps(vectors: np.ndarray) -> bool:
+    """Whether an angle is one at which pymatgen's "bcc" jumps, which it then decides by rounding."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    angles = np.arccos(np.clip(unit @ unit.T, -1, 1))[np.triu_indices(len(unit), 1)]
+    return bool((abs(angles[:, None] - [np.pi / 2, DEFAULT_OP_PARAMS["bcc"]["min_SPP"]]) < 1e-5).any())
+
+
 def test_order_parameters_are_those_of_pymatgen(examples, mp_2018):
-    """Its class finds the neighbours in a sphere by itself, and in any order, on which its "bcc" depends."""
+    """Its class finds the neighbours in a sphere by itself, and in any order, on which its "bcc" depends; its
+    "sq_face_cap_trig_pris" depends on the hand."""
+    compared = []
     for crystal, structure in crystals(examples, mp_2018):
         for atom in map(int, crystal.representatives):
             found = motif(crystal, atom, "minimum-distance")
@@ -109,8 +126,75 @@ def test_order_parameters_are_those_of_pymatgen(examples, mp_2018):
             sites = [structure[atom], *(n for n in structure.get_neighbors(structure[atom], radius))]
             orders = np.arange(1, len(sites)), np.arange(1, len(sites))[::-1]
             either = [LocalStructOrderParams(["bcc"]).get_order_parameters(sites, 0, list(o))[0] for o in orders]
-            values[LSOP_NAMES.index("bcc")] = 0.0 if either[0] is None else np.mean(either)
-            np.testing.assert_allclose(lsop(found.vectors), values, rtol=0, atol=1e-8)
+            ours, bcc, prism = lsop(found.vectors), *map(LSOP_NAMES.index, ("bcc", "sq_face_cap_trig_pris"))
+            mirrored = [types.SimpleNamespace(coords=-point) for point in (np.zeros(3), *found.vectors)]
+            other = LocalStructOrderParams([LSOP_NAMES[prism]]).get_order_parameters(mirrored, 0, orders[0].tolist())
+            values[prism] = max(values[prism], other[0] or 0.0)
+            values[bcc] = ours[bcc] if jumps(found.vectors) else 0.0 if either[0] is None else np.mean(either)
+            np.testing.assert_allclose(ours, values, rtol=0, atol=1e-8)
+            compared.append(jumps(found.vectors))
+    assert len(compared) - sum(compared) > 20
+
+
+def real_shells(records: list[dict]) -> list[np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for record in records:
+        crystal = SymmetricCrystal.from_structure(record)
+        for shell in ("minimum-distance", "voronoi"):
+            for atom in crystal.representatives:
+                one = motif(crystal, int(atom), shell)
+                if len(one.neighbours) < 15:
+                    found[one.shape] = one.vectors
+    return list(found.values())
+
+
+def test_order_parameters_do_not_depend_on_orientation_hand_and_order(mp_2018):
+    """Of shells with all the angles that crystals have exactly; the two that pymatgen has not invariant, on purpose."""
+    random = np.random.default_rng(0)
+    low, high = (
+        [r for r in mp_2018 if len(r["species"]) < 10 and (r["spacegroup_number"] < 75) == is_low]
+        for is_low in (True, False)
+    )
+    chosen = real_shells([group[i] for group in (low, high) for i in random.permutation(len(group))[:6]])
+    assert 5 < sum(map(jumps, chosen)) < len(chosen) - 5
+    for vectors in chosen:
+        seed = int(random.integers(2**31))
+        for image in (turned(vectors, seed), -turned(vectors, seed)):
+            np.testing.assert_allclose(lsop(image), lsop(vectors), rtol=0, atol=1e-9)
+
+
+@options_of_search(max_examples=25)
+@given(shells(1, 9), st.integers(0, 2**32 - 1))
+def test_order_parameters_of_any_shell_are_invariant(vectors, seed):
+    np.testing.assert_allclose(lsop(turned(vectors, seed)), lsop(vectors), rtol=0, atol=1e-7)
+
+
+def test_bcc_at_a_right_angle():
+    """The mean of both sides of the jump."""
+    shell = np.array([[0, 0, 1], [1, 0, 0], [0.3, 0.8, 0.5], [-0.5, 0.2, -0.9]])
+    bcc = LSOP_NAMES.index("bcc")
+    tilts = [shell + np.outer([0, 1, 0, 0], [0, 0, tilt]) for tilt in (1e-5, -1e-5)]
+    sides = [lsop(tilted)[bcc] for tilted in tilts]
+    assert abs(sides[0] - sides[1]) > 1e-3
+    assert lsop(shell)[bcc] == pytest.approx(np.mean(sides), abs=1e-5)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_both_hands_have_the_same_motifs(first, mp_2018, tmp_path, monkeypatch):
+    """In either order of reading, from the cache and anew: it has shells of one shape, of either hand, once."""
+    options = HypergraphOptions(hyperedges=("motifs",), motif_features=("lsop",), motif_shell="minimum-distance")
+    small = [record for record in mp_2018 if len(record["species"]) < 16]
+    for group in (4, 19, 20, 96, 152, 154, 173, 198):
+        record = next(record for record in small if record["spacegroup_number"] == group)
+        hands = [record, record | {"frac_coords": -np.array(record["frac_coords"])}]
+        monkeypatch.setenv("IRREPNET_CACHE", str(tmp_path / str(group)))
+        crystals = [SymmetricCrystal.from_structure(hand) for hand in (hands[first], hands[1 - first])]
+        kept = [hypergraph(crystal, options) for crystal in crystals]
+        with bypassed():
+            anew = [hypergraph(crystal, options) for crystal in crystals]
+        values = [total(graph, 1) for graph in (*kept, *anew)]
+        for other in values[1:]:
+            np.testing.assert_allclose(other, values[0], rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize(

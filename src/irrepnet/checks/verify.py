@@ -37,6 +37,7 @@ from irrepnet.graphs import (
     parent_of,
     site_graph,
 )
+from irrepnet.graphs.cache import bypassed
 from irrepnet.groups import PointGroup
 from irrepnet.hamiltonians import hermiticity, symmetry_residual
 from irrepnet.models import ModelConfig, SiteSymmetryConfig, SiteSymmetryNet, TensorHead, build_model
@@ -71,10 +72,13 @@ def _filled(net: torch.nn.Module) -> torch.nn.Module:
     return net
 
 
+@bypassed()
 def verify(
     model: torch.nn.Module, source: object, options: GraphOptions | None = None, seed: int = 0
 ) -> dict[str, Any]:
     """Run ``model`` in float64 on equal descriptions of one crystal and compare the outputs.
+
+    Descriptors are computed anew for each description: in the cache, shells of one shape have one value.
 
     Args:
         model: takes a batch; its outputs are dimensionless numbers (before units). Those of a :class:`TensorHead` are

@@ -29,6 +29,10 @@ from irrepnet.groups import PointGroup, setting_of
 # moyopy warns whenever the input is a supercell; all that is taken from it refers to the primitive cell.
 logging.getLogger("moyo").setLevel(logging.ERROR)
 
+# A tolerance at which the operations found are no group is lowered in steps of this, which are spglib's, down to 1 %.
+_STEP = 0.95
+_STEPS = 90
+
 
 @dataclass(frozen=True, eq=False)
 class SymmetricCrystal:
@@ -77,7 +81,7 @@ class SymmetricCrystal:
     symprec: float
     """Å, the tolerance with which the symmetry was found."""
     notes: tuple[str, ...] = ()
-    """Of the cell that it was made from, see `Cell.notes`."""
+    """Of the cell that it was made from (`Cell.notes`), and what to know about how its symmetry was found."""
 
     @classmethod
     def from_structure(cls, source: Any, symprec: float = 0.01) -> SymmetricCrystal:
@@ -86,7 +90,8 @@ class SymmetricCrystal:
         Args:
             source: pymatgen Structure, path of a structure file, or record.
             symprec: Å, how far from symmetric an atom may be. If no consistent group is found with it the
-                search lowers it; the value that led to the group is kept in `symprec`.
+                search lowers it, by 5 % at a time; the value that led to the group is kept in `symprec`, and `notes`
+                say so.
 
         Raises:
             IrrepnetError: the source is refused by `read_cell`, or no space group is consistent with it.
@@ -139,16 +144,7 @@ class SymmetricCrystal:
 
 
 def _symmetrise(cell: Cell, symprec: float) -> SymmetricCrystal:
-    try:
-        found = moyopy.MoyoDataset(
-            moyopy.Cell(cell.lattice.tolist(), cell.frac_coords.tolist(), cell.numbers.tolist()),
-            symprec=symprec,
-            setting=moyopy.Setting.standard(),
-        )
-    except ValueError as error:
-        raise IrrepnetError(
-            f"{cell.name}: no space group found at symprec {symprec} Å ({error}); try another symprec"
-        ) from error
+    found = _search(cell, symprec)
     group, rotations, translations = setting_operations(found.hall_number)
     standard = found.prim_std_cell
     numbers = np.array(standard.numbers)
@@ -197,8 +193,42 @@ def _symmetrise(cell: Cell, symprec: float) -> SymmetricCrystal:
         displacement=float(np.linalg.norm(moved, axis=1).max()),
         strain=float(abs(stretches - 1).max()),
         symprec=found.symprec,
-        notes=cell.notes,
+        notes=(*cell.notes, *_notes(found.symprec, symprec)),
     )
+
+
+def _notes(found: float, asked: float) -> tuple[str, ...]:
+    """Of tolerances in Å."""
+    if found >= asked:
+        return ()
+    return (f"its symmetry is that within {found:.3g} Å: the operations within the {asked:g} Å asked for are no group",)
+
+
+def _search(cell: Cell, symprec: float) -> Any:
+    """The symmetry at `symprec` or, if the operations found there are no group, at the largest tolerance below.
+
+    Of two tolerances the larger may have no group although the smaller has a large one: operations that are only just
+    within it do not close. moyo then halves or doubles the tolerance; half may be too little for the group, and twice
+    is more than was asked for. So the tolerance is lowered in small steps here until moyo keeps it.
+    """
+    atoms = moyopy.Cell(cell.lattice.tolist(), cell.frac_coords.tolist(), cell.numbers.tolist())
+    best, failure = None, "the tolerance was raised"
+    for step in range(_STEPS):
+        wanted = symprec * _STEP**step
+        if best is not None and best.symprec >= wanted:
+            break
+        try:
+            found = moyopy.MoyoDataset(atoms, symprec=wanted, setting=moyopy.Setting.standard())
+        except ValueError as error:
+            failure = str(error)
+            continue
+        if found.symprec <= symprec and (best is None or found.symprec > best.symprec):
+            best = found
+    if best is None:
+        raise IrrepnetError(
+            f"{cell.name}: no space group found at symprec {symprec} Å ({failure}); try another symprec"
+        )
+    return best
 
 
 @cache

@@ -13,7 +13,8 @@ import os
 import sqlite3
 import warnings
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -117,9 +118,35 @@ class Cache:
             self._forget(again)
 
 
+class _Nothing(Cache):
+    """Keeps nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def get(self, keys: Iterable[str]) -> dict[str, Any]:
+        return {}
+
+    def put(self, values: Mapping[str, Any]) -> None:
+        pass
+
+
+_is_bypassed: ContextVar[bool] = ContextVar("bypassed", default=False)
+
+
+@contextlib.contextmanager
+def bypassed() -> Iterator[None]:
+    """Meanwhile results are neither taken from the cache nor kept in it: a check sees what is computed anew."""
+    token = _is_bypassed.set(True)
+    try:
+        yield
+    finally:
+        _is_bypassed.reset(token)
+
+
 def cache() -> Cache:
     """The cache of this process."""
-    return _cache(folder(), os.getpid())
+    return _Nothing() if _is_bypassed.get() else _cache(folder(), os.getpid())
 
 
 @lru_cache(maxsize=4)

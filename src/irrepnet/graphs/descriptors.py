@@ -37,14 +37,18 @@ _SAME = 1e-8
 _STARTS = 800
 # Two vectors that are closer to a line than this, in units of the mean length, span no frame.
 _COLLINEAR = 1e-3
+# rad; an angle nearer than this to one where an order parameter jumps is that angle: 90°, 135° and their like, which
+# crystals have exactly, would otherwise fall on either side by rounding.
+_SAME_ANGLE = 1e-6
 
 
 def lsop(vectors: np.ndarray) -> np.ndarray:
     """Local structure order parameters (Zimmermann and Jain, RSC Adv. 10, 6063 (2020)), computed by pymatgen.
 
     1 is the ideal motif, 0 no likeness. A motif that the shell cannot form because it has too few neighbours,
-    for which pymatgen gives None, is 0. pymatgen's "bcc" depends on the order in which the neighbours are listed: here
-    it is the mean over all orders.
+    for which pymatgen gives None, is 0. They depend on neither orientation, hand nor order: "sq_face_cap_trig_pris",
+    which pymatgen measures with azimuths of one sense, is the larger of the values of the shell and its mirror image;
+    "bcc" is computed here, see :func:`_bcc`.
 
     Args:
         vectors: (n, 3) Å, from the atom to its neighbours.
@@ -56,27 +60,73 @@ def lsop(vectors: np.ndarray) -> np.ndarray:
         IrrepnetError: no neighbours, or pymatgen cannot compute a parameter.
     """
     vectors = _checked(vectors)
-    sites: Any = [SimpleNamespace(coords=point) for point in (np.zeros(3), *vectors)]
-    order = list(range(1, len(sites)))
-    values = _order_parameters(LSOP_NAMES).get_order_parameters(sites, 0, order)
-    # pymatgen sums "bcc" over pairs j < k only; the mean with the other half does not depend on the order.
-    bcc = LSOP_NAMES.index("bcc")
-    if values[bcc] is not None:
-        values[bcc] = (values[bcc] + _order_parameters(("bcc",)).get_order_parameters(sites, 0, order[::-1])[0]) / 2
-    values = np.array([0.0 if value is None else value for value in values], float)
+    found = dict(zip(_PYMATGENS, _order_parameters(vectors, _PYMATGENS), strict=True))
+    (mirrored,) = _order_parameters(-vectors, ("sq_face_cap_trig_pris",))
+    found["sq_face_cap_trig_pris"] = max(found["sq_face_cap_trig_pris"], mirrored)
+    found["bcc"] = _bcc(vectors)
+    values = np.array([found[name] for name in LSOP_NAMES], float)
     if not np.isfinite(values).all():
         bad = ", ".join(name for name, value in zip(LSOP_NAMES, values) if not np.isfinite(value))
         raise IrrepnetError(f"the order parameters {bad} of {len(vectors)} neighbours are not finite")
     return values
 
 
-@cache
-def _order_parameters(names: tuple[str, ...]) -> Any:
-    from pymatgen.core.local_env import DEFAULT_OP_PARAMS, LocalStructOrderParams
+_PYMATGENS = tuple(name for name in LSOP_NAMES if name != "bcc")
 
-    # pymatgen's own parameters, in plain dictionaries, which are faster to read than those of its YAML parser
-    parameters: Any = [dict(DEFAULT_OP_PARAMS[name] or {}) or None for name in names]
+
+def _order_parameters(vectors: np.ndarray, names: tuple[str, ...]) -> list[float]:
+    """Those of pymatgen, 0 for None."""
+    sites: Any = [SimpleNamespace(coords=point) for point in (np.zeros(3), *vectors)]
+    values = _of_pymatgen(names).get_order_parameters(sites, 0, list(range(1, len(sites))))
+    return [0.0 if value is None else float(value) for value in values]
+
+
+@cache
+def _of_pymatgen(names: tuple[str, ...]) -> Any:
+    from pymatgen.core.local_env import LocalStructOrderParams
+
+    # plain dictionaries are faster to read than those of its YAML parser
+    parameters: Any = [_parameters(name) or None for name in names]
     return LocalStructOrderParams(list(names), parameters)
+
+
+def _parameters(name: str) -> dict[Any, float]:
+    """pymatgen's own; the angle from which a neighbour is at the other pole a little smaller, to have it in."""
+    from pymatgen.core.local_env import DEFAULT_OP_PARAMS
+
+    own = dict(DEFAULT_OP_PARAMS[name] or {})
+    return own | {key: value - _SAME_ANGLE for key, value in own.items() if key == "min_SPP"}
+
+
+def _bcc(vectors: np.ndarray) -> float:
+    """The order parameter of eight neighbours at the corners of a cube (Peters, J. Chem. Phys. 131, 244103 (2009)).
+
+    A sum over pairs of neighbours, one at the north pole and one, k, on the prime meridian, of what the others add: in
+    it pymatgen has pairs of one order, so that its value depends on the numbering, and a sign that is +1 for k in the
+    south and −1 for k elsewhere, so that an angle of exactly 90° is decided by rounding. Here it is the mean of both
+    orders, and of both signs at 90°. For fewer than four neighbours it is 0.
+    """
+    n = len(vectors)
+    if n < 4:
+        return 0.0
+    parameters = _parameters("bcc")
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosine = np.clip(unit @ unit.T, -1, 1)
+    theta = np.arccos(cosine)
+    across = unit - cosine[..., None] * unit[:, None]  # (pole, k, 3)
+    height = np.linalg.norm(across, axis=-1)
+    has_azimuth = height > _SAME_ANGLE
+    across = across / np.where(has_azimuth, height, 1)[..., None]
+    is_pole = (theta >= parameters["min_SPP"]) & ~np.eye(n, dtype=bool)
+    poles = parameters["w_SPP"] * np.exp(-((parameters["IGW_SPP"] * (theta / np.pi - 1)) ** 2) / 2)
+    # Of k on the meridian and m anywhere: cos 3φ from cos φ.
+    side = np.where(abs(theta - np.pi / 2) < _SAME_ANGLE, 0, np.sign(theta - np.pi / 2))
+    azimuth = across @ across.transpose(0, 2, 1)
+    latitude = (theta - np.pi / 2) / np.arcsin(1 / 3)
+    others = (4 * azimuth**3 - 3 * azimuth) * (latitude * np.exp((1 - latitude**2) / 2))[:, None]
+    counts = (has_azimuth & ~is_pole)[:, :, None] & has_azimuth[:, None] & ~np.eye(n, dtype=bool)
+    total = poles[is_pole].sum() + (side[:, :, None] * others)[counts].sum()
+    return float(total / (n * (6 + (n - 2) * (n - 3))))
 
 
 def csm(vectors: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ from irrepnet.graphs.descriptors import LSOP_NAMES, csm, csm_names, descriptor_k
 from irrepnet.graphs.hypergraph import Column, Hyperedges, HyperedgeType, HypergraphOptions, add_hyperedge_type
 
 # Of the code that finds shells and describes them; a change makes older results unused.
-_VERSION = 1
+_VERSION = 2
 # Neighbours within this times the shortest distance are at "minimum distance", as in pymatgen.
 _MINIMUM_DISTANCE = 1.1
 
