@@ -107,6 +107,8 @@ def read_cif(text: str) -> Iterator[Cell | IrrepnetError]:
                 yield _crystal(values, name)
         except IrrepnetError as error:
             yield IrrepnetError(f"block {name}: {error}")
+        except Exception as error:  # numbers beyond all bounds, and what else nobody thought of
+            yield IrrepnetError(f"block {name}: cannot be read: {' '.join(str(error).split()) or type(error).__name__}")
 
 
 # --- the text

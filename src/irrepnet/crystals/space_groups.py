@@ -145,19 +145,19 @@ def _operation(triplet: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _closure(rotations: np.ndarray, translations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The group that operations generate, with the identity first."""
-    identity = np.eye(3, dtype=int)[None], np.zeros((1, 3))
-    rotations, translations = _unique(
-        np.concatenate([identity[0], rotations]), np.concatenate([identity[1], translations])
+    found = _unique(
+        np.concatenate([np.eye(3, dtype=int)[None], rotations]), np.concatenate([np.zeros((1, 3)), translations])
     )
-    while True:
-        products = np.einsum("aij,bjk->abik", rotations, rotations).reshape(-1, 3, 3)
-        steps = (np.einsum("aij,bj->abi", rotations, translations) + translations[:, None]).reshape(-1, 3)
-        found = _unique(np.concatenate([rotations, products]), np.concatenate([translations, steps]))
-        if len(found[0]) == len(rotations):
-            return found
-        if len(found[0]) > 4 * LARGEST:
+    made = found
+    while len(made[0]):
+        products = np.einsum("aij,bjk->abik", rotations, made[0]).reshape(-1, 3, 3)
+        steps = (np.einsum("aij,bj->abi", rotations, made[1]) + translations[:, None]).reshape(-1, 3)
+        known = len(found[0])
+        found = _unique(np.concatenate([found[0], products]), np.concatenate([found[1], steps]))
+        if len(found[0]) > 10 * LARGEST:
             raise IrrepnetError("the symmetry operations make no group of a crystal in this cell; one of them is wrong")
-        rotations, translations = found
+        made = found[0][known:], found[1][known:]
+    return found
 
 
 def _unique(rotations: np.ndarray, translations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
