@@ -1,5 +1,6 @@
 """Crystals made exactly symmetric: reading, the standard frame, orbits and whole neighbour shells."""
 
+from irrepnet.crystals.cdml import CdmlPoint, cdml_point, special_points
 from irrepnet.crystals.descriptions import input_atoms, plain_supercell
 from irrepnet.crystals.elements import atomic_number
 from irrepnet.crystals.frames import MODEL_GROUPS, frame_convention, frame_rotation, model_group
@@ -32,12 +33,14 @@ from irrepnet.crystals.pseudosymmetry import REACH, parents
 from irrepnet.crystals.reading import Cell, read_cell, read_structures
 from irrepnet.crystals.site_irreps import SiteIrreps, SiteTensor, site_irreps
 from irrepnet.crystals.symmetric import SymmetricCrystal
+from irrepnet.crystals.wyckoff import WyckoffPosition, with_standard_origin, wyckoff_letter, wyckoff_positions
 
 __all__ = [
     "MODEL_GROUPS",
     "NEIGHBOURS",
     "REACH",
     "BandRepresentation",
+    "CdmlPoint",
     "Cell",
     "CellSymmetry",
     "LittleGroup",
@@ -51,7 +54,9 @@ __all__ = [
     "SymmetricCrystal",
     "TensorKind",
     "Violations",
+    "WyckoffPosition",
     "atomic_number",
+    "cdml_point",
     "find_neighbours",
     "frame_convention",
     "frame_rotation",
@@ -71,8 +76,12 @@ __all__ = [
     "site_irreps",
     "site_slots",
     "smooth_neighbours",
+    "special_points",
     "split_shells",
     "symmetrised_force_constants",
     "vibration_modes",
     "whole_shells",
+    "with_standard_origin",
+    "wyckoff_letter",
+    "wyckoff_positions",
 ]

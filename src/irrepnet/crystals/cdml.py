@@ -152,6 +152,11 @@ def cdml_point(number: int, little: LittleGroup) -> CdmlPoint | None:
     return None
 
 
+def special_points(number: int) -> tuple[tuple[str, np.ndarray], ...]:
+    """The special points of a space group: letters, and k (3,) in the primitive basis, one of each star."""
+    return _setting(number).points
+
+
 class _Setting(NamedTuple):
     """A space group in its standard setting, N operations."""
 

@@ -1,7 +1,7 @@
-"""The Wyckoff positions of the space groups in their standard settings: letters, coordinates, and the letter of a point.
+"""The Wyckoff positions of space groups in their standard settings: letters, coordinates, and the letter of a point.
 
-moyopy knows the letters of the atoms of a crystal. So here a crystal is made that has atoms at every position: a position
-is a set of points that the same operations fix, and these sets are found as intersections of axes, mirrors and centres.
+moyopy knows the letters of the atoms of a crystal. So here a crystal is made that has atoms at every position: the
+points of a position are those that the same operations fix, intersections of axes, mirrors and centres.
 """
 
 from __future__ import annotations
@@ -171,10 +171,10 @@ def _lattice(number: int) -> np.ndarray:
 def with_standard_origin(crystal: SymmetricCrystal) -> SymmetricCrystal:
     """The crystal with that one of its equal origins and axes that does not depend on how it was given.
 
-    A standard setting leaves the normaliser of the space group open: rock salt may have Na at a and Cl at b, or the other
-    way round. Here orbits, in the order of the formula, get letters that come first in the alphabet; where that leaves
-    a choice, real parts of structure factors are greatest, one after the other. Proper rotations of the lattice and
-    translations are tried; the lattice, the orbits and the order of the atoms stay as they are.
+    A standard setting leaves the normaliser of the space group open: rock salt may have Na at a and Cl at b, or the
+    other way round. Here orbits, in the order of the formula, get letters that come first in the alphabet; where that
+    leaves a choice, real parts of structure factors are greatest, one after the other. Translations and proper
+    rotations of the lattice are tried; lattice, orbits and the order of the atoms stay as they are.
     """
     to_cell = crystal.lattice @ np.linalg.inv(crystal.conventional_lattice)
     atoms = crystal.representatives
@@ -214,7 +214,7 @@ def _normaliser(number: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     leaves open are left out.
     """
     hall_number = standard_hall_number(number)
-    group, rotations, translations = setting_operations(hall_number)
+    _, rotations, translations = setting_operations(hall_number)
     columns = _lattice(number).T @ np.linalg.inv(moyopy.HallSymbolEntry(hall_number).centering.linear)
     holohedry = next(name for name, last in zip(("1", "2", "222", "422", "622", "432"), _LAST) if number <= last)
     turns = np.linalg.inv(columns) @ PointGroup(holohedry).operations @ columns
@@ -226,7 +226,9 @@ def _normaliser(number: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     keys = {tuple(rotation.ravel()): k for k, rotation in enumerate(rotations)}
     for turn in turns:
         whole = np.rint(turn).astype(int)
-        moved = [tuple((whole @ rotation @ np.rint(np.linalg.inv(whole)).astype(int)).ravel()) for rotation in rotations]
+        moved = [
+            tuple((whole @ rotation @ np.rint(np.linalg.inv(whole)).astype(int)).ravel()) for rotation in rotations
+        ]
         if np.abs(turn - whole).max() > _ZERO or not all(each in keys for each in moved):
             continue
         image = np.array([keys[each] for each in moved])
