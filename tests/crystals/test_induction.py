@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irrepnet.crystals import SymmetricCrystal, induce, induce_from_position
-from irrepnet.crystals.induction import _standard_hall_number
-from irrepnet.crystals.symmetric import setting_operations
+from irrepnet.crystals.symmetric import setting_operations, standard_hall_number
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup, harmonic_matrices
 
@@ -177,7 +176,7 @@ POINTS = (GAMMA, (0.5, 0, 0), (0.5, 0, 0.5), (0.5, 0.5, 0.5), (0.25, 0.5, 0.75),
 
 def check_space_group(number: int, position: tuple[float, ...]) -> None:
     """All irreps of one site: as many bands at every k, whole multiplicities, products, Γ by correlation, their sum."""
-    group, rotations, translations = setting_operations(_standard_hall_number(number))
+    group, rotations, translations = setting_operations(standard_hall_number(number))
     general = [induced.characters for induced in induce_from_position(number, (0.1234, 0.2345, 0.3517), "A", POINTS)]
     site, correlation = site_of(number, position)
     total = [np.zeros(1)] * len(POINTS)
@@ -207,7 +206,7 @@ def site_of(number: int, position: tuple[float, ...]) -> tuple[PointGroup, dict[
     """Group of a site, and {irrep of the point group over C: {irrep of the site over C: multiplicity}}."""
     import moyopy
 
-    hall_number = _standard_hall_number(number)
+    hall_number = standard_hall_number(number)
     group, rotations, translations = setting_operations(hall_number)
     x = np.array(moyopy.HallSymbolEntry(hall_number).centering.linear) @ position
     apart = rotations @ x + translations - x

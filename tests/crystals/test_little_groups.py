@@ -8,15 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irrepnet.crystals import little_group
-from irrepnet.crystals.induction import _standard_hall_number
-from irrepnet.crystals.symmetric import setting_operations
+from irrepnet.crystals.symmetric import setting_operations, standard_hall_number
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 
 
 def space_group(number: int) -> tuple[PointGroup, np.ndarray, np.ndarray]:
     """Point group, rotations and translations of a space group."""
-    return setting_operations(_standard_hall_number(number))
+    return setting_operations(standard_hall_number(number))
 
 
 def special_points(rotations: np.ndarray) -> list[np.ndarray]:

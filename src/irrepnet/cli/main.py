@@ -5,7 +5,20 @@ import sys
 import typer
 
 from irrepnet import __version__
-from irrepnet.cli import data, graph, groups, hamiltonian, path, phonons, symmetrize, symmetry, tensor, train, verify
+from irrepnet.cli import (
+    data,
+    graph,
+    groups,
+    hamiltonian,
+    induce,
+    path,
+    phonons,
+    symmetrize,
+    symmetry,
+    tensor,
+    train,
+    verify,
+)
 from irrepnet.errors import IrrepnetError
 
 app = typer.Typer(
@@ -21,6 +34,7 @@ app.add_typer(tensor.app, name="tensor")
 app.add_typer(hamiltonian.app, name="hamiltonian")
 app.command("symmetry")(symmetry.symmetry)
 app.command("phonons")(phonons.phonons)
+app.command("induce")(induce.induce)
 app.command("symmetrize")(symmetrize.symmetrize)
 app.command("graph")(graph.graph)
 app.command("train")(train.train)

@@ -1,5 +1,6 @@
 """Crystals made exactly symmetric: reading, the standard frame, orbits and whole neighbour shells."""
 
+from irrepnet.crystals.cdml import CdmlPoint, cdml_point, special_points
 from irrepnet.crystals.cell import Cell
 from irrepnet.crystals.descriptions import input_atoms, plain_supercell
 from irrepnet.crystals.elements import atomic_number
@@ -33,6 +34,7 @@ from irrepnet.crystals.pseudosymmetry import REACH, parents
 from irrepnet.crystals.reading import cells_in, read_cell, read_structures
 from irrepnet.crystals.site_irreps import SiteIrreps, TensorForm, site_irreps
 from irrepnet.crystals.symmetric import SymmetricCrystal
+from irrepnet.crystals.wyckoff import WyckoffPosition, with_standard_origin, wyckoff_letter, wyckoff_positions
 
 __all__ = [
     "DIPOLE",
@@ -42,6 +44,7 @@ __all__ = [
     "RAMAN",
     "REACH",
     "BandRepresentation",
+    "CdmlPoint",
     "Cell",
     "CellSymmetry",
     "LittleGroup",
@@ -55,8 +58,10 @@ __all__ = [
     "TensorForm",
     "TensorKind",
     "Violations",
+    "WyckoffPosition",
     "activity_forms",
     "atomic_number",
+    "cdml_point",
     "cells_in",
     "find_neighbours",
     "frame_convention",
@@ -77,8 +82,12 @@ __all__ = [
     "site_irreps",
     "site_slots",
     "smooth_neighbours",
+    "special_points",
     "split_shells",
     "symmetrised_force_constants",
     "vibration_modes",
     "whole_shells",
+    "with_standard_origin",
+    "wyckoff_letter",
+    "wyckoff_positions",
 ]

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 import moyopy
 import numpy as np
 from numpy.typing import ArrayLike
 
 from irrepnet.crystals.little_groups import SAME, LittleGroup, little_group, stabiliser
-from irrepnet.crystals.symmetric import SymmetricCrystal, setting_operations
+from irrepnet.crystals.symmetric import SymmetricCrystal, setting_operations, standard_hall_number
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 
@@ -86,7 +86,7 @@ def induce_from_position(
         IrrepnetError: no such space group or irrep, or a position or wave vector that is not three finite numbers or
             is about 1e-5 from a symmetric one.
     """
-    hall_number = _standard_hall_number(number)
+    hall_number = standard_hall_number(number)
     group, rotations, translations = setting_operations(hall_number)
     position = np.asarray(position, float)
     if position.shape == (3,):
@@ -145,19 +145,3 @@ def _site_irrep(group: PointGroup, site_group: np.ndarray, label: str) -> np.nda
     found = np.zeros((group.order, *matrices.shape[1:]), complex)
     found[subgroup.indices] = matrices
     return found
-
-
-@cache
-def _standard_hall_number(number: int) -> int:
-    """Hall number of the standard setting of a space group."""
-    if number not in range(1, 231):
-        raise IrrepnetError(f"space groups have the numbers 1 to 230, got {number}")
-    standard = moyopy.operations_from_number(number, setting=moyopy.Setting.standard(), primitive=True)
-    for hall_number in range(number, 531):  # there are at least as many settings as groups before it
-        if moyopy.HallSymbolEntry(hall_number).number != number:
-            continue
-        setting = moyopy.Setting.hall_number(hall_number)
-        operations = moyopy.operations_from_number(number, setting=setting, primitive=True)
-        if operations.rotations == standard.rotations and operations.translations == standard.translations:
-            return hall_number
-    raise AssertionError(f"no Hall setting is the standard one of space group {number}")

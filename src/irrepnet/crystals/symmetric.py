@@ -232,6 +232,22 @@ def _search(cell: Cell, symprec: float) -> Any:
 
 
 @cache
+def standard_hall_number(number: int) -> int:
+    """Hall number of the standard setting of a space group. Raises IrrepnetError if there is no such number."""
+    if number not in range(1, 231):
+        raise IrrepnetError(f"space groups have the numbers 1 to 230, got {number}")
+    standard = moyopy.operations_from_number(number, setting=moyopy.Setting.standard(), primitive=True)
+    for hall_number in range(number, 531):  # there are at least as many settings as groups before it
+        if moyopy.HallSymbolEntry(hall_number).number != number:
+            continue
+        setting = moyopy.Setting.hall_number(hall_number)
+        operations = moyopy.operations_from_number(number, setting=setting, primitive=True)
+        if operations.rotations == standard.rotations and operations.translations == standard.translations:
+            return hall_number
+    raise AssertionError(f"no Hall setting is the standard one of space group {number}")
+
+
+@cache
 def setting_operations(hall_number: int) -> tuple[PointGroup, np.ndarray, np.ndarray]:
     """The point group of a Hall setting in the standard frame, and one operation of the space group for each
     of its elements, in its order: rotations (M, 3, 3) int and translations (M, 3) in the primitive basis."""
