@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from tests.graphs.test_sites import other_description
 from tests.prototypes import STRUCTURES, SYMMORPHIC, crystal_of
 
-from irrepnet.crystals import NeighbourOptions, SymmetricCrystal, input_atoms, model_group, site_irreps
+from irrepnet.crystals import (
+    NeighbourOptions,
+    SymmetricCrystal,
+    frame_rotation,
+    input_atoms,
+    model_group,
+    site_irreps,
+)
 from irrepnet.data.batch import union
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import site_graph
@@ -319,3 +326,40 @@ def test_errors_say_what_is_wrong():
         union([cubic, hexagonal])
     with pytest.raises(IrrepnetError, match="model group m-3m, the batch 6/mmm"):
         network(PointGroup("m-3m"))(union([hexagonal], torch.float64))
+
+
+@pytest.mark.parametrize("name", ["rutile", "wurtzite", "PbTiO3", "LiNbO3", "scheelite", "pyrite", "baddeleyite"])
+def test_tensors_of_crystals(name):
+    """The mean over the atoms: in either form, turned by every element of the group, allowed by the point group."""
+    crystal = crystal_of(name)
+    group = model_group(crystal)
+    net = SiteSymmetryNet(
+        SiteSymmetryConfig(group=group.name, channels=12, covariants=3, layers=2),
+        {"epsilon": "ij=ji", "born": "ij", "axis": "vector"},
+        ("born",),
+        of_crystals=("epsilon", "axis"),
+    )
+    net = net.double().eval()
+    other = crystal_of("perovskite" if group.name == "m-3m" else "wurtzite")
+    plain = site_graph(crystal, group, symmetry=NONE)
+    with torch.no_grad():
+        found = net(union([site_graph(other, group), site_graph(crystal, group)], torch.float64))
+        atoms = net(union([plain], torch.float64))
+        epsilon, axis = found["epsilon"][1], found["axis"][1]
+        assert found["epsilon"].shape == (2, 3, 3)
+        assert (epsilon - atoms["epsilon"][0]).abs().max() < 1e-10
+        assert (axis - atoms["axis"][0]).abs().max() < 1e-10
+        assert (epsilon - epsilon.T).abs().max() < 1e-12
+        for g in torch.from_numpy(crystal.point_group.operations.copy()):
+            assert (g @ epsilon @ g.T - epsilon).abs().max() < 1e-10
+            assert (g @ axis - axis).abs().max() < 1e-10
+        turn = torch.from_numpy(frame_rotation(crystal).T.copy())  # from the network's axes to the standard frame
+        for g in group.operations:
+            turned = net(union([replace(plain, vector=plain.vector @ g.T)], torch.float64))
+            q = turn @ torch.from_numpy(g.copy()) @ turn.T
+            assert (q @ epsilon @ q.T - turned["epsilon"][0]).abs().max() < 1e-10
+            assert (q @ axis - turned["axis"][0]).abs().max() < 1e-10
+        batch = union([plain], torch.float64)
+        everywhere = net.at_atoms(atoms, batch)["epsilon"]
+    assert everywhere.shape == (len(crystal), 3, 3)
+    assert (everywhere == atoms["epsilon"]).all()

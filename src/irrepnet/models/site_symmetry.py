@@ -1,4 +1,4 @@
-"""A network for scalars and tensors of sites, with features in the irreps of each site's own group."""
+"""A network for scalars and tensors of sites and crystals, with features in the irreps of each site's own group."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -39,6 +39,8 @@ class SiteSymmetryConfig(BaseModel, extra="forbid", frozen=True):
 class SiteSymmetryNet(nn.Module):
     """Invariants and coordinates in the fixed subspaces of the site groups, convolved, read out as tensors of sites.
 
+    The tensor of a crystal is the mean of tensors of its atoms, and so one that the crystal's point group allows.
+
     The network runs on the sites of a batch and does not know how much symmetry made them: one atom an orbit, or
     all atoms. Their results are equal.
 
@@ -48,19 +50,26 @@ class SiteSymmetryNet(nn.Module):
             "ij=ji traceless"; polar, or axial with "axial " before them.
         sum_rule: names of targets that sum to zero over the atoms of a crystal, as Born effective charges do; of their
             sum each atom gives up a share, which depends on its invariants.
+        of_crystals: names of targets of which a crystal has one, as the permittivity.
 
     Raises:
         IrrepnetError: an unknown kind, or a sum rule of no target.
     """
 
-    def __init__(self, config: SiteSymmetryConfig, targets: Mapping[str, str], sum_rule: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        config: SiteSymmetryConfig,
+        targets: Mapping[str, str],
+        sum_rule: Sequence[str] = (),
+        of_crystals: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         if unknown := set(sum_rule) - set(targets):
             raise IrrepnetError(f"sum rule of {', '.join(sorted(unknown))}: the targets are {', '.join(targets)}")
         self.config = config
         names = MODEL_GROUPS if config.group == "auto" else (PointGroup(config.group).name,)
         groups = [PointGroup(name) for name in names]
-        self.targets, self.sum_rule = dict(targets), tuple(sum_rule)
+        self.targets, self.sum_rule, self.of_crystals = dict(targets), tuple(sum_rule), tuple(of_crystals)
         channels, covariants = config.channels, config.covariants
         self.embedding = ElementEmbedding(channels)
         self.distance = GaussianBasis(0.5, config.radius, 32)
@@ -92,6 +101,8 @@ class SiteSymmetryNet(nn.Module):
     def forward(self, batch: "SiteGraph[torch.Tensor]") -> dict[str, torch.Tensor]:
         """{name: (n_sites,), (n_sites, 3) or (n_sites, 3, 3)}, Cartesian in each crystal's standard frame.
 
+        Of the targets that crystals have one of (n_crystals, …).
+
         Raises:
             IrrepnetError: the batch was made for another model group.
         """
@@ -121,14 +132,25 @@ class SiteSymmetryNet(nn.Module):
             if target in self.sum_rule and self.share is not None:
                 share = torch.nn.functional.softplus(self.share(s)[:, self.sum_rule.index(target)])
                 value = value - _shared_out(self._at_atoms(value, axial, batch), share, batch)
+            if target in self.of_crystals:
+                value = _crystal_mean(self._at_atoms(value, axial, batch), batch)
             outputs[target] = value
         return outputs
 
     def at_atoms(
         self, outputs: Mapping[str, torch.Tensor], batch: "SiteGraph[torch.Tensor]"
     ) -> dict[str, torch.Tensor]:
-        """The tensors of sites (n_sites, …) at all atoms (n_atoms, …), in the crystals' order and standard frame."""
-        return {name: self._at_atoms(value, _kind(self.targets[name])[0], batch) for name, value in outputs.items()}
+        """The tensors of sites (n_sites, …) at all atoms (n_atoms, …), in the crystals' order and standard frame.
+
+        What a crystal has one of is the same at all of its atoms.
+        """
+        crystal = batch.crystal[batch.atom_site]
+        return {
+            name: value[crystal]
+            if name in self.of_crystals
+            else self._at_atoms(value, _kind(self.targets[name])[0], batch)
+            for name, value in outputs.items()
+        }
 
     @staticmethod
     def _at_atoms(value: torch.Tensor, axial: bool, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
@@ -218,6 +240,13 @@ def _shared_out(value: torch.Tensor, share: torch.Tensor, batch: "SiteGraph[torc
     total = value.new_zeros(batch.size, *value.shape[1:]).index_add(0, crystal, value)
     shares = share.new_zeros(batch.size).index_add(0, crystal, share[batch.atom_site])
     return total[batch.crystal] * (share / shares[batch.crystal]).view(-1, *(1,) * (value.ndim - 1))
+
+
+def _crystal_mean(value: torch.Tensor, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
+    """The mean of values (n_atoms, …) over each crystal, (n_crystals, …)."""
+    crystal = batch.crystal[batch.atom_site]
+    total = value.new_zeros(batch.size, *value.shape[1:]).index_add(0, crystal, value)
+    return total / torch.bincount(crystal, minlength=batch.size).view(-1, *(1,) * (value.ndim - 1))
 
 
 def _turned(value: torch.Tensor, operation: torch.Tensor, axial: bool) -> torch.Tensor:
