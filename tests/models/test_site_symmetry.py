@@ -240,6 +240,7 @@ def test_layer_against_a_plain_loop(structure, name):
     bonds = SiteBonds(group)
     n, channels, C = len(graph), 5, 2
     layer = SiteConvolution({group.name: bonds}, channels, C, channels).double()
+    torch.nn.init.normal_(layer.context.weight)
     own = layer.own[group.name]
     s, hidden = torch.randn(n, channels).double(), torch.randn(len(graph.receiver), channels).double()
     x = torch.randn(len(graph.basis), C).double()
@@ -248,7 +249,8 @@ def test_layer_against_a_plain_loop(structure, name):
     coordinates = (torch.repeat_interleave(batch.fixed.sum(1)), coordinate_irreps(batch.fixed))
     irreps = group.irreps[1:]
     with torch.no_grad():
-        s_fast, x_fast = layer(s, x, hidden, tables, (batch.receiver, batch.sender, share), coordinates)
+        crystals = (batch.crystal, torch.full((n,), 1 / n, dtype=torch.float64))
+        s_fast, x_fast = layer(s, x, hidden, tables, (batch.receiver, batch.sender, share), coordinates, crystals)
 
         dims = [irrep.dim for irrep in irreps]
         features = [block.split(dims) for block in x.split(sum(dims))]  # atom, irrep → (d, C)
@@ -289,7 +291,8 @@ def test_layer_against_a_plain_loop(structure, name):
                             y[a][c] += weight * set_[len(dims) + k] * torch.einsum("nij,iv,j->nv", u, whole[b][i], e_k)
         for a in range(n):
             norms = torch.cat([(block**2).sum(0) for block in y[a]])
-            update = torch.nn.functional.silu(layer.update(torch.cat([normed[a], m[a]])) + own.norms(norms))
+            update = layer.update(torch.cat([normed[a], m[a]])) + layer.context(normed.mean(0)) + own.norms(norms)
+            update = torch.nn.functional.silu(update)
             gates = own.gates(update).view(-1, C)
             assert (s[a] + layer.invariant(update) - s_fast[a]).abs().max() < 1e-10
             for i, fast in enumerate(x_fast.split(sum(dims))[a].split(dims)):

@@ -33,6 +33,9 @@ class SiteSymmetryConfig(BaseModel, extra="forbid", frozen=True):
     channels: int = Field(default=64, ge=1, description="channels of the invariants of a site")
     covariants: int = Field(default=8, ge=0, description="channels of each non-trivial irrep; 0 for invariants alone")
     layers: int = Field(default=3, ge=0, description="convolutions")
+    dropout: float = Field(
+        default=0.15, ge=0, lt=1, description="share of the hidden features that a step of training leaves out"
+    )
     radius: float = Field(default=8.0, gt=0, description="largest distance that the radial basis resolves, Å")
 
 
@@ -81,7 +84,7 @@ class SiteSymmetryNet(nn.Module):
         )
         self.edge = nn.Linear(channels, channels)
         self.convolutions = nn.ModuleList(
-            SiteConvolution(self._bonds, channels, covariants, channels, first=layer == 0)
+            SiteConvolution(self._bonds, channels, covariants, channels, layer == 0, config.dropout)
             for layer in range(config.layers)
         )
         self.norm = nn.LayerNorm(channels)
@@ -93,6 +96,11 @@ class SiteSymmetryNet(nn.Module):
         if self.share is not None:
             nn.init.zeros_(self.share.weight)  # equal shares
             nn.init.zeros_(self.share.bias)
+
+    def load_state_dict(self, state_dict: Mapping[str, torch.Tensor], *args: Any, **more: Any) -> Any:
+        """Of earlier runs too, in which sites did not know of their crystal: the weight of that is zero."""
+        context = {key: torch.zeros_like(w) for key, w in self.state_dict().items() if key.endswith("context.weight")}
+        return super().load_state_dict({**context, **state_dict}, *args, **more)
 
     @property
     def _bonds(self) -> dict[str, SiteBonds]:
@@ -121,8 +129,10 @@ class SiteSymmetryNet(nn.Module):
         x = batch.basis.new_zeros(len(batch.basis), self.config.covariants)
         neighbours = torch.zeros_like(batch.nearest).index_add(0, batch.receiver, batch.weight)
         edges = (batch.receiver, batch.sender, batch.weight / neighbours[batch.receiver])
+        atoms = torch.zeros_like(s[: batch.size, 0]).index_add(0, batch.crystal, batch.multiplicity)
+        crystals = (batch.crystal, batch.multiplicity / atoms[batch.crystal])
         for convolution in self.convolutions:
-            s, x = convolution(s, _bounded(x, site, len(s)), hidden, tables, edges, coordinates)
+            s, x = convolution(s, _bounded(x, site, len(s)), hidden, tables, edges, coordinates, crystals)
         s = self.norm(s)
         outputs = {}
         for (target, kind), readout in zip(self.targets.items(), self.readouts):

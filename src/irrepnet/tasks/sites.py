@@ -110,8 +110,9 @@ class SiteModelConfig(SiteSymmetryConfig, frozen=True):
 
 
 class SiteTrainingConfig(TrainingConfig):
-    """As everywhere, with other defaults, chosen on the validation part of Born charges of crystals of m-3m."""
+    """As everywhere, with other defaults, chosen on the validation part of Born charges."""
 
+    epochs: int = Field(default=80, ge=1)
     batch_size: int = Field(default=16, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)
 
