@@ -217,3 +217,22 @@ def test_real_born_charges():
         values, residual = read(record, "T", SITE_QUANTITIES["born_charges"])
         assert residual < 1e-5
         assert np.abs(values - line["born_charges"]).max() < 1e-4
+
+
+def test_the_first_index_of_the_real_ones_is_that_of_the_field():
+    """O of Al2O3 in phonopy's example, with charges of VASP, ∂P_i/∂u_j: Z_pc 0.258, Z_cp 0.351, p normal to c."""
+    if not BORN_CHARGES.exists():
+        pytest.skip("../shared not present: no born_charges")
+    with gzip.open(BORN_CHARGES, "rt") as lines:
+        (line,) = (
+            record
+            for record in map(json.loads, lines)
+            if (record["formula"], record["spacegroup_number"]) == ("Al2O3", 167)
+        )
+    c = np.sum(line["lattice"], 0)  # of the rhombohedral cell
+    c /= np.linalg.norm(c)
+    for symbol, tensor in zip(line["species"], np.array(line["born_charges"])):
+        if symbol == "O":
+            of_c, to_c = tensor @ c, c @ tensor
+            assert np.linalg.norm(of_c - c * (c @ of_c)) == pytest.approx(0.258, abs=0.01)
+            assert np.linalg.norm(to_c - c * (c @ to_c)) == pytest.approx(0.351, abs=0.01)

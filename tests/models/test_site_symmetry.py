@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from tests.graphs.test_sites import other_description
 from tests.prototypes import STRUCTURES, SYMMORPHIC, crystal_of
 
-from irrepnet.crystals import NeighbourOptions, SymmetricCrystal, input_atoms, model_group, site_irreps
+from irrepnet.crystals import (
+    NeighbourOptions,
+    SymmetricCrystal,
+    frame_rotation,
+    input_atoms,
+    model_group,
+    site_irreps,
+)
 from irrepnet.data.batch import union
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import site_graph
@@ -233,6 +240,7 @@ def test_layer_against_a_plain_loop(structure, name):
     bonds = SiteBonds(group)
     n, channels, C = len(graph), 5, 2
     layer = SiteConvolution({group.name: bonds}, channels, C, channels).double()
+    torch.nn.init.normal_(layer.context.weight)
     own = layer.own[group.name]
     s, hidden = torch.randn(n, channels).double(), torch.randn(len(graph.receiver), channels).double()
     x = torch.randn(len(graph.basis), C).double()
@@ -241,7 +249,8 @@ def test_layer_against_a_plain_loop(structure, name):
     coordinates = (torch.repeat_interleave(batch.fixed.sum(1)), coordinate_irreps(batch.fixed))
     irreps = group.irreps[1:]
     with torch.no_grad():
-        s_fast, x_fast = layer(s, x, hidden, tables, (batch.receiver, batch.sender, share), coordinates)
+        crystals = (batch.crystal, torch.full((n,), 1 / n, dtype=torch.float64))
+        s_fast, x_fast = layer(s, x, hidden, tables, (batch.receiver, batch.sender, share), coordinates, crystals)
 
         dims = [irrep.dim for irrep in irreps]
         features = [block.split(dims) for block in x.split(sum(dims))]  # atom, irrep → (d, C)
@@ -282,7 +291,8 @@ def test_layer_against_a_plain_loop(structure, name):
                             y[a][c] += weight * set_[len(dims) + k] * torch.einsum("nij,iv,j->nv", u, whole[b][i], e_k)
         for a in range(n):
             norms = torch.cat([(block**2).sum(0) for block in y[a]])
-            update = torch.nn.functional.silu(layer.update(torch.cat([normed[a], m[a]])) + own.norms(norms))
+            update = layer.update(torch.cat([normed[a], m[a]])) + layer.context(normed.mean(0)) + own.norms(norms)
+            update = torch.nn.functional.silu(update)
             gates = own.gates(update).view(-1, C)
             assert (s[a] + layer.invariant(update) - s_fast[a]).abs().max() < 1e-10
             for i, fast in enumerate(x_fast.split(sum(dims))[a].split(dims)):
@@ -319,3 +329,40 @@ def test_errors_say_what_is_wrong():
         union([cubic, hexagonal])
     with pytest.raises(IrrepnetError, match="model group m-3m, the batch 6/mmm"):
         network(PointGroup("m-3m"))(union([hexagonal], torch.float64))
+
+
+@pytest.mark.parametrize("name", ["rutile", "wurtzite", "PbTiO3", "LiNbO3", "scheelite", "pyrite", "baddeleyite"])
+def test_tensors_of_crystals(name):
+    """The mean over the atoms: in either form, turned by every element of the group, allowed by the point group."""
+    crystal = crystal_of(name)
+    group = model_group(crystal)
+    net = SiteSymmetryNet(
+        SiteSymmetryConfig(group=group.name, channels=12, covariants=3, layers=2),
+        {"epsilon": "ij=ji", "born": "ij", "axis": "vector"},
+        ("born",),
+        of_crystals=("epsilon", "axis"),
+    )
+    net = net.double().eval()
+    other = crystal_of("perovskite" if group.name == "m-3m" else "wurtzite")
+    plain = site_graph(crystal, group, symmetry=NONE)
+    with torch.no_grad():
+        found = net(union([site_graph(other, group), site_graph(crystal, group)], torch.float64))
+        atoms = net(union([plain], torch.float64))
+        epsilon, axis = found["epsilon"][1], found["axis"][1]
+        assert found["epsilon"].shape == (2, 3, 3)
+        assert (epsilon - atoms["epsilon"][0]).abs().max() < 1e-10
+        assert (axis - atoms["axis"][0]).abs().max() < 1e-10
+        assert (epsilon - epsilon.T).abs().max() < 1e-12
+        for g in torch.from_numpy(crystal.point_group.operations.copy()):
+            assert (g @ epsilon @ g.T - epsilon).abs().max() < 1e-10
+            assert (g @ axis - axis).abs().max() < 1e-10
+        turn = torch.from_numpy(frame_rotation(crystal).T.copy())  # from the network's axes to the standard frame
+        for g in group.operations:
+            turned = net(union([replace(plain, vector=plain.vector @ g.T)], torch.float64))
+            q = turn @ torch.from_numpy(g.copy()) @ turn.T
+            assert (q @ epsilon @ q.T - turned["epsilon"][0]).abs().max() < 1e-10
+            assert (q @ axis - turned["axis"][0]).abs().max() < 1e-10
+        batch = union([plain], torch.float64)
+        everywhere = net.at_atoms(atoms, batch)["epsilon"]
+    assert everywhere.shape == (len(crystal), 3, 3)
+    assert (everywhere == atoms["epsilon"]).all()

@@ -314,3 +314,56 @@ def test_what_is_refused(data, tmp_path):
         train(configured(data, data__targets="field_gradients", data__sites={}), tmp_path / "none", quiet=True)
     folder = train(configured(data, model__group="m-3m", training__epochs=1), tmp_path / "group", quiet=True).folder
     assert "6mm" in (folder / "rejected.csv").read_text()
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """A run on Born charges and permittivities together, made of the bonds; three crystals know only one of the two."""
+    lines = []
+    for k, record in enumerate(read_records(made_atoms())[0]):
+        born = np.reshape(record.properties["born_charges"], (-1, 3, 3))
+        epsilon = 2 * np.eye(3) + np.einsum("nij,nkj->ik", born, born) / len(born)
+        crystal = {"species": record.species, "frac_coords": record.frac_coords, "lattice": record.lattice}
+        values = {"born_charges": born, "e_electronic": epsilon}
+        lines.append({"id": f"made-{k}", **{key: np.array(v).tolist() for key, v in (crystal | values).items()}})
+    lines[3]["born_charges"] = lines[20]["e_electronic"] = lines[21]["e_electronic"] = None
+    folder = tmp_path_factory.mktemp("both")
+    (folder / "data.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    settings = {"data.source": str(folder / "data.jsonl"), "data.targets": "e_electronic,born_charges", **SMALL}
+    return train(load_config("site-symmetry", settings), folder / "run", quiet=True)
+
+
+def test_a_tensor_of_the_crystals_beside_their_sites(both, inputs):
+    """Errors, tables and predictions of both; the tensor turns with the input and is positive definite."""
+    assert [target.kind for target in both.targets] == ["tensor", "site"]
+    charges, epsilon = (evaluate(both, target=name, quiet=True) for name in ("born_charges", "e_electronic"))
+    assert {"mae", "frobenius", "n", "rejected"} <= set(charges) & set(epsilon)
+    assert (charges["rejected"], epsilon["rejected"]) == (0, 0)
+    assert charges["n"] > epsilon["n"] > 0
+    assert evaluate(both, target="e_electronic", split="all", quiet=True)["rejected"] == 2
+    rows = predict(both, [[atoms for pair in inputs for atoms in pair[:2]]])
+    for k, (atoms, _, turn, order) in enumerate(inputs):
+        first, second = (
+            {name: np.array(row[name]) for name in ("born_charges", "e_electronic")} for row in rows[2 * k : 2 * k + 2]
+        )
+        assert np.abs(turn @ first["e_electronic"] @ turn.T - second["e_electronic"]).max() < 1e-9
+        assert np.linalg.eigvalsh(second["e_electronic"]).min() > 0
+        turned = turn @ first["born_charges"][order] @ turn.T
+        assert np.abs(turned - second["born_charges"]).max() < 1e-9
+        assert second["born_charges"].shape == (len(atoms), 3, 3)
+        alone, _ = predict(both, [[atoms, atoms]])  # as in a batch of several model groups
+        assert np.abs(np.array(alone["e_electronic"]) - first["e_electronic"]).max() < 1e-9
+    with (both.folder / "predictions_test.csv").open() as stream:
+        line = next(csv.DictReader(stream))
+    assert line[f"true {both.target('e_electronic').columns[0]}"]
+    assert line["predicted born_charges xy [e]"]
+
+
+def test_a_run_with_a_tensor_of_the_crystals_is_verified(both, tmp_path):
+    structure = tmp_path / "POSCAR"
+    ase.io.write(structure, made_atoms()[46], format="vasp")
+    result = CliRunner().invoke(app, ["verify", str(both.folder), str(structure), "--json"])
+    assert json.loads(result.stdout)["largest"] < 1e-8
+    write_report(both.folder)
+    with pytest.raises(IrrepnetError, match="e_electronic: of crystals alone"):
+        load_config("site-symmetry", {"data.source": "none", "data.targets": "e_electronic"})

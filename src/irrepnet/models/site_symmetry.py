@@ -1,4 +1,4 @@
-"""A network for scalars and tensors of sites, with features in the irreps of each site's own group."""
+"""A network for scalars and tensors of sites and crystals, with features in the irreps of each site's own group."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -30,11 +30,16 @@ class SiteSymmetryConfig(BaseModel, extra="forbid", frozen=True):
     channels: int = Field(default=64, ge=1, description="channels of the invariants of a site")
     covariants: int = Field(default=8, ge=0, description="channels of each non-trivial irrep; 0 for invariants alone")
     layers: int = Field(default=3, ge=0, description="convolutions")
+    dropout: float = Field(
+        default=0.15, ge=0, lt=1, description="share of the hidden features that a step of training leaves out"
+    )
     radius: float = Field(default=8.0, gt=0, description="largest distance that the radial basis resolves, Å")
 
 
 class SiteSymmetryNet(nn.Module):
     """Invariants and coordinates in the fixed subspaces of the site groups, convolved, read out as tensors of sites.
+
+    The tensor of a crystal is the mean of tensors of its atoms, and so one that the crystal's point group allows.
 
     The network runs on the sites of a batch and does not know how much symmetry made them: one atom an orbit, or
     all atoms. Their results are equal.
@@ -45,19 +50,26 @@ class SiteSymmetryNet(nn.Module):
             "ij=ji traceless"; polar, or axial with "axial " before them.
         sum_rule: names of targets that sum to zero over the atoms of a crystal, as Born effective charges do; of their
             sum each atom gives up a share, which depends on its invariants.
+        of_crystals: names of targets of which a crystal has one, as the permittivity.
 
     Raises:
         IrrepnetError: an unknown kind, or a sum rule of no target.
     """
 
-    def __init__(self, config: SiteSymmetryConfig, targets: Mapping[str, str], sum_rule: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        config: SiteSymmetryConfig,
+        targets: Mapping[str, str],
+        sum_rule: Sequence[str] = (),
+        of_crystals: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         if unknown := set(sum_rule) - set(targets):
             raise IrrepnetError(f"sum rule of {', '.join(sorted(unknown))}: the targets are {', '.join(targets)}")
         self.config = config
         names = MODEL_GROUPS if config.group == "auto" else (PointGroup(config.group).name,)
         groups = [PointGroup(name) for name in names]
-        self.targets, self.sum_rule = dict(targets), tuple(sum_rule)
+        self.targets, self.sum_rule, self.of_crystals = dict(targets), tuple(sum_rule), tuple(of_crystals)
         channels, covariants = config.channels, config.covariants
         self.embedding = ElementEmbedding(channels)
         self.distance = GaussianBasis(0.5, config.radius, 32)
@@ -69,7 +81,7 @@ class SiteSymmetryNet(nn.Module):
         )
         self.edge = nn.Linear(channels, channels)
         self.convolutions = nn.ModuleList(
-            SiteConvolution(self._bonds, channels, covariants, channels, first=layer == 0)
+            SiteConvolution(self._bonds, channels, covariants, channels, layer == 0, config.dropout)
             for layer in range(config.layers)
         )
         self.norm = nn.LayerNorm(channels)
@@ -82,12 +94,19 @@ class SiteSymmetryNet(nn.Module):
             nn.init.zeros_(self.share.weight)  # equal shares
             nn.init.zeros_(self.share.bias)
 
+    def load_state_dict(self, state_dict: Mapping[str, torch.Tensor], *args: Any, **more: Any) -> Any:
+        """Of earlier runs too, in which sites did not know of their crystal: the weight of that is zero."""
+        context = {key: torch.zeros_like(w) for key, w in self.state_dict().items() if key.endswith("context.weight")}
+        return super().load_state_dict({**context, **state_dict}, *args, **more)
+
     @property
     def _bonds(self) -> dict[str, SiteBonds]:
         return dict(self.bonds.items())  # type: ignore[arg-type]
 
     def forward(self, batch: "SiteGraph[torch.Tensor]") -> dict[str, torch.Tensor]:
         """{name: (n_sites,), (n_sites, 3) or (n_sites, 3, 3)}, Cartesian in each crystal's standard frame.
+
+        Of the targets that crystals have one of (n_crystals, …).
 
         Raises:
             IrrepnetError: the batch was made for another model group.
@@ -107,8 +126,10 @@ class SiteSymmetryNet(nn.Module):
         x = batch.basis.new_zeros(len(batch.basis), self.config.covariants)
         neighbours = torch.zeros_like(batch.nearest).index_add(0, batch.receiver, batch.weight)
         edges = (batch.receiver, batch.sender, batch.weight / neighbours[batch.receiver])
+        atoms = torch.zeros_like(s[: batch.size, 0]).index_add(0, batch.crystal, batch.multiplicity)
+        crystals = (batch.crystal, batch.multiplicity / atoms[batch.crystal])
         for convolution in self.convolutions:
-            s, x = convolution(s, _bounded(x, site, len(s)), hidden, tables, edges, coordinates)
+            s, x = convolution(s, _bounded(x, site, len(s)), hidden, tables, edges, coordinates, crystals)
         s = self.norm(s)
         outputs = {}
         for (target, kind), readout in zip(self.targets.items(), self.readouts):
@@ -118,14 +139,25 @@ class SiteSymmetryNet(nn.Module):
             if target in self.sum_rule and self.share is not None:
                 share = torch.nn.functional.softplus(self.share(s)[:, self.sum_rule.index(target)])
                 value = value - _shared_out(self._at_atoms(value, axial, batch), share, batch)
+            if target in self.of_crystals:
+                value = _crystal_mean(self._at_atoms(value, axial, batch), batch)
             outputs[target] = value
         return outputs
 
     def at_atoms(
         self, outputs: Mapping[str, torch.Tensor], batch: "SiteGraph[torch.Tensor]"
     ) -> dict[str, torch.Tensor]:
-        """The tensors of sites (n_sites, …) at all atoms (n_atoms, …), in the crystals' order and standard frame."""
-        return {name: self._at_atoms(value, _kind(self.targets[name])[0], batch) for name, value in outputs.items()}
+        """The tensors of sites (n_sites, …) at all atoms (n_atoms, …), in the crystals' order and standard frame.
+
+        What a crystal has one of is the same at all of its atoms.
+        """
+        crystal = batch.crystal[batch.atom_site]
+        return {
+            name: value[crystal]
+            if name in self.of_crystals
+            else self._at_atoms(value, _kind(self.targets[name])[0], batch)
+            for name, value in outputs.items()
+        }
 
     @staticmethod
     def _at_atoms(value: torch.Tensor, axial: bool, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
@@ -215,6 +247,13 @@ def _shared_out(value: torch.Tensor, share: torch.Tensor, batch: "SiteGraph[torc
     total = value.new_zeros(batch.size, *value.shape[1:]).index_add(0, crystal, value)
     shares = share.new_zeros(batch.size).index_add(0, crystal, share[batch.atom_site])
     return total[batch.crystal] * (share / shares[batch.crystal]).view(-1, *(1,) * (value.ndim - 1))
+
+
+def _crystal_mean(value: torch.Tensor, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
+    """The mean of values (n_atoms, …) over each crystal, (n_crystals, …)."""
+    crystal = batch.crystal[batch.atom_site]
+    total = value.new_zeros(batch.size, *value.shape[1:]).index_add(0, crystal, value)
+    return total / torch.bincount(crystal, minlength=batch.size).view(-1, *(1,) * (value.ndim - 1))
 
 
 def _turned(value: torch.Tensor, operation: torch.Tensor, axial: bool) -> torch.Tensor:

@@ -29,9 +29,10 @@ class SiteConvolution(nn.Module):
         φ, ψ, f = Φ(s_a, s_b, h_ab, q_ab, q_ba)
         m_a  = mean over neighbours b of φ                                     gated
         y_a  = mean over neighbours b of Σ_k ψ_k e_k(r_ab) + Σ_α w_γα Σ_βk f_βk U^γ_αβ (x_b^α ⊗ e_k^β(r_ab))
-        s_a  = s_a + MLP(s_a, m_a, |y_a|²_γ),     x_a = x_a + g_γ(s_a) ⊙ W_γ y_a
+        s_a  = s_a + MLP(s_a, m_a, s̄, |y_a|²_γ),     x_a = x_a + g_γ(s_a) ⊙ W_γ y_a
 
-    α and γ run over the non-trivial irreps, β over all. The kernel from x_b to y_a can be any in Hom_{G_ab}.
+    s̄ is the mean of s over the atoms of the crystal. α and γ run over the non-trivial irreps, β over all. The kernel
+    from x_b to y_a can be any in Hom_{G_ab}.
 
     Args:
         bonds: of each model group, by name.
@@ -39,10 +40,17 @@ class SiteConvolution(nn.Module):
         covariants: channels of x; 0 for a layer on invariants alone.
         hidden: size of the embedded invariants h of an edge.
         first: the coordinates are still zero, as in the first layer: without q and f.
+        dropout: share of the hidden features of pairs and sites that a step of training leaves out; all are invariants.
     """
 
     def __init__(
-        self, bonds: Mapping[str, SiteBonds], channels: int, covariants: int, hidden: int, first: bool = False
+        self,
+        bonds: Mapping[str, SiteBonds],
+        channels: int,
+        covariants: int,
+        hidden: int,
+        first: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(channels)
@@ -51,6 +59,9 @@ class SiteConvolution(nn.Module):
         self.filter = nn.Linear(hidden, channels)
         self.message = nn.Linear(channels, 2 * channels)
         self.update = nn.Linear(2 * channels, 2 * channels)
+        self.context = nn.Linear(channels, 2 * channels, bias=False)
+        nn.init.zeros_(self.context.weight)
+        self.dropout = nn.Dropout(dropout)
         self.invariant = nn.Linear(2 * channels, channels)
         own = {name: CoordinateWeights(one, channels, covariants, first) for name, one in bonds.items() if covariants}
         self.own = nn.ModuleDict(own)
@@ -63,6 +74,7 @@ class SiteConvolution(nn.Module):
         tables: BondTables,
         edges: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
         coordinates: tuple[torch.Tensor, torch.Tensor],
+        crystals: tuple[torch.Tensor, torch.Tensor],
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """One step, on crystals of one model group.
 
@@ -73,6 +85,7 @@ class SiteConvolution(nn.Module):
             tables: of :class:`irrepnet.nn.site_bonds.SiteBonds`.
             edges: receiver, sender, and the share of the receiver's neighbours that the edge stands for.
             coordinates: site and irrep of each coordinate.
+            crystals: the crystal of each site, and the share of its atoms that the site stands for.
         """
         receiver, sender, share = edges
         normed = self.norm(s)
@@ -81,18 +94,20 @@ class SiteConvolution(nn.Module):
         own: CoordinateWeights | None = self.own[tables.group] if self.own else None  # type: ignore[assignment]
         if own is not None:
             pair = pair + own.projected(x, tables, len(receiver))
-        pair = torch.nn.functional.silu(pair)
+        pair = self.dropout(torch.nn.functional.silu(pair))
         gate, value = self.message(pair).chunk(2, -1)
         m = torch.zeros_like(s).index_add(0, receiver, torch.sigmoid(gate) * value * share[:, None])
-        update = self.update(torch.cat([normed, m], -1))
+        crystal, of_atoms = crystals
+        mean = torch.zeros_like(s).index_add(0, crystal, normed * of_atoms[:, None])  # no more crystals than sites
+        update = self.update(torch.cat([normed, m], -1)) + self.context(mean).index_select(0, crystal)
         if own is None:
-            return s + self.invariant(torch.nn.functional.silu(update)), x
+            return s + self.invariant(self.dropout(torch.nn.functional.silu(update))), x
 
         site, irrep = coordinates
         block = site * own.n_irreps + irrep  # the coordinates of one irrep at one site
         y = own.arrived(pair, share, x, tables)
         norms = y.new_zeros(len(s) * own.n_irreps, y.shape[1]).index_add(0, block, y**2)
-        update = torch.nn.functional.silu(update + own.norms(norms.view(len(s), -1)))
+        update = self.dropout(torch.nn.functional.silu(update + own.norms(norms.view(len(s), -1))))
         gates = own.gates(update).view(norms.shape).index_select(0, block)
         mixed = torch.einsum("nc,cid->nid", y, own.mix)[torch.arange(len(x), device=x.device), irrep]
         return s + self.invariant(update), x + gates * mixed

@@ -1,10 +1,13 @@
-"""Scalars, vectors and tensors of sites, learned by a network with features in the irreps of the site groups."""
+"""Scalars, vectors and tensors of sites, learned by a network with features in the irreps of the site groups.
+
+Tensors of the crystals can be learned beside them.
+"""
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +17,8 @@ from irrepnet.crystals import MODEL_GROUPS, SymmetricCrystal, input_atoms
 from irrepnet.data import Record, Rejection
 from irrepnet.data.batch import prepare, union
 from irrepnet.data.records import site_array
-from irrepnet.data.sites import SITE_QUANTITIES, SiteQuantity, at_atoms, site_values
+from irrepnet.data.sites import SITE_KINDS, SITE_QUANTITIES, SiteQuantity, at_atoms, site_values
+from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity, tensor_coefficients
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import SiteGraph, SiteGraphOptions
 from irrepnet.groups import PointGroup
@@ -22,7 +26,7 @@ from irrepnet.models import SeparateNetworks, SiteSymmetryConfig, SiteSymmetryNe
 from irrepnet.tasks.config import CrystalDataConfig, RunConfig, TrainingConfig
 from irrepnet.tasks.metrics import Metrics
 from irrepnet.tasks.properties import known_graph, start_rows
-from irrepnet.tasks.targets import SiteTarget, atom_rows, decoded, encoded, mean_loss, slices
+from irrepnet.tasks.targets import SiteTarget, TensorTarget, atom_rows, decoded, encoded, mean_loss, slices
 from irrepnet.tasks.task import (
     Examples,
     Judgement,
@@ -39,13 +43,31 @@ from irrepnet.tasks.task import (
 NOISE = 0.1
 """Of the typical size of a value: the residuals of crystals with smaller ones are compared with this."""
 
+CRYSTAL_TENSORS = {name: one for name, one in TENSOR_QUANTITIES.items() if one.tensor.formula in SITE_KINDS}
+"""What can be learned of the crystals beside their sites: the known tensors of rank 2."""
+
+T = TypeVar("T", np.ndarray, torch.Tensor)
+
+
+class Rows(NamedTuple, Generic[T]):
+    """Numbers of several crystals.
+
+    Attributes:
+        sites: (n_sites, W) the components of the sites' targets side by side.
+        crystals: (n_crystals, V) the coefficients of the crystals' tensors side by side.
+    """
+
+    sites: T
+    crystals: T
+
 
 class SiteDataConfig(CrystalDataConfig):
-    """The crystals, and what is learned of their sites.
+    """The crystals, and what is learned of their sites, and of themselves.
 
     Attributes:
         sites: what the targets are, by name; of a known quantity only what is to be different need be said. Here is
-            where units and the order of indices are stated, for every target.
+            where units and the order of indices are stated, for every target of sites. The others are tensors of the
+            crystals, of `CRYSTAL_TENSORS`.
     """
 
     sites: dict[str, SiteQuantity] = Field(default_factory=dict, validate_default=True)
@@ -56,17 +78,25 @@ class SiteDataConfig(CrystalDataConfig):
         targets = info.data.get("targets")
         if targets is None or not isinstance(sites, Mapping):
             return sites
-        for name in targets:
+        of_sites = [name for name in targets if name in sites or name not in CRYSTAL_TENSORS]
+        if not of_sites:
+            raise ValueError(f"{', '.join(targets)}: of crystals alone; a network for tensors learns them, see presets")
+        for name in of_sites:
             if name not in sites and name not in SITE_QUANTITIES:
                 raise ValueError(
                     f"say what {name} is, for example data.sites.{name}={{symmetry: ij=ji, unit: eV}}; known without "
-                    f"are {', '.join(SITE_QUANTITIES)}"
+                    f"are {', '.join([*SITE_QUANTITIES, *CRYSTAL_TENSORS])}"
                 )
         if idle := [name for name in sites if name not in targets]:
             raise ValueError(f"{', '.join(idle)}: not among the targets, which are {', '.join(targets)}")
-        known = {name: dict(SITE_QUANTITIES[name]) if name in SITE_QUANTITIES else {} for name in targets}
-        said = {name: sites.get(name, {}) for name in targets}
+        known = {name: dict(SITE_QUANTITIES[name]) if name in SITE_QUANTITIES else {} for name in of_sites}
+        said = {name: sites.get(name, {}) for name in of_sites}
         return {name: {**known[name], **own} if isinstance(own, Mapping) else own for name, own in said.items()}
+
+    @property
+    def tensors(self) -> dict[str, TensorQuantity]:
+        """The targets that crystals have one of."""
+        return {name: CRYSTAL_TENSORS[name] for name in self.targets if name not in self.sites}
 
 
 class SiteModelConfig(SiteSymmetryConfig, frozen=True):
@@ -80,8 +110,9 @@ class SiteModelConfig(SiteSymmetryConfig, frozen=True):
 
 
 class SiteTrainingConfig(TrainingConfig):
-    """As everywhere, with other defaults, chosen on the validation part of Born charges of crystals of m-3m."""
+    """As everywhere, with other defaults, chosen on the validation part of Born charges."""
 
+    epochs: int = Field(default=80, ge=1)
     batch_size: int = Field(default=16, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)
 
@@ -115,7 +146,7 @@ class SiteExamples(Examples):
 
     Attributes:
         graphs: their graphs.
-        values: of each (n_sites, W), the targets' components side by side; NaN where unknown.
+        values: of each its :class:`Rows`, one for the crystal; NaN where unknown.
         frames: of each (3, 3) proper, x_input = frame @ x_standard.
         atoms: of each (n_input,) the atom of the primitive cell that an atom of the record is.
         residuals: of each, by target, what the symmetry does not allow of the values; see
@@ -123,14 +154,14 @@ class SiteExamples(Examples):
     """
 
     graphs: list[SiteGraph]
-    values: list[np.ndarray]
+    values: list[Rows[np.ndarray]]
     frames: list[np.ndarray]
     atoms: list[np.ndarray]
     residuals: list[dict[str, float]]
 
 
 class SiteTask(Task):
-    """Scalars, vectors and tensors of sites.
+    """Scalars, vectors and tensors of sites, and tensors of their crystals.
 
     Attributes:
         groups: the model groups of the training crystals; empty before :meth:`fit`.
@@ -142,7 +173,7 @@ class SiteTask(Task):
     Config = SiteRunConfig
 
     config: SiteRunConfig
-    targets: list[SiteTarget]  # type: ignore[assignment]
+    targets: list[SiteTarget | TensorTarget]  # type: ignore[assignment]
 
     def __init__(self, config: SiteRunConfig) -> None:
         super().__init__(config)
@@ -152,13 +183,14 @@ class SiteTask(Task):
 
     def prepare(self, source: Source, log: Log, targets: Sequence[str] | None = None) -> SiteExamples:
         names = targets or self.config.data.targets
-        for name in names:
+        sites = [name for name in names if name in self.config.data.sites]
+        for name in sites:
             log.line(f"{name}: {self.config.data.sites[name].in_words}")
         missing = f"has no value of {' or '.join(names)}"
         valued = [any(record.properties.get(name) is not None for name in names) for record in source.records]
         without = [Rejection(record.id, missing) for record, good in zip(source.records, valued) if not good]
         candidates = [record for record, good in zip(source.records, valued) if good]
-        self.sizes = self.sizes or {name: _typical(candidates, name) for name in names}
+        self.sizes = self.sizes or {name: _typical(candidates, name) for name in sites}
         made = self.graphs(candidates, log, names)
         rejections = without + made.rejections
         if not len(made):
@@ -201,8 +233,8 @@ class SiteTask(Task):
 
     def _values(
         self, record: Record, crystal: SymmetricCrystal, atoms: np.ndarray, targets: Sequence[str]
-    ) -> tuple[np.ndarray, dict[str, float]]:
-        """(n_sites, W), and the residuals by target; NaN for what is not asked or not known."""
+    ) -> tuple[Rows[np.ndarray], dict[str, float]]:
+        """The values, and the residuals by target of the sites; NaN for what is not asked or not known."""
         n, columns, residuals = len(crystal.representatives), [], {}
         for name, quantity in self.config.data.sites.items():
             if name in targets and record.properties.get(name) is not None:
@@ -211,7 +243,12 @@ class SiteTask(Task):
                 residuals[name] = found.residual
             else:
                 columns.append(np.full((n, len(quantity.projector)), np.nan))
-        return np.concatenate(columns, 1), residuals
+        tensors = [np.empty(0)]
+        for name, quantity in self.config.data.tensors.items():
+            given = record.properties.get(name) if name in targets else None
+            unknown = np.full(quantity.tensor.dim, np.nan)
+            tensors.append(unknown if given is None else tensor_coefficients(crystal, given, quantity))
+        return Rows(np.concatenate(columns, 1), np.concatenate(tensors)[None]), residuals
 
     def split(self, examples: SiteExamples) -> dict[str, np.ndarray]:
         """As ever, but a crystal that needs a network which no training crystal trains is rejected."""
@@ -234,20 +271,33 @@ class SiteTask(Task):
         graphs = [examples.graphs[k] for k in train]
         found = {graph.group.name for graph in graphs}
         self.groups = tuple(sorted(found, reverse=True))
-        values = np.concatenate([examples.values[k] for k in train])
-        quantities = self.config.data.sites
-        stops = np.cumsum([len(quantity.projector) for quantity in quantities.values()])
-        self.targets = [
-            SiteTarget.fit(name, own, quantity, _multiplicity(graphs), _species(graphs))
-            for (name, quantity), own in zip(quantities.items(), np.split(values, stops[:-1], axis=1))
-        ]
+        values, fitted, start = _joined([examples.values[k] for k in train]), {}, 0
+        for name, quantity in self.config.data.sites.items():
+            own = values.sites[:, start : (start := start + len(quantity.projector))]
+            fitted[name] = SiteTarget.fit(name, own, quantity, _multiplicity(graphs), _species(graphs))
+        start = 0
+        for name, quantity in self.config.data.tensors.items():
+            own = values.crystals[:, start : (start := start + quantity.tensor.dim)]
+            fitted[name] = TensorTarget.fit(name, own, quantity)
+        self.targets = [fitted[name] for name in self.config.data.targets]
+
+    @property
+    def of_sites(self) -> list[SiteTarget]:
+        """The targets of :attr:`Rows.sites`."""
+        return [target for target in self.targets if isinstance(target, SiteTarget)]
+
+    @property
+    def of_crystals(self) -> list[TensorTarget]:
+        """The targets of :attr:`Rows.crystals`."""
+        return [target for target in self.targets if isinstance(target, TensorTarget)]
 
     def network(self) -> torch.nn.Module:
         kinds = {target.name: target.symmetry for target in self.targets}
-        summed = [target.name for target in self.targets if target.sum_rule]
+        summed = [target.name for target in self.of_sites if target.sum_rule]
+        tensors = [target.name for target in self.of_crystals]
 
         def made(group: str) -> SiteSymmetryNet:
-            return SiteSymmetryNet(self.config.model.model_copy(update={"group": group}), kinds, summed)
+            return SiteSymmetryNet(self.config.model.model_copy(update={"group": group}), kinds, summed, tensors)
 
         if not self.shared:
             return SeparateNetworks({group: made(group) for group in self.groups})
@@ -257,13 +307,20 @@ class SiteTask(Task):
         def tensors(arrays: Iterable[np.ndarray]) -> list[torch.Tensor]:
             return [torch.tensor(array, dtype=torch.float32, device=device) for array in arrays]
 
-        graphs = examples.graphs
-        wanted = tensors(encoded(self.targets, values) for values in examples.values)
+        graphs, of_sites, of_crystals = examples.graphs, self.of_sites, self.of_crystals
+        sites = tensors(encoded(of_sites, rows.sites) for rows in examples.values)
+        (crystals,) = tensors([encoded(of_crystals, _joined(examples.values).crystals)])
         weights = tensors(graph.multiplicity for graph in graphs)
 
-        def loss_of(outputs: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
-            own = (torch.cat([of[k] for k in chosen]) for of in (wanted, weights))
-            return mean_loss(self.targets, outputs, *own)
+        def loss_of(outputs: Rows[torch.Tensor], chosen: np.ndarray) -> torch.Tensor:
+            """The mean over the targets of their means over atoms or crystals."""
+            wanted, atoms = (torch.cat([own[k] for k in chosen]) for own in (sites, weights))
+            loss = mean_loss(of_sites, outputs.sites, wanted, atoms)
+            if not of_crystals:
+                return loss
+            share = len(of_crystals) / len(self.targets)
+            own = crystals[torch.from_numpy(chosen).to(device)]
+            return (1 - share) * loss + share * mean_loss(of_crystals, outputs.crystals, own)
 
         def loss(network: torch.nn.Module, part: np.ndarray) -> torch.Tensor:
             chosen = split["train"][part]
@@ -272,37 +329,46 @@ class SiteTask(Task):
         def validate(network: torch.nn.Module) -> tuple[float, dict[str, Any]]:
             held = split["validation"]
             outputs = self._exact(network, [graphs[k] for k in held])
-            found = loss_of(torch.from_numpy(outputs).to(weights[0]), held).item()
-            return found, followed(self._errors(examples, held, decoded(self.targets, outputs)))
+            found = loss_of(Rows(*(torch.from_numpy(rows).to(weights[0]) for rows in outputs)), held).item()
+            return found, followed(self._errors(examples, held, self._decoded(outputs)))
 
         return Learning(loss, validate)
 
-    def _outputs(self, network: Any, graphs: Sequence[SiteGraph], dtype: torch.dtype = torch.float32) -> torch.Tensor:
-        """(n_sites, W) of several crystals, one after the other; one batch for each model group."""
+    def _outputs(
+        self, network: Any, graphs: Sequence[SiteGraph], dtype: torch.dtype = torch.float32
+    ) -> Rows[torch.Tensor]:
+        """Of several crystals, one after the other; one batch for each model group."""
         starts = np.cumsum([0, *map(len, graphs)])
-        found, rows = [], []
+        sites, crystals, rows, order = [], [], [], []
         for name in self.groups:
             own = [k for k, graph in enumerate(graphs) if graph.group.name == name]
             if own:
                 outputs = network(union([graphs[k] for k in own], dtype).to(device_of(network)))
-                found.append(torch.cat([outputs[t.name].reshape(-1, t.width) for t in self.targets], 1))
+                sites.append(torch.cat([outputs[t.name].reshape(-1, t.width) for t in self.of_sites], 1))
+                tensors = [_coefficients(t, outputs[t.name]) for t in self.of_crystals]
+                crystals.append(torch.cat([sites[-1].new_empty(len(own), 0), *tensors], 1))
                 rows += [np.arange(starts[k], starts[k + 1]) for k in own]
-        return torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(rows))).to(found[0].device)]
+                order += own
 
-    def _exact(self, network: torch.nn.Module, graphs: Sequence[SiteGraph]) -> np.ndarray:
-        """(n_sites, W) outputs of several crystals, computed in float64: symmetric to the last digits."""
+        def in_order(parts: list[torch.Tensor], of: Any) -> torch.Tensor:
+            return torch.cat(parts)[torch.from_numpy(np.argsort(of)).to(parts[0].device)]
+
+        return Rows(in_order(sites, np.concatenate(rows)), in_order(crystals, order))
+
+    def _exact(self, network: torch.nn.Module, graphs: Sequence[SiteGraph]) -> Rows[np.ndarray]:
+        """Outputs of several crystals, computed in float64: symmetric to the last digits."""
         exact = copy.deepcopy(network).double().eval()
         with torch.inference_mode():
             found = [self._outputs(exact, part, torch.float64) for part in in_parts(graphs)]
-        return torch.cat(found).cpu().numpy()
+        return _joined([Rows(*(part.cpu().numpy() for part in rows)) for rows in found])
 
-    def _predicted(self, network: torch.nn.Module, graphs: Sequence[SiteGraph]) -> np.ndarray:
-        """(n_sites, W) in the targets' units."""
-        return decoded(self.targets, self._exact(network, graphs))
+    def _decoded(self, outputs: Rows[np.ndarray]) -> Rows[np.ndarray]:
+        """In the targets' units."""
+        return Rows(decoded(self.of_sites, outputs.sites), decoded(self.of_crystals, outputs.crystals))
 
     def judge(self, network: torch.nn.Module, examples: SiteExamples, part: np.ndarray) -> Judgement:
         graphs = [examples.graphs[k] for k in part]
-        predicted = self._predicted(network, graphs)
+        predicted = self._decoded(self._exact(network, graphs))
         header = ["id", "formula", "atom", "element"]
         for target in self.targets:
             header += [f"{which} {column}" for column in target.columns for which in ("true", "predicted")]
@@ -315,22 +381,27 @@ class SiteTask(Task):
             ]
         return Judgement(self._errors(examples, part, predicted), header, rows)
 
-    def _errors(self, examples: SiteExamples, part: np.ndarray, predicted: np.ndarray) -> dict[str, Metrics]:
+    def _errors(self, examples: SiteExamples, part: np.ndarray, predicted: Rows[np.ndarray]) -> dict[str, Metrics]:
         graphs = [examples.graphs[k] for k in part]
-        true = np.concatenate([examples.values[k] for k in part])
+        true = _joined([examples.values[k] for k in part])
         weights, species = _multiplicity(graphs), _species(graphs)
-        return {
-            target.name: target.metrics(true[:, own], predicted[:, own], weights, species)
-            for target, own in zip(self.targets, slices(self.targets))
-        }
+        found = {}
+        for target, own in zip(self.of_sites, slices(self.of_sites)):
+            found[target.name] = target.metrics(true.sites[:, own], predicted.sites[:, own], weights, species)
+        for target, own in zip(self.of_crystals, slices(self.of_crystals)):
+            found[target.name] = target.metrics(true.crystals[:, own], predicted.crystals[:, own])
+        return {target.name: found[target.name] for target in self.targets}
 
-    def _of_input(self, examples: SiteExamples, k: int, values: np.ndarray) -> dict[str, Any]:
-        """Values (n_sites, W) of a crystal at every atom of its record, in the record's order and axes, by target."""
+    def _of_input(self, examples: SiteExamples, k: int, values: Rows[np.ndarray]) -> dict[str, Any]:
+        """Values of a crystal, by target: its tensors, and those of every atom of its record, in the record's order;
+        in its axes."""
         result = {}
-        for target, own in zip(self.targets, slices(self.targets)):
-            atoms = at_atoms(target.given(values[:, own]), examples.graphs[k], target.quantity.axial)
+        for target, own in zip(self.of_sites, slices(self.of_sites)):
+            atoms = at_atoms(target.given(values.sites[:, own]), examples.graphs[k], target.quantity.axial)
             flat = atoms[examples.atoms[k]].reshape(len(examples.atoms[k]), -1)
             result[target.name] = target.value(flat, examples.frames[k])
+        for target, own in zip(self.of_crystals, slices(self.of_crystals)):
+            result[target.name] = target.value(values.crystals[0, own], examples.frames[k])
         return result
 
     def predict(self, network: torch.nn.Module, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
@@ -339,8 +410,8 @@ class SiteTask(Task):
         for rejection in made.rejections:
             rows[int(rejection.id)]["note"] = rejection.reason
         if made.records:
-            predicted = _by_crystal(self._predicted(network, made.graphs), made.graphs)
-            for k, values in enumerate(predicted):
+            predicted = self._decoded(self._exact(network, made.graphs))
+            for k, values in enumerate(_by_crystal(predicted, made.graphs)):
                 rows[int(made.records[k].id)] |= self._of_input(made, k, values)
         return rows
 
@@ -384,8 +455,19 @@ def _residuals(examples: SiteExamples) -> dict[str, dict[str, Any]]:
     }
 
 
-def _by_crystal(values: np.ndarray, graphs: Sequence[SiteGraph]) -> list[np.ndarray]:
-    return np.split(values, np.cumsum([len(graph) for graph in graphs])[:-1])
+def _joined(parts: Sequence[Rows[np.ndarray]]) -> Rows[np.ndarray]:
+    return Rows(*(np.concatenate(own) for own in zip(*parts)))
+
+
+def _by_crystal(values: Rows[np.ndarray], graphs: Sequence[SiteGraph]) -> list[Rows[np.ndarray]]:
+    sites = np.split(values.sites, np.cumsum([len(graph) for graph in graphs])[:-1])
+    return [Rows(own, tensors[None]) for own, tensors in zip(sites, values.crystals)]
+
+
+def _coefficients(target: TensorTarget, tensors: torch.Tensor) -> torch.Tensor:
+    """(n, dim) of Cartesian tensors (n, 3, 3)."""
+    basis = torch.from_numpy(target.tensor.change_of_basis.copy()).to(tensors)
+    return torch.einsum("nij,dij->nd", tensors, basis)
 
 
 def _multiplicity(graphs: Sequence[SiteGraph]) -> np.ndarray:

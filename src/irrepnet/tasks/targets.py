@@ -424,12 +424,12 @@ class SiteTarget(OneRow):
             species: (n,) element symbols, to compare with the mean of each element; by default with the mean of all.
 
         Returns:
-            ``n`` atoms; ``mae`` and ``rmse`` of the components; ``norm``, mean norm of the difference; ``mae_of_mean``,
-            the first for predicting the training split's mean. None where undefined.
+            ``n`` atoms; ``mae`` and ``rmse`` of the components; ``frobenius``, mean norm of the difference;
+            ``mae_of_mean``, the first for predicting the training split's mean. None where undefined.
         """
         known = ~np.isnan(true).any(axis=1)
         if not known.any():
-            return {"n": 0, "mae": None, "rmse": None, "norm": None, "mae_of_mean": None}
+            return {"n": 0, "mae": None, "rmse": None, "frobenius": None, "mae_of_mean": None}
         weights = (np.ones(len(true)) if weights is None else weights)[known]
         means = np.array([self.elements.get(symbol, self.mean) for symbol in species or [""] * len(true)])
         error, off = predicted - true, means[:, None] * _isotropic(self.quantity) - true
@@ -441,7 +441,7 @@ class SiteTarget(OneRow):
             "n": round(float(weights.sum())),
             "mae": mean(np.abs(error).mean(1)),
             "rmse": mean((error**2).mean(1)) ** 0.5,
-            "norm": mean(np.linalg.norm(error, axis=1)),
+            "frobenius": mean(np.linalg.norm(error, axis=1)),
             "mae_of_mean": mean(np.abs(off).mean(1)),
         }
 
