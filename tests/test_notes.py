@@ -78,6 +78,14 @@ def test_symmetry_prints_them(noted):
     assert json.loads(call("symmetry", noted / "00.cif", "--json").stdout)["notes"] == []
 
 
+def test_symmetry_leaves_with_1_where_another_block_is_refused(noted, tmp_path):
+    good, bad = ((noted / name).read_text() for name in ("00.cif", "12.cif"))
+    (tmp_path / "two.cif").write_text(good + bad)
+    result = call("symmetry", tmp_path / "two.cif", "--json")
+    assert result.exit_code == 1
+    assert "left out: block 12: the formula is" in json.loads(result.stdout)["notes"][0]
+
+
 def test_data_show_lists_them_and_leaves_with_the_right_code(noted, tmp_path):
     result = call("data", "show", noted)
     assert "note 01: hydrogen is missing" in result.stdout

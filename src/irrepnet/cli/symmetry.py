@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from irrepnet.cli.options import File, Json, Symprec
-from irrepnet.cli.printing import in_lines, in_sum, print_json
+from irrepnet.cli.printing import in_lines, in_sum, leave, print_json
 
 
 def symmetry(
@@ -16,7 +16,11 @@ def symmetry(
     ] = False,
     json_: Json = False,
 ) -> None:
-    """Show a crystal's space group, frame, orbits with their site symmetry, and neighbour shells."""
+    """Show a crystal's space group, frame, orbits with their site symmetry, and neighbour shells.
+
+    Exit code 1 if the file holds more that cannot be read, 2 if nothing can.
+    """
+    from irrepnet.crystals.reading import LEFT_OUT
     from irrepnet.crystals.reports import describe_crystal
     from irrepnet.graphs import FrameOptions
 
@@ -25,6 +29,7 @@ def symmetry(
         print_json(report)
     else:
         _print(report)
+    leave(1, sum(note.startswith(LEFT_OUT) for note in report["notes"]))
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Cells = Iterator[Cell | IrrepnetError]
 
+LEFT_OUT = "left out: "
+"""So begins a note on what else a file holds."""
+
 
 @dataclass(frozen=True)
 class StructureFormat:
@@ -135,7 +138,7 @@ def read_structures(path: str | Path) -> list[Structure]:
     for item in cells_in(path):
         if isinstance(item, IrrepnetError):
             refusal = refusal or item
-            warnings.warn(f"left out: {item}", stacklevel=2)
+            warnings.warn(f"{LEFT_OUT}{item}", stacklevel=2)
             continue
         for note in item.notes:
             warnings.warn(f"{item.name}: {note}", stacklevel=2)
@@ -178,7 +181,7 @@ def only_cell(path: Path) -> Cell:
         raise refusals[0]
     if len(cells) > 1:
         raise IrrepnetError(f"{path}: holds {len(items)} crystals, one was expected; read_structures reads all")
-    notes = (f"left out: {str(refusal).removeprefix(f'{path}: ')}" for refusal in refusals)
+    notes = (f"{LEFT_OUT}{str(refusal).removeprefix(f'{path}: ')}" for refusal in refusals)
     return cells[0]._replace(notes=(*cells[0].notes, *notes))
 
 
