@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from irrepnet.cli.main import app
 from irrepnet.crystals import SymmetricCrystal, read_structures
 from irrepnet.data import read_records
+from irrepnet.errors import IrrepnetError
 from irrepnet.report import write_report
 from irrepnet.training import predict, train
 
@@ -84,6 +85,33 @@ def test_symmetry_leaves_with_1_where_another_block_is_refused(noted, tmp_path):
     result = call("symmetry", tmp_path / "two.cif", "--json")
     assert result.exit_code == 1
     assert "left out: block 12: the formula is" in json.loads(result.stdout)["notes"][0]
+
+
+HALVES = """2
+Lattice="0 2.82 2.82 2.82 0 2.82 2.82 2.82 0" Properties=species:S:1:pos:R:3:forces:R:3
+Na 0 0 0 0.01 0 0
+Cl 2.82 2.82 2.82 -0.01 0 0
+1
+Properties=species:S:1:pos:R:3:forces:R:3
+Na 0 0 0 0 0 0
+"""
+
+
+def test_one_frame_of_two_is_exit_code_1_everywhere_and_names_are_no_markup(tmp_path):
+    file = tmp_path / "half[bold]x.xyz"
+    file.write_text(HALVES)
+    for command in (["symmetry"], ["phonons"], ["symmetrize"], ["data", "show"]):
+        for more in ([], ["--json"]):
+            result = call(*command, file, *more)
+            if result.exit_code != 1:
+                pytest.fail(f"{command} {more}: {result.exit_code}")
+    assert "half[bold]x:1: NaCl" in call("symmetrize", file).stdout
+    file.write_text("\n".join(HALVES.splitlines()[4:]))
+    for command in (["symmetry"], ["phonons"], ["symmetrize"], ["data", "show"]):
+        result = call(*command, file)
+        refused = isinstance(result.exception, IrrepnetError) or result.exit_code == 2  # the entry point makes it 2
+        if not refused:
+            pytest.fail(f"{command}: {result.exit_code}")
 
 
 def test_data_show_lists_them_and_leaves_with_the_right_code(noted, tmp_path):

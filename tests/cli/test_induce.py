@@ -103,6 +103,8 @@ def test_a_position_by_hand():
     ("arguments", "message"),
     [
         (("Fm-3x",), "neither a file nor a space group"),
+        (("Pbnm",), "not the standard setting of space group 62, which is P n m a"),
+        (("Fd-3m:1",), "not the standard setting of space group 227, which is F d -3 m:2"),
         (("0",), "1 to 230"),
         (("225", "z"), "there is no such; there are 4a, 4b"),
         (("225", "1,2"), "three numbers"),
@@ -115,6 +117,14 @@ def test_a_position_by_hand():
 def test_what_is_not_there(arguments, message):
     with pytest.raises(IrrepnetError, match=message):
         describe_induction(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "number"),
+    [("P 21/c", 14), ("f m -3 m", 225), ("F m 3 m", 225), ("Fd-3m", 227), ("R -3 m H", 166), ("C m c e", 64)],
+)
+def test_symbols_are_those_of_files(symbol, number):
+    assert describe_induction(symbol)["spacegroup"]["number"] == number
 
 
 def test_an_element_at_several_sites(tmp_path):

@@ -388,6 +388,12 @@ def test_blocks_without_atoms_are_passed_over(tmp_path, before, after):
     assert (formula(cell), cell.notes) == ("Cs1 Cl1", ())
 
 
+@pytest.mark.parametrize("text", [GLOBAL, REFLECTIONS + TEXT, "data_a\n_cell_length_a 4\n", "# a comment\n"])
+def test_a_file_without_atoms_says_so(tmp_path, text):
+    with pytest.raises(IrrepnetError, match=r"x\.cif: cannot be read as CIF: none of its blocks has atoms"):
+        read(tmp_path, text)
+
+
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from irrepnet.cli.options import Json, Symprec
-from irrepnet.cli.printing import in_sum, print_json, print_table
+from irrepnet.cli.printing import in_sum, leave_if_left_out, print_json, print_table
 from irrepnet.errors import IrrepnetError
 
 YES = "•"
@@ -77,6 +77,7 @@ def phonons(
         print_json(report)
     else:
         _print(report)
+    leave_if_left_out(report["notes"])
 
 
 def _numbers(text: str, option: str) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -26,17 +27,25 @@ def leave(done: int, refused: int) -> None:
         raise typer.Exit(1 if done else 2)
 
 
+def leave_if_left_out(notes: Sequence[str]) -> None:
+    """Leave with 1 if a note on the only crystal of a file says that something beside it could not be read."""
+    from irrepnet.crystals.reading import LEFT_OUT
+
+    leave(1, sum(note.startswith(LEFT_OUT) for note in notes))
+
+
 def print_table(title: str, columns: list[str], rows: list[list[str]], centred: range = range(0)) -> None:
-    """A table whose cells are never cut; `centred` numbers the columns that are not flushed left."""
+    """A table of plain text whose cells are never cut; `centred` numbers the columns that are not flushed left."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
     for k, column in enumerate(columns):
-        table.add_column(column, justify="center" if k in centred else "left", no_wrap=True)
+        table.add_column(Text(column), justify="center" if k in centred else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     console = Console()
     if not console.is_terminal:  # a pipe has no width
         console = Console(width=400)

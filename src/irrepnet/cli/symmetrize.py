@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from irrepnet.cli.options import Json, Symprec
-from irrepnet.cli.printing import print_json, print_table
+from irrepnet.cli.printing import leave, print_json, print_table
 from irrepnet.errors import IrrepnetError
 
 SHOWN = 5
@@ -59,8 +59,7 @@ def symmetrize(
         print_json(report)
     else:
         _print(report)
-    if report["rejected"]:
-        raise typer.Exit(2)
+    leave(len(report["crystals"]), len(report["rejected"]))
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from irrepnet.cli.options import File, Json, Symprec
-from irrepnet.cli.printing import in_lines, in_sum, leave, print_json
+from irrepnet.cli.printing import in_lines, in_sum, leave_if_left_out, print_json
 
 
 def symmetry(
@@ -20,7 +20,6 @@ def symmetry(
 
     Exit code 1 if the file holds more that cannot be read, 2 if nothing can.
     """
-    from irrepnet.crystals.reading import LEFT_OUT
     from irrepnet.crystals.reports import describe_crystal
     from irrepnet.graphs import FrameOptions
 
@@ -29,7 +28,7 @@ def symmetry(
         print_json(report)
     else:
         _print(report)
-    leave(1, sum(note.startswith(LEFT_OUT) for note in report["notes"]))
+    leave_if_left_out(report["notes"])
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -95,20 +95,30 @@ def read_cif(text: str) -> Iterator[Cell | IrrepnetError]:
 
     Blocks without atoms (of an article, a powder pattern, reflections) are passed over. Magnetic CIFs are read without
     their moments, mmCIF files by their Cartesian coordinates.
+
+    Raises:
+        IrrepnetError: it is no CIF, or none of its blocks has atoms.
     """
+    without, has_atoms = [], False
     for name, block in _blocks(text):
         if isinstance(block, IrrepnetError):
+            has_atoms = True
             yield block
             continue
         try:
             values = _values(block)
             columns = [values[key] for key in ("label", "x", "X") if key in values]
-            if any(not column or any(column) for column in columns):
-                yield _crystal(values, name)
+            if not any(not column or any(column) for column in columns):
+                without.append(name)
+                continue
+            has_atoms = True
+            yield _crystal(values, name)
         except IrrepnetError as error:
             yield IrrepnetError(f"block {name}: {error}")
         except Exception as error:  # numbers beyond all bounds, and what else nobody thought of
             yield IrrepnetError(f"block {name}: cannot be read: {' '.join(str(error).split()) or type(error).__name__}")
+    if not has_atoms:
+        raise IrrepnetError(f"none of its blocks has atoms ({', '.join(without[:5]) or 'there are none'})")
 
 
 # --- the text

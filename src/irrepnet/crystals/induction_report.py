@@ -14,6 +14,7 @@ from irrepnet.crystals.cdml import cdml_point, special_points
 from irrepnet.crystals.induction import induce_from_position
 from irrepnet.crystals.little_groups import LittleGroup, stabiliser
 from irrepnet.crystals.site_irreps import ORBITALS
+from irrepnet.crystals.space_groups import space_groups_by_number, space_groups_by_symbol
 from irrepnet.crystals.symmetric import SymmetricCrystal, setting_operations, standard_hall_number
 from irrepnet.crystals.wyckoff import with_standard_origin, wyckoff_letter, wyckoff_positions
 from irrepnet.errors import IrrepnetError
@@ -86,11 +87,19 @@ def _space_group_number(text: str) -> int:
     if text.isdecimal():
         standard_hall_number(int(text))
         return int(text)
-    plain = text.replace(" ", "").replace("_", "")
-    for number in range(1, 231):
-        if moyopy.SpaceGroupType(number).hm_short.replace(" ", "").replace("_", "") == plain:
-            return number
-    raise IrrepnetError(f"{text}: neither a file nor a space group; give a file, a number, or a symbol such as Fd-3m")
+    settings = space_groups_by_symbol(text)
+    if not settings:
+        raise IrrepnetError(
+            f"{text}: neither a file nor a space group; give a file, a number, or a symbol such as Fd-3m"
+        )
+    number = settings[0].number
+    assert number is not None  # only listed operations have none
+    if not any(setting.is_reference for setting in settings):
+        standard = space_groups_by_number(number)[0].name
+        raise IrrepnetError(
+            f"{text}: is not the standard setting of space group {number}, which is {standard}; give that"
+        )
+    return number
 
 
 def _site_group(number: int, position: np.ndarray) -> Subgroup:

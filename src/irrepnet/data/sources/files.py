@@ -49,7 +49,7 @@ def is_file(path: Path) -> bool:
 
 def stem(path: Path) -> str:
     """The name of a file without its ending; .gz is one with the ending before it."""
-    return path.with_suffix("").stem if path.suffix == ".gz" else path.stem
+    return path.with_suffix("").stem if path.suffix.lower() == ".gz" else path.stem
 
 
 def read_json_lines(path: Path) -> Items:
