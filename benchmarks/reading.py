@@ -104,7 +104,8 @@ def main() -> None:
     print(f"{len(files)} files; " + ", ".join(f"{name} {version(name)}" for name in ("pymatgen", "ase", "gemmi")))
     table = {}
     for name, found in results.items():
-        pairs = [pair for pair in zip(results["irrepnet"], found) if any(pair)]
+        taken = [name != "gemmi" or is_cif(path) for path in files]
+        pairs = [pair for pair, is_taken in zip(zip(results["irrepnet"], found), taken) if is_taken and any(pair)]
         table[name] = {
             "crystals": sum(len(crystals or ()) for crystals in found),
             "unreadable": sum(crystals is None for crystals in found),
