@@ -14,8 +14,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.spatial import ConvexHull, QhullError
 
 from irrepnet.crystals.cell import CLOSEST
 from irrepnet.crystals.pairs import SEARCH, close_pairs
@@ -187,6 +185,8 @@ def _radius(distance: np.ndarray, n: int, largest: float) -> float:
 
     if missing(largest) >= 0:
         return largest
+    from scipy.optimize import brentq  # takes longer to import than all before
+
     return brentq(missing, distance[0], largest, xtol=1e-13)  # pyright: ignore[reportReturnType]
 
 
@@ -286,6 +286,8 @@ def _voronoi_cell(vectors: np.ndarray) -> tuple[np.ndarray, float]:
     The cell {x: x·v ≤ |v|²/2 for all v} is dual to the convex hull of the points 2v/|v|²: a facet n·x = b of the
     hull is the corner n/b of the cell, and a corner of the hull is a face of the cell.
     """
+    from scipy.spatial import ConvexHull, QhullError
+
     squares = (vectors**2).sum(1)
     try:
         hull = ConvexHull(2 * vectors / squares[:, None])

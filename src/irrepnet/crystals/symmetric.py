@@ -19,7 +19,6 @@ from typing import Any
 
 import moyopy
 import numpy as np
-from scipy.spatial import KDTree
 
 from irrepnet.crystals.cell import Cell
 from irrepnet.crystals.reading import read_cell
@@ -278,6 +277,8 @@ def exact_sites(
     name: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The permutation table (M, n) and the averaged sites (n, 3), x_a ← mean over g of s_g⁻¹(x_{g·a})."""
+    from scipy.spatial import KDTree  # half of the time that importing irrepnet.crystals would take
+
     images = frac_coords @ rotations.transpose(0, 2, 1) + translations[:, None]
     wrapped = frac_coords % 1.0 % 1.0  # twice, for -1e-17 % 1.0 is 1.0
     permutation = np.asarray(KDTree(wrapped, boxsize=1.0).query(images % 1.0 % 1.0)[1])

@@ -14,8 +14,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.transform import Rotation
 
 from irrepnet.errors import IrrepnetError
 
@@ -198,6 +196,8 @@ def _normed(points: np.ndarray) -> np.ndarray:
 
 def _overlap(shell: np.ndarray, ideal: np.ndarray) -> float:
     """The largest sum of singular values of Σ_i p_π(i) q_iᵀ over permutations π that keep the centre."""
+    from scipy.optimize import linear_sum_assignment
+
     n = len(shell) - 1
     centre = np.outer(shell[0], ideal[0])
     if n <= 5:
@@ -223,6 +223,8 @@ def _permutations(n: int) -> np.ndarray:
 @cache
 def _starts() -> np.ndarray:
     """(_STARTS, 3, 3) rotations and rotoinversions, evenly at random; always the same."""
+    from scipy.spatial.transform import Rotation
+
     rotations = Rotation.from_quat(np.random.default_rng(0).normal(size=(_STARTS, 4))).as_matrix()
     rotations[::2] *= -1
     return rotations

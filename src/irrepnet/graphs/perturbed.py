@@ -20,7 +20,6 @@ from typing import Any
 
 import moyopy
 import numpy as np
-from scipy.spatial import KDTree
 
 from irrepnet.crystals.neighbours import NeighbourOptions, neighbour_shells
 from irrepnet.crystals.reading import Cell, read_cell
@@ -120,6 +119,8 @@ class Frames:
             IrrepnetError: a frame that cannot be read, with other atoms, with a lattice that is none of the parent's
                 supercells within a strain of 15 %, or with an atom that is not near a site of its own.
         """
+        from scipy.spatial import KDTree
+
         cell = read_cell(frame)
         cells = self._cells(cell)
         lattice = np.array(moyopy.minkowski_reduce(cell.lattice.tolist())[0])

@@ -1,7 +1,6 @@
 """Errors of predictions, for a regression and for a two-class target."""
 
 import numpy as np
-from scipy.stats import rankdata
 
 Metrics = dict[str, float | int | None]
 
@@ -42,6 +41,8 @@ def classification_metrics(true: np.ndarray, probability: np.ndarray) -> Metrics
         ``base_rate``, the fraction of ones (predicting the commoner class is right in max(base_rate, 1 −
         base_rate) of the cases). None where undefined: ``auc`` needs both classes.
     """
+    from scipy.stats import rankdata  # 0.4 s to import, for classes alone
+
     n = len(true)
     if n == 0:
         return {"n": 0, "auc": None, "accuracy": None, "base_rate": None}

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from scipy.special import expit
 from torch.nn import functional as F
 
 from irrepnet.data import target_kind, target_unit
@@ -213,6 +212,8 @@ class ClassTarget(NumberTarget):
         return values
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
+        from scipy.special import expit
+
         return expit(outputs)
 
     def loss(self, outputs: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
