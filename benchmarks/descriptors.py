@@ -1,6 +1,6 @@
 """How long do the descriptors of motifs take?
 
-    python benchmarks/descriptors.py --data mp_2018.jsonl.gz [--crystals 400] [--workers 2] [--json descriptors.json]
+    python benchmarks/descriptors.py --data mp_2018.jsonl.gz [--crystals 400] [--json descriptors.json]
 
 Takes crystals of all point groups alike, and computes their shells (CrystalNN) with order parameters, and again with
 symmetry measures, each with an empty cache. Prints crystals a second by wall clock and by processor time, what that
@@ -12,7 +12,6 @@ import gzip
 import json
 import os
 import platform
-import resource
 import tempfile
 import time
 from collections import Counter
@@ -25,7 +24,7 @@ import numpy as np
 
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
-from irrepnet.graphs import HypergraphOptions, fill_cache, hypergraph
+from irrepnet.graphs import HypergraphOptions, hypergraph
 
 GOAL = 15_000  # crystals
 
@@ -49,23 +48,16 @@ def sample(records: list[dict], n: int) -> list[SymmetricCrystal]:
     return found
 
 
-def measured(crystals: list[SymmetricCrystal], feature: str, workers: int) -> dict:
+def measured(crystals: list[SymmetricCrystal], feature: str) -> dict:
     options = HypergraphOptions(hyperedges=("motifs",), motif_features=(feature,))
-
-    def processor() -> float:
-        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        return sum(u.ru_utime + u.ru_stime for u in used)
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["IRREPNET_CACHE"] = folder
-        wall, used = time.perf_counter(), processor()
-        fill_cache(crystals, options, workers=workers)
-        wall, used = time.perf_counter() - wall, processor() - used
+        start = time.process_time()
         failures = [line for crystal in crystals for line in hypergraph(crystal, options).failures]
+        used = time.process_time() - start
     return {
-        "crystals a second, wall clock": len(crystals) / wall,
         "crystals a second of one core's time": len(crystals) / used,
-        "minutes for 15,000, wall clock": GOAL / len(crystals) * wall / 60,
         "minutes for 15,000 on two free cores": GOAL / len(crystals) * used / 120,
         "sites that fail": dict(Counter(line.split("): ", 1)[1] for line in failures)),
     }
@@ -75,7 +67,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="descriptors of motifs, crystals a second")
     parser.add_argument("--data", type=Path, required=True, help="records, .jsonl.gz")
     parser.add_argument("--crystals", type=int, default=400)
-    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path, help="also write the result here")
     arguments = parser.parse_args()
 
@@ -88,10 +79,9 @@ def main() -> None:
         "point groups": len({crystal.point_group.name for crystal in crystals}),
         "atoms": sum(map(len, crystals)),
         "sites": sum(len(crystal.representatives) for crystal in crystals),
-        "workers": arguments.workers,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": {name: version(name) for name in ("pymatgen-core", "pymatgen", "numpy", "scipy")},
-        **{feature: measured(crystals, feature, arguments.workers) for feature in ("lsop", "csm")},
+        **{feature: measured(crystals, feature) for feature in ("lsop", "csm")},
     }
     text = json.dumps(result, indent=2)
     print(text)

@@ -1,7 +1,6 @@
 """Motifs against pymatgen's own classes on the structures as they are read, brute force, and symmetry."""
 
 import itertools
-import os
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +33,6 @@ from irrepnet.graphs import (
     HypergraphOptions,
     csm,
     csm_names,
-    fill_cache,
     hypergraph,
     lsop,
     motif,
@@ -446,9 +444,8 @@ def test_an_error_of_the_library_is_a_failure_of_the_site(monkeypatch, tmp_path)
 )
 def test_unknown_options(options, says):
     options = HypergraphOptions(hyperedges=("motifs",), **options)
-    for compute in (lambda: hypergraph(rock_salt(), options), lambda: fill_cache([rock_salt()], options)):
-        with pytest.raises(IrrepnetError, match=says):
-            compute()
+    with pytest.raises(IrrepnetError, match=says):
+        hypergraph(rock_salt(), options)
 
 
 def test_no_such_atom():
@@ -456,19 +453,13 @@ def test_no_such_atom():
         motif(rock_salt(), 2)
 
 
-# --- filling the cache
+# --- the cache
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_what_is_filled_is_not_computed_again(workers, monkeypatch, tmp_path, examples):
+def test_what_is_kept_is_not_computed_again(monkeypatch, tmp_path, examples):
     crystals = [SymmetricCrystal.from_structure(path) for path in list(examples.values())[:3]]
-    expected = [hypergraph(crystal, MOTIFS).types["motifs"].features for crystal in crystals]
     monkeypatch.setenv("IRREPNET_CACHE", str(tmp_path))
-    threads = os.environ.get("OMP_NUM_THREADS")
-    done: list[int] = []
-    fill_cache(crystals, MOTIFS, workers=workers, progress=done.append)
-    assert done == [1, 2, 3]
-    assert os.environ.get("OMP_NUM_THREADS") == threads
+    expected = [hypergraph(crystal, MOTIFS).types["motifs"].features for crystal in crystals]
     for name in ("lsop", "csm"):
         monkeypatch.setitem(motifs._DESCRIPTORS, name, None)
     monkeypatch.setitem(motifs._AROUND, "crystalnn", None)

@@ -1,13 +1,17 @@
-"""`irrepnet data`: what data there are and what is in them."""
+"""`irrepnet data`: what data there are, what is in them, and the store of their graphs."""
 
+import math
 from typing import Annotated, Any
 
 import typer
 
 from irrepnet.cli.options import Json
-from irrepnet.cli.printing import leave, print_json
+from irrepnet.cli.printing import leave, print_json, print_table
+from irrepnet.cli.train import Assignments, Data, Preset, Targets, overrides_of
 
-app = typer.Typer(help="The embedded data sets, and what a file of records holds.", no_args_is_help=True)
+app = typer.Typer(
+    help="The embedded data sets, what a file of records holds, and the store of graphs.", no_args_is_help=True
+)
 
 
 @app.command("list")
@@ -47,6 +51,68 @@ def show(
     else:
         _print(found)
     leave(found["count"], len(found["rejected"]))
+
+
+@app.command()
+def build(
+    config: Preset,
+    data: Data = None,
+    target: Targets = None,
+    assignments: Assignments = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(help="Processes, as many as there are cores by default; or a Dask scheduler's address."),
+    ] = None,
+) -> None:
+    """Make and keep the graphs that `irrepnet train` with the same arguments reads, so that it starts at once.
+
+    What is interrupted goes on where it was.
+    """
+    from irrepnet.training import build_graphs, load_config
+
+    number = int(workers) if workers and workers.isdecimal() else workers
+    flags = {"data.source": data, "data.targets": ",".join(target) if target else None, "data.workers": number}
+    made, rejected = build_graphs(load_config(config, overrides_of(flags, assignments)))
+    typer.echo(f"{made} crystals are ready, {rejected} rejected", err=True)
+
+
+@app.command()
+def info(json_: Json = False) -> None:
+    """Show what the store of graphs holds, by the options of the graphs."""
+    from irrepnet.data.store import store_folder, stored
+
+    groups: dict[tuple[str, bool], dict[str, Any]] = {}
+    for shard in stored():
+        one = groups.setdefault((shard.options, shard.is_current), {"graphs": 0, "bytes": 0, "unused_days": math.inf})
+        one["graphs"] += shard.graphs
+        one["bytes"] += shard.size
+        one["unused_days"] = min(one["unused_days"], round(shard.unused_days, 1))
+    rows = [{"options": name, "current": current, **one} for (name, current), one in groups.items()]
+    if json_:
+        print_json({"folder": str(store_folder()), "graphs": rows})
+        return
+    cells = [
+        [
+            str(r["graphs"]),
+            f"{r['bytes'] / 1e6:.1f}",
+            f"{r['unused_days']:g}",
+            "yes" if r["current"] else "no",
+            r["options"],
+        ]
+        for r in rows
+    ]
+    print_table(f"graphs in {store_folder()}", ["graphs", "MB", "days unused", "current", "options"], cells)
+
+
+@app.command()
+def gc(
+    days: Annotated[float, typer.Option(min=0, help="Delete also what has not been used for so many days.")] = 30,
+) -> None:
+    """Delete graphs of the store that nothing will use again: made by another version, damaged, or long unused."""
+    from irrepnet.data.store import collect_garbage
+
+    files, size = collect_garbage(days)
+    typer.echo(f"{files} files, {size / 1e6:.1f} MB deleted", err=True)
 
 
 def _print(summary: dict[str, Any]) -> None:

@@ -22,6 +22,10 @@ Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any key, e.g. model.channels=64.")
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")]
+Preset = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="A preset (point-group, site-symmetry, energy, …) or a YAML file.")
+]
+Targets = Annotated[list[str] | None, typer.Option(help="Property to learn; several: repeat, or separate by commas.")]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training split.")]
 Seed = Annotated[int | None, typer.Option(help="Of weights and order; the split has its own seed.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
@@ -31,14 +35,10 @@ Split = Annotated[
 
 
 def train(
-    config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A preset (point-group, site-symmetry, energy, …) or a YAML file.")
-    ],
+    config: Preset,
     out: Out,
     data: Data = None,
-    target: Annotated[
-        list[str] | None, typer.Option(help="Property to learn; several: repeat, or separate by commas.")
-    ] = None,
+    target: Targets = None,
     assignments: Assignments = None,
     epochs: Epochs = None,
     seed: Seed = None,
@@ -61,12 +61,10 @@ def train(
 def run_training(config: str, out: Path, flags: dict[str, Any], assignments: list[str] | None, resume: bool) -> None:
     """Train with a configuration and what the command line says besides; None for what it does not say."""
     from irrepnet.report import write_report
-    from irrepnet.training import load_config, parse_assignment
+    from irrepnet.training import load_config
     from irrepnet.training import train as train_run
 
-    overrides: dict[str, Any] = dict(parse_assignment(text) for text in assignments or [])
-    overrides |= {key: value for key, value in flags.items() if value is not None}
-    settings = load_config(config, overrides)
+    settings = load_config(config, overrides_of(flags, assignments))
     try:
         train_run(settings, out, resume=resume)
         page = write_report(out)
@@ -75,6 +73,14 @@ def run_training(config: str, out: Path, flags: dict[str, Any], assignments: lis
         typer.echo(f"stopped; nothing but the epoch under way is lost. Go on with:\n  {again}", err=True)
         raise typer.Exit(130) from None
     typer.echo(f"report: {page}", err=True)
+
+
+def overrides_of(flags: dict[str, Any], assignments: list[str] | None) -> dict[str, Any]:
+    """What the command line says of a configuration, by dotted key; flags that are None say nothing."""
+    from irrepnet.training import parse_assignment
+
+    overrides: dict[str, Any] = dict(parse_assignment(text) for text in assignments or [])
+    return overrides | {key: value for key, value in flags.items() if value is not None}
 
 
 def evaluate(

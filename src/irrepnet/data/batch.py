@@ -11,9 +11,9 @@ import torch
 
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data.records import Record, Rejection
+from irrepnet.data.store import check_admitted
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import Blend, Graph, GraphOptions, Part
-from irrepnet.groups import PointGroup
 
 AnyGraph = Graph[np.ndarray] | Blend
 _T = TypeVar("_T")
@@ -159,17 +159,13 @@ def prepare(
     Returns:
         The records kept, their graphs in the same order, and the rejections.
     """
-    admitted = None if point_groups is None else {PointGroup(name).name for name in point_groups}
     kept: list[Record] = []
     graphs: list[_T] = []
     rejected: list[Rejection] = []
     for record in records:
         try:
             crystal = SymmetricCrystal.from_structure(record, symprec=symprec)
-            name = crystal.point_group.name
-            if admitted is not None and name not in admitted:
-                asked = ", ".join(sorted(admitted))
-                raise IrrepnetError(f"point group {name} is not admitted (only {asked})")
+            check_admitted(crystal.point_group.name, point_groups)
             graphs.append(graph(crystal))
             kept.append(record)
         except IrrepnetError as error:

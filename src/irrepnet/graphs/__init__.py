@@ -12,6 +12,7 @@ from irrepnet.graphs.broken import (
 )
 from irrepnet.graphs.descriptors import LSOP_NAMES, csm, csm_names, lsop
 from irrepnet.graphs.fingerprint import fingerprint, pair_correlation
+from irrepnet.graphs.flat import Packed, pack
 from irrepnet.graphs.frames import (
     FORMS,
     Blend,
@@ -36,7 +37,7 @@ from irrepnet.graphs.hypergraph import (
     hyperedge_types,
     hypergraph,
 )
-from irrepnet.graphs.motifs import Motif, fill_cache, motif
+from irrepnet.graphs.motifs import Motif, motif
 from irrepnet.graphs.perturbed import Frames, Matched, reference_energy
 from irrepnet.graphs.sites import (
     GroupedSiteOptions,
@@ -69,6 +70,7 @@ __all__ = [
     "Incidences",
     "Matched",
     "Motif",
+    "Packed",
     "Parent",
     "Part",
     "Perturbation",
@@ -82,7 +84,6 @@ __all__ = [
     "broken_graph",
     "csm",
     "csm_names",
-    "fill_cache",
     "fingerprint",
     "frame_graph",
     "grouped_sites",
@@ -93,6 +94,7 @@ __all__ = [
     "motif",
     "network_graph",
     "orbit_graph",
+    "pack",
     "pair_correlation",
     "parent_of",
     "reference_energy",

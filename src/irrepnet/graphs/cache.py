@@ -131,22 +131,27 @@ class _Nothing(Cache):
         pass
 
 
-_is_bypassed: ContextVar[bool] = ContextVar("bypassed", default=False)
+_bypassed: ContextVar[bool] = ContextVar("bypassed", default=False)
 
 
 @contextlib.contextmanager
 def bypassed() -> Iterator[None]:
     """Meanwhile results are neither taken from the cache nor kept in it: a check sees what is computed anew."""
-    token = _is_bypassed.set(True)
+    token = _bypassed.set(True)
     try:
         yield
     finally:
-        _is_bypassed.reset(token)
+        _bypassed.reset(token)
+
+
+def is_bypassed() -> bool:
+    """Whether this is such a time."""
+    return _bypassed.get()
 
 
 def cache() -> Cache:
     """The cache of this process."""
-    return _Nothing() if _is_bypassed.get() else _cache(folder(), os.getpid())
+    return _Nothing() if is_bypassed() else _cache(folder(), os.getpid())
 
 
 @lru_cache(maxsize=4)

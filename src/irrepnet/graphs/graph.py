@@ -95,6 +95,11 @@ class GraphOptions(NeighbourOptions, ABC):
 
     symprec: float = 0.01
 
+    @property
+    def by_irrepnet(self) -> bool:
+        """Whether graphs follow from the options and the package alone, and not from a user's code too."""
+        return type(self).__module__.startswith("irrepnet.")
+
     @abstractmethod
     def graph(self, crystal: SymmetricCrystal) -> Any:
         """The graph of a crystal.

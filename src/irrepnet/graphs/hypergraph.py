@@ -43,6 +43,11 @@ class HypergraphOptions(GraphOptions):
     resemblance: bool = False
     directions: bool = False
 
+    @property
+    def by_irrepnet(self) -> bool:
+        types = map(hyperedge_type, self.hyperedges)
+        return super().by_irrepnet and all(own.build.__module__.startswith("irrepnet.") for own in types)
+
     def graph(self, crystal: SymmetricCrystal) -> Hypergraph:
         return hypergraph(crystal, self)
 

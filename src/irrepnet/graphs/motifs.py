@@ -6,18 +6,11 @@ crystal, descriptors by the shape of the shell, so that all the octahedra of a d
 
 from __future__ import annotations
 
-import os
-import signal
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import version
-from multiprocessing import get_context, parent_process
-from threading import Thread
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,81 +73,6 @@ def motif(crystal: SymmetricCrystal, atom: int, shell: str = "crystalnn") -> Mot
     neighbours = crystal.permutation[operation, found.neighbours]
     vectors = found.vectors @ crystal.point_group.operations[operation].T
     return _placed(crystal, atom, neighbours, _shifts(crystal, atom, neighbours, vectors), found.shape)
-
-
-def fill_cache(
-    crystals: Sequence[SymmetricCrystal],
-    options: HypergraphOptions,
-    workers: int | None = None,
-    progress: Callable[[int], object] | None = None,
-) -> None:
-    """Compute in parallel what :func:`hypergraph` needs for the motifs of many crystals.
-
-    Results are kept crystal by crystal: what was interrupted goes on where it was. Worker processes start anew, so a
-    script that calls this guards its own run with ``if __name__ == "__main__":``.
-
-    Args:
-        workers: processes; as many as there are cores by default. With 1 none is started.
-        progress: called with the number of crystals done.
-
-    Raises:
-        IrrepnetError: an unknown shell or feature, or a worker died.
-    """
-    _columns(options)
-    workers = min(workers or os.cpu_count() or 1, len(crystals))
-    fill = partial(_fill, options=options)
-    if workers <= 1:
-        for number, crystal in enumerate(crystals, 1):
-            fill(crystal)
-            if progress:
-                progress(number)
-        return
-    with _one_thread_each():
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin_worker)
-        try:
-            for number, _ in enumerate(pool.map(fill, crystals), 1):
-                if progress:
-                    progress(number)
-        except BrokenProcessPool as error:
-            raise IrrepnetError(
-                "a worker that computes descriptors died; run again with fewer workers (what is done is kept), and "
-                'from a script only under if __name__ == "__main__":'
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    """Ctrl-C is for the parent, which lets each worker finish its crystal; a worker does not outlive the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)
-
-
-def _fill(crystal: SymmetricCrystal, options: HypergraphOptions) -> None:
-    _described(crystal, options)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes that start meanwhile compute on one thread."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _build(crystal: SymmetricCrystal, options: HypergraphOptions) -> Hyperedges:

@@ -1,19 +1,21 @@
 """Numbers, classes and tensors of crystals, learned on graphs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field, field_validator, model_validator
 
 from irrepnet.crystals import SymmetricCrystal
+from irrepnet.crystals.elements import atomic_number
 from irrepnet.data import Record, Rejection, target_values
-from irrepnet.data.batch import AnyGraph, prepare, union
+from irrepnet.data.batch import AnyGraph, union
+from irrepnet.data.store import Chosen, record_graphs
 from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity, tensor_coefficients
 from irrepnet.errors import IrrepnetError
-from irrepnet.graphs import Graph, GraphOptions, HypergraphOptions, fill_cache, hyperedge_type
+from irrepnet.graphs import Graph, GraphOptions, HypergraphOptions, hyperedge_type
 from irrepnet.models import ModelConfig, PointGroupConfig, build_model
 from irrepnet.nn.elements import HEAVIEST
 from irrepnet.tasks.config import CrystalDataConfig, RunConfig, Section, TrainingConfig
@@ -76,13 +78,13 @@ class PropertyDataConfig(CrystalDataConfig):
     Attributes:
         tensors: those of the targets that are tensors, by name, where they are not known quantities.
         neighbours, scale: see :class:`irrepnet.crystals.NeighbourOptions`.
-        workers: processes that compute descriptors; null takes all cores.
+        workers: processes that make graphs; null takes all cores; or the address of a Dask scheduler.
     """
 
     tensors: dict[str, TensorConfig] = Field(default_factory=dict)
     neighbours: Literal["shells", "cutoff", "n-max", "voronoi", "nearest"] = "shells"
     scale: float = Field(default=GraphOptions.scale, ge=1)
-    workers: int | None = Field(default=None, ge=1)
+    workers: Annotated[int, Field(ge=1)] | str | None = None
 
     @field_validator("targets")
     @classmethod
@@ -152,12 +154,12 @@ class PropertyExamples(Examples):
             unknown.
     """
 
-    graphs: list[AnyGraph]
+    graphs: Sequence[AnyGraph]
     frames: np.ndarray
     values: np.ndarray
 
 
-Values = Callable[[Record, SymmetricCrystal], np.ndarray]
+Values = Callable[[Record], np.ndarray]
 
 
 class PropertyTask(Task):
@@ -193,15 +195,20 @@ class PropertyTask(Task):
         without = [Rejection(record.id, missing) for record, good in zip(records, valued) if not good]
         candidates = [record for record, good in zip(records, valued) if good]
 
-        def values(record: Record, crystal: SymmetricCrystal) -> np.ndarray:
-            published = [(record.properties.get(name) if name in asked else None, q) for name, q in tensors.items()]
+        def values(record: Record) -> np.ndarray:
+            published = {name: record.properties.get(name) if name in asked else None for name in tensors}
+            if all(value is None for value in published.values()):
+                return np.concatenate([rows[record.id], *(np.full(q.tensor.dim, np.nan) for q in tensors.values())])
+            crystal = SymmetricCrystal.from_structure(record, self.config.data.symprec)
             found = [
-                np.full(quantity.tensor.dim, np.nan) if value is None else tensor_coefficients(crystal, value, quantity)
-                for value, quantity in published
+                np.full(quantity.tensor.dim, np.nan)
+                if published[name] is None
+                else tensor_coefficients(crystal, published[name], quantity)
+                for name, quantity in tensors.items()
             ]
             return np.concatenate([rows[record.id], *found])
 
-        made = self.graphs(candidates, log, values)
+        made = self.graphs(candidates, log, values, keep=True)
         rejections = without + made.rejections
         if not len(made):
             raise none_left(source.name, len(records), rejections)
@@ -211,38 +218,39 @@ class PropertyTask(Task):
             log.line(f"{sites} sites of {failed} crystals have no descriptor; their hyperedges are left out")
         return replace(made, rejections=rejections)
 
-    def graphs(self, records: Sequence[Record], log: Log, values: Values | None = None) -> PropertyExamples:
+    def graphs(
+        self, records: Sequence[Record], log: Log, values: Values | None = None, keep: bool = False
+    ) -> PropertyExamples:
         """The graphs of the records; what cannot be used is listed, never fatal.
 
-        Descriptors that are not in the cache are computed in between, by ``data.workers`` processes. ``values`` gives a
-        crystal's row of values, and raises IrrepnetError if it cannot be used; none by default.
+        ``values`` gives a record's row of values, and raises IrrepnetError if it cannot be used; none by default. With
+        ``keep`` graphs are taken from the store, and made for it by ``data.workers`` processes, see
+        :func:`irrepnet.data.store.record_graphs`.
         """
-        values = values or (lambda record, crystal: np.empty(0))
-        data, options = self.config.data, self.config.graph
-        with log.progress("symmetry", len(records)) as advance:
-            kept, crystals, rejections = prepare(
-                records, lambda crystal: crystal, data.symprec, data.point_groups, lambda: advance(1)
+        values = values or (lambda record: np.empty(0))
+        with log.progress("graphs", len(records)) as advance:
+            made = record_graphs(
+                records, self.config.graph, self.config.data.point_groups, keep, self.config.data.workers, advance
             )
-        if isinstance(options, HypergraphOptions) and "motifs" in options.hyperedges:
-            with log.progress("descriptors", len(crystals)) as advance:
-                fill_cache(crystals, options, data.workers, lambda _: advance(1))
-        used: list[Record] = []
-        graphs: list[AnyGraph] = []
-        frames, rows = [], []
-        with log.progress("graphs", len(kept)) as advance:
-            for record, crystal in zip(kept, crystals):
-                try:
-                    row = values(record, crystal)
-                    graphs.append(known_graph(crystal, options))
-                    used.append(record)
-                    frames.append(crystal.rotation)
-                    rows.append(row)
-                except IrrepnetError as error:
-                    rejections.append(Rejection(record.id, str(error)))
-                advance(1)
-        failures = [getattr(graph, "failures", ()) for graph in graphs]
-        frames = np.array(frames).reshape(-1, 3, 3)
-        return PropertyExamples(used, rejections, graphs, frames, np.array(rows), failures=failures)
+        places, rows, rejections = [], [], []
+        for k, record in enumerate(records):
+            try:
+                check_elements(record.formula, map(atomic_number, record.species))
+                if k in made.refused:
+                    raise IrrepnetError(made.refused[k])
+                rows.append(values(record))
+            except IrrepnetError as error:
+                rejections.append(Rejection(record.id, str(error)))
+            else:
+                places.append(k)
+        return PropertyExamples(
+            [records[k] for k in places],
+            rejections,
+            Chosen(made, places),
+            made.rotations[places].reshape(-1, 3, 3),
+            np.array(rows),
+            failures=[made.failures.get(k, ()) for k in places],
+        )
 
     def fit(self, examples: PropertyExamples, train: np.ndarray) -> None:
         names, values = self.config.data.targets, examples.values[train]
@@ -264,25 +272,25 @@ class PropertyTask(Task):
         def tensor(part: np.ndarray) -> torch.Tensor:
             return torch.tensor(encoded(self.targets, examples.values[part]), dtype=torch.float32, device=device)
 
-        train = [examples.graphs[k] for k in split["train"]]
+        train = Chosen(examples.graphs, split["train"])
         wanted = tensor(split["train"])
         held = examples.values[split["validation"]]
         held_wanted = tensor(split["validation"])
-        held_batches = batches([examples.graphs[k] for k in split["validation"]], device)
+        held_graphs = Chosen(examples.graphs, split["validation"])
 
         def loss(network: torch.nn.Module, part: np.ndarray) -> torch.Tensor:
             batch = union([train[k] for k in part]).to(device)
             return mean_loss(self.targets, network(batch), wanted[torch.from_numpy(part).to(device)])
 
         def validate(network: torch.nn.Module) -> tuple[float, dict[str, Any]]:
-            outputs = predict_batches(network, held_batches)
+            outputs = predict_batches(network, batches(held_graphs, device))
             found = mean_loss(self.targets, torch.from_numpy(outputs).to(held_wanted), held_wanted).item()
             return found, followed(self.errors(held, decoded(self.targets, outputs)))
 
         return Learning(loss, validate)
 
     def judge(self, network: torch.nn.Module, examples: PropertyExamples, part: np.ndarray) -> Judgement:
-        predicted = self.decoded(network, [examples.graphs[k] for k in part])
+        predicted = self.decoded(network, Chosen(examples.graphs, part))
         header = ["id", "formula"]
         for target in self.targets:
             header += [f"{which} {column}" for column in target.columns for which in ("true", "predicted")]
@@ -349,18 +357,23 @@ def known_graph(crystal: SymmetricCrystal, options: GraphOptions) -> Any:
     Raises:
         IrrepnetError: there is no such graph, or the networks do not know an element.
     """
-    heaviest = crystal.numbers.max()
-    if heaviest > HEAVIEST:
-        raise IrrepnetError(f"{crystal.formula}: element {heaviest}; the networks know those up to {HEAVIEST} (Lr)")
+    check_elements(crystal.formula, crystal.numbers)
     return options.graph(crystal)
 
 
-def batches(graphs: Sequence[AnyGraph], device: torch.device | str = "cpu") -> list[Graph[torch.Tensor]]:
+def check_elements(formula: str, numbers: Iterable[int]) -> None:
+    """Raise IrrepnetError when the networks do not know an element."""
+    heaviest = max(numbers)
+    if heaviest > HEAVIEST:
+        raise IrrepnetError(f"{formula}: element {heaviest}; the networks know those up to {HEAVIEST} (Lr)")
+
+
+def batches(graphs: Sequence[AnyGraph], device: torch.device | str = "cpu") -> Iterator[Graph[torch.Tensor]]:
     """All graphs, in order, in batches for prediction."""
-    return [union(part).to(device) for part in in_parts(graphs)]
+    return (union(part).to(device) for part in in_parts(graphs))
 
 
-def predict_batches(network: torch.nn.Module, parts: Sequence[Graph[torch.Tensor]]) -> np.ndarray:
+def predict_batches(network: torch.nn.Module, parts: Iterable[Graph[torch.Tensor]]) -> np.ndarray:
     """(n, W) float64 outputs of the network in evaluation mode."""
     network.eval()
     with torch.inference_mode():

@@ -3,12 +3,13 @@
 from irrepnet.tasks import RunConfig
 from irrepnet.training.config import load_config, parse_assignment, presets
 from irrepnet.training.load import Run, load_run
-from irrepnet.training.run import train
+from irrepnet.training.run import build_graphs, train
 from irrepnet.training.use import evaluate, predict
 
 __all__ = [
     "Run",
     "RunConfig",
+    "build_graphs",
     "evaluate",
     "load_config",
     "load_run",

@@ -73,6 +73,23 @@ def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool 
     return load_run(out)
 
 
+def build_graphs(config: RunConfig, quiet: bool = False) -> tuple[int, int]:
+    """Make and keep what :func:`train` with this configuration reads, see :mod:`irrepnet.data.store`.
+
+    Returns:
+        How many crystals are ready, and how many are rejected.
+
+    Raises:
+        IrrepnetError: the data cannot be used, or the task's graphs are not kept.
+    """
+    if config.task != "properties":
+        raise IrrepnetError(f"the graphs of {config.task} are not kept, for they are made with their targets: train")
+    task = task_class(config.task)(config)
+    source = task.read(config.data.source)
+    examples = task.prepare(source, Log(quiet))
+    return len(examples), len(source.rejections) + len(examples.rejections)
+
+
 def _train(task: Task, out: Path, log: Log, data: Any) -> None:
     config = task.config
     device = _device(config.training.device)
