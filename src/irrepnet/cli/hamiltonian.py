@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from irrepnet.cli.options import File, Json, Symprec
+from irrepnet.cli.options import File, Json, Run, Symprec
 from irrepnet.cli.printing import leave, print_json
 from irrepnet.cli.train import Assignments, Epochs, Out, Resume, Seed, Split, run_training
 
@@ -289,7 +289,7 @@ def train(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder of `hamiltonian train`.")],
+    run: Run,
     data: Annotated[str | None, typer.Option(help="Hamiltonians with H and H0; the run's own by default.")] = None,
     split: Split = "auto",
     json_: Json = False,
@@ -318,7 +318,7 @@ def evaluate(
 
 @app.command(cls=NamesFormats)
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder of `hamiltonian train`.")],
+    run: Run,
     file: Annotated[
         Path, typer.Argument(help="A structure file, or a *.safetensors with S and H0 of `hamiltonian generate`.")
     ],

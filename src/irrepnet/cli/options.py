@@ -5,6 +5,14 @@ from typing import Annotated
 
 import typer
 
+
+def _finished(run: Path) -> Path:
+    from irrepnet.training.where import run_folder
+
+    return run_folder(run)
+
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", callback=_finished, help="A finished run folder.")]
 File = Annotated[Path, typer.Argument(help="A structure file: CIF, POSCAR, extended XYZ or JSON.")]
 Symprec = Annotated[float, typer.Option(help="How far from symmetric an atom may be, Å.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

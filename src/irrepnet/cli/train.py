@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irrepnet.cli.options import Json
+from irrepnet.cli.options import Json, Run
 from irrepnet.cli.printing import leave, print_json
 from irrepnet.errors import IrrepnetError
 
@@ -60,11 +60,12 @@ def train(
 
 def run_training(config: str, out: Path, flags: dict[str, Any], assignments: list[str] | None, resume: bool) -> None:
     """Train with a configuration and what the command line says besides; None for what it does not say."""
-    from irrepnet.report import write_report
     from irrepnet.training import load_config
-    from irrepnet.training import train as train_run
 
     settings = load_config(config, overrides_of(flags, assignments))
+    from irrepnet.report import write_report
+    from irrepnet.training import train as train_run
+
     try:
         train_run(settings, out, resume=resume)
         page = write_report(out)
@@ -84,7 +85,7 @@ def overrides_of(flags: dict[str, Any], assignments: list[str] | None) -> dict[s
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
+    run: Run,
     data: Annotated[str | None, typer.Option(help="The data; the run's own by default.")] = None,
     target: Annotated[str | None, typer.Option(help="The target; the run's only one by default.")] = None,
     split: Split = "auto",
@@ -110,7 +111,7 @@ def evaluate(
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
+    run: Run,
     files: Annotated[
         list[Path], typer.Argument(metavar="FILES", help="CIF, POSCAR, extended XYZ, JSON or JSON lines.")
     ],

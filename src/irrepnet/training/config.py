@@ -4,14 +4,15 @@ import difflib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import yaml
 from pydantic import ValidationError
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.models import NETWORKS, NetworkConfig, network_kind
-from irrepnet.tasks import TASKS, RunConfig, task_class
+
+if TYPE_CHECKING:
+    from irrepnet.tasks import RunConfig
 
 _PRESETS = files("irrepnet.training") / "presets"
 
@@ -40,6 +41,8 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
     document = _deep_copy(source) if isinstance(source, Mapping) else _read(name)
     for key, value in (overrides or {}).items():
         _set(document, key, value)
+    from irrepnet.tasks import TASKS, task_class
+
     task = document.get("task", "properties")
     if task not in TASKS:
         raise IrrepnetError(f"{name}: task: no {task!r}, there are {', '.join(TASKS)}{_proposal(task, TASKS)}")
@@ -93,8 +96,10 @@ def _set(document: dict[str, Any], key: str, value: Any) -> None:
     document[last] = _deep_copy(value)
 
 
-def _problem(item: Any, kind: type[RunConfig], document: Mapping[str, Any]) -> str:
+def _problem(item: Any, kind: "type[RunConfig]", document: Mapping[str, Any]) -> str:
     """One line for one of pydantic's errors."""
+    from irrepnet.models import NETWORKS
+
     key = ".".join(str(part) for part in item["loc"])
     if item["type"] == "missing":
         return f"{key}: is required{kind.hints.get(key, '')}"
@@ -112,8 +117,10 @@ def _proposal(name: Any, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _keys(sections: tuple[Any, ...], kind: type[RunConfig], document: Mapping[str, Any]) -> list[str]:
+def _keys(sections: tuple[Any, ...], kind: "type[RunConfig]", document: Mapping[str, Any]) -> list[str]:
     """The keys that there are in a section, or in a section of it."""
+    from irrepnet.models import NetworkConfig, network_kind
+
     model: Any = kind
     for section in sections:
         inner = model.model_fields[section].annotation if hasattr(model, "model_fields") else get_args(model)[-1]

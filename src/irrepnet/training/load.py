@@ -17,6 +17,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.tasks import TASKS, RunConfig, Task, task_class
 from irrepnet.tasks.targets import Target, slices
 from irrepnet.training.loop import threads
+from irrepnet.training.where import run_folder
 
 FORMAT = 3
 """Number of the layout of model.json and of the weights' names; goes up when old ones become unreadable."""
@@ -95,12 +96,7 @@ def load_run(folder: str | Path) -> Run:
     Raises:
         IrrepnetError: the folder holds no finished run, or a damaged one, or one of a newer irrepnet.
     """
-    folder = Path(folder)
-    if not (folder / "model.json").exists():
-        if (folder / "config.yaml").exists():
-            hint = f"`irrepnet train {folder / 'config.yaml'} --out {folder} --resume` goes on"
-            raise IrrepnetError(f"{folder}: this run is not finished; {hint}")
-        raise IrrepnetError(f"{folder}: holds no run (there is no model.json); give the --out folder of a training")
+    folder = run_folder(folder)
     try:
         card = read_card(folder)
         kind = task_class(card["task"])
