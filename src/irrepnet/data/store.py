@@ -129,8 +129,8 @@ def record_graphs(
     Args:
         options: of the graphs, the tolerance of the symmetry among them.
         point_groups: names of the crystals' point groups to admit; None admits all.
-        keep: take graphs from the cache, and keep those that are made; else, and where a user's code has a part in
-            them, they are made here and held in memory.
+        keep: take graphs from the store, and keep there those that are made. Graphs in which a user's code has a part
+            never are, nor do other processes make them.
         workers: processes, as many as there are cores by default; none is started for a few seconds' work. Or the
             address of a Dask scheduler, to work there.
         progress: called with the number of records that are done, now and then.
@@ -138,10 +138,10 @@ def record_graphs(
     Raises:
         IrrepnetError: the workers died, or no Dask scheduler answers.
     """
-    if not keep or is_bypassed() or not options.by_irrepnet:
+    if is_bypassed() or not options.by_irrepnet:
         return RecordGraphs([_made(records, options, point_groups, progress)])
     parts = [records[i : i + SHARD] for i in range(0, len(records), SHARD)]
-    paths = [store_folder() / f"{_digest(part, options, point_groups)}.safetensors" for part in parts]
+    paths = [store_folder() / f"{_digest(part, options, point_groups)}.safetensors" for part in parts] if keep else []
     shards: dict[int, Shard] = {}
     for k, path in enumerate(paths):
         if (shard := _kept(path)) is not None:
@@ -150,8 +150,9 @@ def record_graphs(
     missing = [k for k in range(len(parts)) if k not in shards]
     jobs = [(parts[k], options, point_groups) for k in missing]
     for k, content in zip(missing, _in_processes(jobs, workers)):
-        _write(paths[k], content)
-        shards[k] = _kept(paths[k]) or _read(content)
+        if keep:
+            _write(paths[k], content)
+        shards[k] = (_kept(paths[k]) if keep else None) or _read(content)
         progress(len(parts[k]))
     return RecordGraphs(shards[k] for k in range(len(parts)))
 

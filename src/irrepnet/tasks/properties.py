@@ -46,6 +46,9 @@ from irrepnet.tasks.task import (
 from irrepnet.tensors import CartesianTensor
 from irrepnet.tensors.positive import is_matrix
 
+AT_A_TIME = 4096
+"""Crystals whose graphs a prediction holds in memory."""
+
 
 class TensorConfig(Section):
     """A tensor that is not among the known quantities.
@@ -317,16 +320,17 @@ class PropertyTask(Task):
 
     def predict(self, network: torch.nn.Module, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
         rows, crystals = start_rows(sources, self.targets)
-        made = self.graphs(crystals, log)
-        for rejection in made.rejections:
-            rows[int(rejection.id)]["note"] = rejection.reason
-        predicted = self.decoded(network, made.graphs)
-        for k, (record, failures) in enumerate(zip(made.records, made.failures)):
-            row = rows[int(record.id)]
-            lacking = (f"no descriptor for {failure}" for failure in failures)
-            row["note"] = "; ".join(filter(None, [row["note"], *lacking]))
-            for target, own in zip(self.targets, slices(self.targets)):
-                row[target.name] = target.value(predicted[k, own], made.frames[k])
+        for part in in_parts(crystals, AT_A_TIME):
+            made = self.graphs(part, log)
+            for rejection in made.rejections:
+                rows[int(rejection.id)]["note"] = rejection.reason
+            predicted = self.decoded(network, made.graphs)
+            for k, (record, failures) in enumerate(zip(made.records, made.failures)):
+                row = rows[int(record.id)]
+                lacking = (f"no descriptor for {failure}" for failure in failures)
+                row["note"] = "; ".join(filter(None, [row["note"], *lacking]))
+                for target, own in zip(self.targets, slices(self.targets)):
+                    row[target.name] = target.value(predicted[k, own], made.frames[k])
         return rows
 
     @property
