@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -73,13 +74,13 @@ class Hamiltonian:
 
     def H_at(self, k: ArrayLike) -> np.ndarray:
         """(…, n, n) complex H(k) in eV, at k (…, 3) fractional."""
-        return self._bloch(self.H, k)
+        return _bloch_sum(self._H_in_pairs, k)
 
     def S_at(self, k: ArrayLike) -> np.ndarray:
         """(…, n, n) complex S(k), the identity for orthonormal orbitals."""
         if self.S is None:
             return np.broadcast_to(np.eye(len(self), dtype=complex), (*np.shape(k)[:-1], len(self), len(self)))
-        return self._bloch(self.S, k)
+        return _bloch_sum(self._S_in_pairs, k)
 
     def eigenvalues(self, k: ArrayLike) -> np.ndarray:
         """(…, n) eV, rising, at k (…, 3) fractional; of H c = E S c. The Hermitian parts of H(k) and S(k) are taken.
@@ -142,9 +143,48 @@ class Hamiltonian:
             )
         return self.basis
 
-    def _bloch(self, blocks: np.ndarray, k: ArrayLike) -> np.ndarray:
-        phases = np.exp(2j * np.pi * (np.asarray(k, float) @ self.R.T))
-        return np.tensordot(phases, blocks, 1)
+    @cached_property
+    def _H_in_pairs(self) -> _Pairs:
+        return _in_pairs(self.R, self.H)
+
+    @cached_property
+    def _S_in_pairs(self) -> _Pairs:
+        assert self.S is not None
+        return _in_pairs(self.R, self.S)
+
+
+class _Pairs(NamedTuple):
+    """Blocks B(R), one of each R and −R: Σ_R exp(2πi k·R) B(R) = Σ_pairs cos(2π k·R) even + i sin(2π k·R) odd.
+
+    Two real products over half of the cells, whether the blocks are Hermitian or not.
+    """
+
+    R: np.ndarray
+    """(pairs, 3) int"""
+    even: np.ndarray
+    """(pairs, n, n) B(R) + B(−R), for R = 0 B(0)."""
+    odd: np.ndarray
+    """(pairs, n, n) B(R) − B(−R)."""
+
+
+def _in_pairs(R: np.ndarray, blocks: np.ndarray) -> _Pairs:
+    reverse = cell_index(R)(-R)
+    own = np.flatnonzero(np.arange(len(R)) >= reverse)  # the later of R and −R, and R where there is no −R
+    reverse = reverse[own]
+    other = np.where((reverse >= 0)[:, None, None], blocks[reverse], 0)
+    weight = np.where(reverse == own, 0.5, 1.0)[:, None, None]  # R = 0 is its own reverse
+    return _Pairs(R[own], weight * (blocks[own] + other), weight * (blocks[own] - other))
+
+
+def _bloch_sum(pairs: _Pairs, k: ArrayLike) -> np.ndarray:
+    """(…, n, n) complex, at k (…, 3) fractional."""
+
+    def weighted(weights: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+        """Σ weights (…, pairs) blocks (pairs, n, n), real or complex, as one real product."""
+        return np.tensordot(weights, blocks.view(float), 1).view(blocks.dtype)
+
+    angles = 2 * np.pi * (np.asarray(k, float) @ pairs.R.T)
+    return weighted(np.cos(angles), pairs.even) + 1j * weighted(np.sin(angles), pairs.odd)
 
 
 def cell_index(cells: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
