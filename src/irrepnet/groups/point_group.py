@@ -93,6 +93,11 @@ class PointGroup:
         """(N,) index of g⁻¹."""
         return ops.read_only(self.multiplication.argmin(1))
 
+    @cached_property
+    def factors(self) -> tuple[np.ndarray, ...]:
+        """Lists of operations whose sums, one after the other, are the sum over the group: see `group_factors`."""
+        return ops.group_factors(self.multiplication)
+
     def index(self, matrix: np.ndarray) -> int:
         """Index of a 3×3 operation (tolerance 1e-6); IrrepnetError if it is not a member."""
         return int(self.indices(np.asarray(matrix)[None])[0])
