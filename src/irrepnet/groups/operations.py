@@ -70,11 +70,13 @@ def spanned_group(generators: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndar
     modulo 2, (N, n_generators): a character with values ±1 is a choice of sign for each generator.
     """
     operations = [np.eye(3)]
+    known = {operations[0].tobytes()}
     words = [np.zeros(len(generators), int)]
     for operation, word in zip(operations, words):  # both lists grow while they are read
         for k, generator in enumerate(generators):
             product = snap(operation @ generator)
-            if not any(np.array_equal(product, known) for known in operations):
+            if product.tobytes() not in known:
+                known.add(product.tobytes())
                 operations.append(product)
                 words.append((word + np.eye(len(generators), dtype=int)[k]) % 2)
     return np.array(operations), np.array(words)
