@@ -30,7 +30,7 @@ def test_sums_over_cells(cells, hermitian, dtype):
         reverse = [int(np.flatnonzero((-cell == R).all(1))[0]) for cell in R]
         H = H + H[reverse].conj().swapaxes(1, 2)
     hamiltonian = Hamiltonian(R, H.astype(dtype), S.astype(dtype))
-    for k in (K, K[0], K[0, 0], np.zeros((0, 3))):
+    for k in (K, K[0], K[0, 0], np.zeros((0, 3)), random.normal(size=(300, 3))):
         assert hamiltonian.H_at(k).dtype == complex
         assert np.allclose(hamiltonian.H_at(k), plain_sum(R, H, k), rtol=0, atol=1e-12)
         assert np.allclose(hamiltonian.S_at(k), plain_sum(R, S, k), rtol=0, atol=1e-12)

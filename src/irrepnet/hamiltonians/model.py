@@ -22,6 +22,7 @@ from irrepnet.hamiltonians.orbitals import OrbitalBasis
 BOHR = 0.529177210903
 """Å"""
 _NOISE = 1e-5  # eV; Wannier functions are real up to the convergence of their spread
+_TOGETHER = 256  # wave vectors of one product: fresh memory for more costs as much as the product
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,18 +163,18 @@ class _Pairs(NamedTuple):
     R: np.ndarray
     """(pairs, 3) int"""
     even: np.ndarray
-    """(pairs, n, n) B(R) + B(−R), for R = 0 B(0)."""
+    """(pairs, n, n) B(R) + B(−R); B(R) for R = 0 and where there is no −R."""
     odd: np.ndarray
-    """(pairs, n, n) B(R) − B(−R)."""
+    """(pairs, n, n) B(R) − B(−R); B(R) for R = 0, where its sine is zero, and where there is no −R."""
 
 
 def _in_pairs(R: np.ndarray, blocks: np.ndarray) -> _Pairs:
-    reverse = cell_index(R)(-R)
-    own = np.flatnonzero(np.arange(len(R)) >= reverse)  # the later of R and −R, and R where there is no −R
-    reverse = reverse[own]
-    other = np.where((reverse >= 0)[:, None, None], blocks[reverse], 0)
-    weight = np.where(reverse == own, 0.5, 1.0)[:, None, None]  # R = 0 is its own reverse
-    return _Pairs(R[own], weight * (blocks[own] + other), weight * (blocks[own] - other))
+    blocks = blocks.astype(np.result_type(blocks, float), copy=False)
+    numbers, reverse = np.arange(len(R)), cell_index(R)(-R)
+    reverse[reverse == numbers] = -1  # R = 0 is alone, as cells without −R are
+    own = np.flatnonzero(numbers > reverse)
+    other = np.where((reverse[own] >= 0)[:, None, None], blocks[reverse[own]], 0)
+    return _Pairs(R[own], blocks[own] + other, blocks[own] - other)
 
 
 def _bloch_sum(pairs: _Pairs, k: ArrayLike) -> np.ndarray:
@@ -183,8 +184,14 @@ def _bloch_sum(pairs: _Pairs, k: ArrayLike) -> np.ndarray:
         """Σ weights (…, pairs) blocks (pairs, n, n), real or complex, as one real product."""
         return np.tensordot(weights, blocks.view(float), 1).view(blocks.dtype)
 
-    angles = 2 * np.pi * (np.asarray(k, float) @ pairs.R.T)
-    return weighted(np.cos(angles), pairs.even) + 1j * weighted(np.sin(angles), pairs.odd)
+    k = np.asarray(k, float)
+    points, n = k.reshape(-1, 3), pairs.even.shape[-1]
+    total = np.empty((len(points), n, n), complex)
+    for start in range(0, len(points), _TOGETHER):
+        part = slice(start, start + _TOGETHER)
+        angles = 2 * np.pi * (points[part] @ pairs.R.T)
+        total[part] = weighted(np.cos(angles), pairs.even) + 1j * weighted(np.sin(angles), pairs.odd)
+    return total.reshape(*k.shape[:-1], n, n)
 
 
 def cell_index(cells: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
