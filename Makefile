@@ -5,7 +5,7 @@ RUN ?= runs/quickstart
 # two processes at most, one thread each: more threads than cores make everything many times slower
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: quickstart test test-all lint install
+.PHONY: quickstart test test-all lint bench install
 
 quickstart:  ## fresh environment, then train, evaluate and predict on the embedded data
 	$(PYTHON) -m venv --clear $(VENV)
@@ -33,3 +33,6 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+bench: install  ## what is in benchmarks/speed, one script after the other
+	for script in benchmarks/speed/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done

@@ -254,6 +254,13 @@ def test_one_crystal_in_many_descriptions(structure, description):
     assert abs(abs(turn).round() - abs(turn)).max() < 1e-6
 
 
+def test_a_long_search_says_so(monkeypatch):
+    record = {"species": ["Na", "Cl"], "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5]], "lattice": 3 * np.eye(3), "id": "x"}
+    monkeypatch.setattr("irrepnet.crystals.symmetric._LONG", -1)
+    with pytest.warns(UserWarning, match="x: its 2 atoms are symmetric within about 0.02 Å, but not quite"):
+        SymmetricCrystal.from_structure(record, symprec=0.02)
+
+
 def test_distance_spectra_of_descriptions_of_lower_symmetry():
     """Rhombohedral, orthorhombic and monoclinic crystals too, with polar ones whose origin is free."""
     rng = np.random.default_rng(0)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from irrepnet.groups import SETTINGS, PointGroup
+from irrepnet.groups import SETTINGS, PointGroup, harmonic_matrices
+from irrepnet.groups.point_group import _harmonic_matrices
 
 # Degrees of the primary invariants | of the generators; * complex type: copies modulo J.
 TABLE = """
@@ -178,3 +179,38 @@ def test_known_generators():
     assert np.allclose(oh.covariants("A2u")(r)[:, 0, 0], np.sqrt(105) * r.prod(1))
     alive = {i.label for i in oh.irreps if np.abs(oh.covariants(i.label)([0, 0, 1])).max() > 1e-12}
     assert alive == {"A1g", "Eg", "T1u"}
+
+
+def derivative(polynomial: dict[tuple, float], exponent: tuple[int, ...]) -> dict[tuple, float]:
+    """∂^exponent, one derivative after the other."""
+    for axis in np.repeat(range(3), exponent):
+        step = np.eye(3, dtype=int)[axis]
+        polynomial = {
+            tuple((e - step).tolist()): c * e[axis] for e, c in ((np.array(e), c) for e, c in polynomial.items())
+        }
+        polynomial = {e: c for e, c in polynomial.items() if c}
+    return polynomial
+
+
+@pytest.mark.parametrize("name", ["C1", "C2v", "D2d", "D6", "C3h", "Td", "Oh"])
+def test_primary_invariants_annihilate_the_generators(name):
+    group = PointGroup(name)
+    primaries = group.invariants
+    for irrep in group.irreps:
+        generators = group.covariants(irrep.label)
+        for component in generators.coefficients.reshape(-1, len(generators.exponents)):
+            terms = {tuple(e): c for e, c in zip(generators.exponents.tolist(), component.tolist()) if c}
+            for row in primaries.coefficients:
+                total: dict[tuple, float] = {}
+                for weight, exponent in zip(row, primaries.exponents):
+                    for e, c in derivative(terms, tuple(exponent)).items() if weight else ():
+                        total[e] = total.get(e, 0) + weight * c
+                assert max(map(abs, total.values()), default=0) < 1e-9 * max(map(abs, terms.values()))
+
+
+@pytest.mark.parametrize("name", ["2", "-4m2", "31m", "6/mmm", "m-3"])
+def test_harmonics_of_a_group_are_those_of_its_operations(name):
+    group = PointGroup(name)
+    for l in range(7):
+        direct = harmonic_matrices(group.operations, l, (-1) ** l)
+        assert np.allclose(_harmonic_matrices(group, l, (-1) ** l), direct, rtol=0, atol=1e-14)

@@ -34,6 +34,18 @@ CLASSES = {
 
 
 @pytest.mark.parametrize("name", SETTINGS)
+def test_products_of_factors_are_the_group(name):
+    """Each operation once, by a product of few; the identity is the first of each list."""
+    group = PointGroup(name)
+    products = np.array([0])
+    for own in group.factors:
+        assert own[0] == 0
+        assert len(own) in (2, 3)
+        products = group.multiplication[np.ix_(products, own)].ravel()
+    assert np.array_equal(np.sort(products), np.arange(group.order))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
 def test_operations_are_a_group(name):
     group = PointGroup(name)
     operations, table = group.operations, group.multiplication

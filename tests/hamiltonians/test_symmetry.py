@@ -49,6 +49,57 @@ def test_symmetrised(formula, shells):
     assert np.allclose(again.H[again.index(made.R)], made.H, atol=1e-12)
 
 
+def plain_image(blocks: dict[tuple, np.ndarray], act, g: int) -> dict[tuple, np.ndarray]:
+    """g·H of {(R, a, b): block}, one block after the other."""
+    moved = {}
+    for (*R, a, b), block in blocks.items():
+        a2, b2, cell = act.images(g, a, b, np.array(R))
+        moved[(*cell.tolist(), a2, b2)] = act.matrices[a][g] @ block @ act.matrices[b][g].conj().T
+    return moved
+
+
+def plain_blocks(hamiltonian: Hamiltonian, act) -> dict[tuple, np.ndarray]:
+    sites = range(len(act.basis.centres))
+    return {
+        (*R, a, b): H[np.ix_(act.basis.orbitals[a], act.basis.orbitals[b])]
+        for R, H in zip(hamiltonian.R.tolist(), hamiltonian.H)
+        for a in sites
+        for b in sites
+    }
+
+
+def apart(first: dict[tuple, np.ndarray], second: dict[tuple, np.ndarray]) -> np.ndarray:
+    """The differences of all elements; a block that is not there is zero."""
+    return np.concatenate([np.ravel(first.get(key, 0) - second.get(key, 0)) for key in {*first, *second}])
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("complex_", [False, True])
+@pytest.mark.parametrize(("formula", "shells"), [*CASES, ("NaCl", "Na:s,Cl:spd")])
+def test_plain_definitions(formula, shells, complex_, large):
+    """The mean over all operations and over Hermitian conjugation, and the violation of each, block by block."""
+    hamiltonian = noise(formula, shells, complex_)
+    if large:
+        hamiltonian = supercell(hamiltonian)
+    act = action(hamiltonian.basis)
+    given = plain_blocks(hamiltonian, act)
+    mean: dict[tuple, np.ndarray] = {}
+    images = [plain_image(given, act, g) for g in range(len(act.group))]
+    residuals = [max(abs(block - given.get(key, 0)).max() for key, block in image.items()) for image in images]
+    assert np.allclose(symmetry_residual(hamiltonian, act).operations, residuals, rtol=0, atol=1e-13)
+    for image in images:
+        for (*R, a, b), block in image.items():
+            mean[(*R, a, b)] = mean.get((*R, a, b), 0) + block / (2 * len(images))
+            reverse = (*(-x for x in R), b, a)
+            mean[reverse] = mean.get(reverse, 0) + block.conj().T / (2 * len(images))
+    made = symmetrised(hamiltonian, act)
+    assert abs(apart(plain_blocks(made, act), mean)).max() < 1e-13
+    found = violations(hamiltonian, made, act)
+    rest = {key: given.get(key, 0) - block for key, block in mean.items()}
+    norms = [np.linalg.norm(apart(plain_image(rest, act, g), rest)) for g in range(len(act.group))]
+    assert np.allclose(found.operations, norms, rtol=0, atol=1e-11)
+
+
 def parts(found) -> float:
     return np.sqrt(np.square([found.translations, *found.irreps.values(), *found.rules.values()]).sum())
 
@@ -87,7 +138,7 @@ def test_a_violation_of_one_irrep_is_named(label):
                 for b in range(2):
                     a2, b2, cell = act.images(g, a, b, c)
                     rows, columns = act.basis.orbitals[a][:, None], act.basis.orbitals[b]
-                    moved = act.moved(g, a, b, block[rows, columns])
+                    moved = act.matrices[a][g] @ block[rows, columns] @ act.matrices[b][g].conj().T
                     target = act.basis.orbitals[a2][:, None], act.basis.orbitals[b2]
                     part[int(exact.index(cell))][target] += irrep.characters[element] * moved
     part *= irrep.dim / group.order
@@ -165,7 +216,7 @@ def supercell(hamiltonian: Hamiltonian) -> Hamiltonian:
     for (x, y, z), H in zip(hamiltonian.R.tolist(), hamiltonian.H):
         for half in (0, 1):
             cell_x, other = divmod(x + half, 2)
-            full = blocks.setdefault((cell_x, y, z), np.zeros((2 * n, 2 * n)))
+            full = blocks.setdefault((cell_x, y, z), np.zeros((2 * n, 2 * n), H.dtype))
             full[half * n : (half + 1) * n, other * n : (other + 1) * n] = H
     return Hamiltonian(
         np.array(list(blocks)), np.array(list(blocks.values())), None, OrbitalBasis(cell, double[1], shells)

@@ -12,6 +12,8 @@ of one named setting of `irrepnet.groups` ("321" or "312", "-42m" or "-4m2", …
 from __future__ import annotations
 
 import logging
+import time
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -31,6 +33,7 @@ logging.getLogger("moyo").setLevel(logging.ERROR)
 # A tolerance at which the operations found are no group is lowered in steps of this, which are spglib's, down to 1 %.
 _STEP = 0.95
 _STEPS = 90
+_LONG = 5.0  # s, after which a search is said to be long
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,11 +212,23 @@ def _search(cell: Cell, symprec: float) -> Any:
     Of two tolerances the larger may have no group although the smaller has a large one: operations that are only just
     within it do not close. moyo then halves or doubles the tolerance; half may be too little for the group, and twice
     is more than was asked for. So the tolerance is lowered in small steps here until moyo keeps it.
+
+    Where hundreds of atoms are almost where a symmetry takes them, each search takes a time that grows like the square
+    of their number: a warning says so.
     """
     atoms = moyopy.Cell(cell.lattice.tolist(), cell.frac_coords.tolist(), cell.numbers.tolist())
     best, failure = None, "the tolerance was raised"
+    start, is_told = time.perf_counter(), False
     for step in range(_STEPS):
         wanted = symprec * _STEP**step
+        if not is_told and time.perf_counter() - start > _LONG:
+            is_told = True
+            warnings.warn(
+                f"{cell.name}: its {len(cell.numbers)} atoms are symmetric within about {symprec} Å, but not quite, "
+                "and the search takes long; a larger symprec takes them as symmetric, a smaller one as they are: both "
+                "are quick",
+                stacklevel=4,
+            )
         if best is not None and best.symprec >= wanted:
             break
         try:

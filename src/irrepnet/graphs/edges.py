@@ -21,12 +21,17 @@ def edge_orbits(vectors: np.ndarray, operations: np.ndarray) -> np.ndarray:
     Returns:
         (E,) ints, numbered in order of first appearance.
     """
+    # images are as long as their vector: looked for among those alone, in the order of lengths
+    length = np.linalg.norm(vectors, axis=1)
+    order = np.argsort(length)
+    first, last = np.searchsorted(length[order], (length - 2 * SAME, length + 2 * SAME))
     number = np.full(len(vectors), -1)
     n_orbits = 0
     for e, vector in enumerate(vectors):
         if number[e] < 0:
+            near = order[first[e] : last[e]]
             images = operations @ vector
-            number[(np.abs(images[:, None] - vectors).max(-1) < SAME).any(0)] = n_orbits
+            number[near[(np.abs(images[:, None] - vectors[near]).max(-1) < SAME).any(0)]] = n_orbits
             n_orbits += 1
     return number
 

@@ -30,6 +30,7 @@ from functools import cache, lru_cache
 from typing import Literal, get_args
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from irrepnet.crystals.frames import MODEL_GROUPS, frame_rotation, model_group
 from irrepnet.crystals.neighbours import NeighbourOptions, Neighbours, smooth_neighbours, whole_shells
@@ -400,7 +401,7 @@ def _edge_classes(crystal: SymmetricCrystal, neighbours: Neighbours) -> tuple[np
         examples.append(first[a] + np.unique(number[own], return_index=True)[1])
         n_classes += len(examples[-1])
         others = np.flatnonzero((crystal.orbits[neighbours.receiver] == orbit) & (neighbours.receiver != a))
-        same = np.abs(pulled[others, None] - neighbours.vector[None, own]).max(-1).argmin(1)
+        same = np.asarray(KDTree(neighbours.vector[own]).query(pulled[others])[1])
         number[others] = number[own][same]
     return number, np.concatenate(examples)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import perm
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,11 +72,19 @@ def primary_invariants(group: PointGroup) -> Polynomials:
     return Polynomials(tuple(map(_degree, chosen)), read_only(np.array(exponents)), read_only(coefficients))
 
 
-def covariant_generators(group: PointGroup, irrep: Irrep, harmonics: Callable[[int], np.ndarray]) -> Polynomials:
-    """Generators for one irrep; `harmonics(l)` are the group's matrices on the harmonics of degree l."""
-    primaries = group.invariants
+def covariant_generators(
+    group: PointGroup,
+    irrep: Irrep,
+    harmonics: Callable[[int], np.ndarray],
+    annihilated: Callable[[int], np.ndarray],
+) -> Polynomials:
+    """Generators for one irrep.
+
+    `harmonics(l)` are the group's matrices on the harmonics of degree l, `annihilated(l)` what the group's primary
+    invariants make of these, see `annihilation`.
+    """
     commutant = irrep.commutant
-    count = irrep.dim * int(np.prod(primaries.degrees)) // (group.order * len(commutant))
+    count = irrep.dim * int(np.prod(group.invariants.degrees)) // (group.order * len(commutant))
     degrees: list[int] = []
     maps: list[np.ndarray] = []  # (d, l+1, l+1, l+1)
     l = 0
@@ -85,10 +94,9 @@ def covariant_generators(group: PointGroup, irrep: Irrep, harmonics: Callable[[i
             solid = harmonic_coefficients(l)
             every_map = np.concatenate([commutant_element @ copies for commutant_element in commutant])
             # Equivariance carries the condition from the first component to the others.
-            first = np.tensordot(every_map[:, 0], solid, axes=1)
-            conditions = np.array([_annihilation(primaries, f) for f in first]).T
+            conditions = (every_map[:, 0] @ annihilated(l)).T
             conditions[np.abs(conditions) < 1e-9] = 0  # rounding alone must not look like a rank
-            kernel = np.eye(len(first)) - np.linalg.pinv(conditions, rcond=1e-9) @ conditions
+            kernel = np.eye(len(every_map)) - np.linalg.pinv(conditions, rcond=1e-9) @ conditions
             candidates = np.tensordot(kernel[: len(copies)], every_map, axes=1)
             for basis in orthonormal_copies(candidates, commutant):
                 maps.append(np.tensordot(basis, solid, axes=1) / np.sqrt(irrep.dim))
@@ -104,27 +112,25 @@ def covariant_generators(group: PointGroup, irrep: Irrep, harmonics: Callable[[i
     return Polynomials(tuple(degrees), read_only(exponents), read_only(coefficients))
 
 
-def _annihilation(primaries: Polynomials, polynomial: np.ndarray) -> np.ndarray:
-    """Coefficients of I(∂) f (l−n)!/l! for every primary invariant I of degree n; f as (l+1, l+1, l+1)."""
-    size = polynomial.shape[0]
-    results = []
-    for row in primaries.coefficients:
-        result = np.zeros_like(polynomial)
-        for weight, exponent in zip(row, primaries.exponents):
-            if weight and exponent.max() < size:
-                derivative = polynomial
-                for k, axis in enumerate(np.repeat(range(3), exponent)):
-                    derivative = _derivative(derivative, axis) / max(size - 1 - k, 1)
-                result += weight * derivative
-        results.append(result.ravel())
-    return np.concatenate(results)
+def annihilation(primaries: Polynomials, l: int) -> np.ndarray:
+    """(2l+1, M) coefficients of I(∂) Y (l−n)!/l! for every primary invariant I, of degree n, and harmonic Y.
 
-
-def _derivative(polynomial: np.ndarray, axis: int) -> np.ndarray:
-    shape = np.ones(3, int)
-    shape[axis] = -1
-    lowered = polynomial * np.arange(len(polynomial)).reshape(shape)
-    return np.roll(lowered, -1, axis)  # the constant term is zero and wraps to the end
+    Those that vanish for all Y are left out.
+    """
+    harmonics = harmonic_coefficients(l)
+    results = np.zeros((len(primaries.degrees), *harmonics.shape))
+    for k, row in enumerate(primaries.coefficients):
+        for weight, exponent in zip(row, primaries.exponents.tolist()):
+            degree = sum(exponent)
+            if weight and degree <= l:
+                # ∂^n x^i = i!/(i−n)! x^(i−n) along each axis
+                of = tuple(slice(n, None) for n in exponent)
+                to = tuple(slice(None, l + 1 - n) for n in exponent)
+                x, y, z = ([perm(i, n) for i in range(n, l + 1)] for n in exponent)
+                factor = np.multiply.outer(np.multiply.outer(x, y), z) * (weight / perm(l, degree))
+                results[k, :, *to] += harmonics[:, *of] * factor
+    joined = np.moveaxis(results, 1, 0).reshape(2 * l + 1, -1)
+    return joined[:, abs(joined).max(0) > 1e-9]
 
 
 def _coordinate(exponent: tuple[int, int, int]) -> list[Polynomial]:

@@ -6,11 +6,13 @@ Condon–Shortley phase. The mean square of every component over the unit sphere
 """
 
 from collections.abc import Callable
+from functools import cache
 from math import factorial
 
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.groups.operations import read_only
 
 Multiply = Callable[[np.ndarray], np.ndarray]
 
@@ -51,12 +53,13 @@ def real_harmonics(l: int, vectors: np.ndarray) -> np.ndarray:
     return np.moveaxis(solid_harmonics(l, np.ones(coordinates.shape[1:]), x, y, z), 0, -1)
 
 
+@cache
 def harmonic_coefficients(l: int) -> np.ndarray:
-    """(2l+1, l+1, l+1, l+1): coefficient of x^a y^b z^c in each component."""
+    """(2l+1, l+1, l+1, l+1), read-only: coefficient of x^a y^b z^c in each component."""
     one = np.zeros((l + 1,) * 3)
     one[0, 0, 0] = 1
     x, y, z = (lambda p, axis=axis: np.roll(p, 1, axis) for axis in range(3))
-    return solid_harmonics(l, one, x, y, z)
+    return read_only(solid_harmonics(l, one, x, y, z))
 
 
 def harmonic_matrices(operations: np.ndarray, l: int, parity: int) -> np.ndarray:
@@ -68,7 +71,17 @@ def harmonic_matrices(operations: np.ndarray, l: int, parity: int) -> np.ndarray
     check_angular_momentum(l, parity)
     operations = np.asarray(operations, float)
     determinants = np.round(np.linalg.det(operations))
-    # D_mn(R) = mean over the sphere of Y_m(R r) Y_n(r), by a quadrature that is exact to degree 2l.
+    rotations = operations * determinants[:, None, None]
+    # D_mn(R) = mean over the sphere of Y_m(R r) Y_n(r)
+    points, weights, values = _quadrature(l)
+    rotated = real_harmonics(l, np.einsum("gij,pj->gpi", rotations, points))
+    matrices = np.einsum("p,gpm,pn->gmn", weights, rotated, values, optimize=True)
+    return matrices * np.where(determinants > 0, 1, parity)[:, None, None]
+
+
+@cache
+def _quadrature(l: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points (P, 3) on the sphere with weights (P,), exact to degree 2l, and the harmonics (P, 2l+1) of degree l."""
     nodes, weights = np.polynomial.legendre.leggauss(l + 1)
     azimuth = 2 * np.pi * np.arange(2 * l + 1) / (2 * l + 1)
     radius = np.sqrt(1 - nodes**2)[:, None]
@@ -76,10 +89,7 @@ def harmonic_matrices(operations: np.ndarray, l: int, parity: int) -> np.ndarray
         [radius * np.cos(azimuth), radius * np.sin(azimuth), nodes[:, None] + 0 * azimuth], axis=-1
     ).reshape(-1, 3)
     weights = np.repeat(weights, len(azimuth)) / (2 * len(azimuth))
-    rotations = operations * determinants[:, None, None]
-    rotated = real_harmonics(l, np.einsum("gij,pj->gpi", rotations, points))
-    matrices = np.einsum("p,gpm,pn->gmn", weights, rotated, real_harmonics(l, points), optimize=True)
-    return matrices * np.where(determinants > 0, 1, parity)[:, None, None]
+    return points, weights, real_harmonics(l, points)
 
 
 def check_angular_momentum(l: int, parity: int) -> None:

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -29,18 +30,18 @@ class Irrep:
     def dim(self) -> int:
         return self.matrices.shape[1]
 
-    @property
+    @cached_property
     def characters(self) -> np.ndarray:
-        """(N,) traces."""
-        return np.trace(self.matrices, axis1=1, axis2=2)
+        """(N,) traces, read-only."""
+        return read_only(np.trace(self.matrices, axis1=1, axis2=2))
 
-    @property
+    @cached_property
     def commutant(self) -> np.ndarray:
-        """(1, d, d): the identity; for a real irrep of complex type (2, 2, 2): the identity and J."""
+        """(1, d, d), read-only: the identity; for a real irrep of complex type (2, 2, 2): the identity and J."""
         identity = np.eye(self.dim)
         if self.type == "complex" and not np.iscomplexobj(self.matrices):
-            return np.stack([identity, J])
-        return identity[None]
+            return read_only(np.stack([identity, J]))
+        return read_only(identity[None])
 
     def __repr__(self) -> str:
         return f"Irrep({self.label!r}, dim={self.dim}, type={self.type!r})"

@@ -38,6 +38,31 @@ def multiplication_table(operations: np.ndarray, tolerance: float = 1e-6) -> np.
     return lookup(operations[:, None] @ operations[None], operations, tolerance)
 
 
+def group_factors(multiplication: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Lists of indices, the identity 0 first in each: every element is one product of one of each, in their order.
+
+    A sum over the group is then a sum over the first list, of its result over the second, and so on: 48 elements are
+    2 + 2 + 2 + 2 + 3. The lists are right transversals of a chain of subgroups, each as small as it can be.
+    """
+    inside, factors = np.array([0]), []
+    while len(inside) < len(multiplication):
+        outside = np.setdiff1d(np.arange(len(multiplication)), inside)
+        larger = min((_spanned(multiplication, np.append(inside, g)) for g in outside), key=len)
+        cosets = np.sort(multiplication[np.ix_(inside, larger)], axis=0)
+        factors.append(np.unique(cosets[0]))
+        inside = larger
+    return tuple(factors)
+
+
+def _spanned(multiplication: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """The subgroup that some elements span, by index."""
+    while True:
+        products = np.unique(multiplication[np.ix_(members, members)])
+        if len(products) == len(members):
+            return products
+        members = products
+
+
 def spanned_group(generators: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """The group that the generators span, identity first.
 
@@ -45,11 +70,13 @@ def spanned_group(generators: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndar
     modulo 2, (N, n_generators): a character with values ±1 is a choice of sign for each generator.
     """
     operations = [np.eye(3)]
+    known = {operations[0].tobytes()}
     words = [np.zeros(len(generators), int)]
     for operation, word in zip(operations, words):  # both lists grow while they are read
         for k, generator in enumerate(generators):
             product = snap(operation @ generator)
-            if not any(np.array_equal(product, known) for known in operations):
+            if product.tobytes() not in known:
+                known.add(product.tobytes())
                 operations.append(product)
                 words.append((word + np.eye(len(generators), dtype=int)[k]) % 2)
     return np.array(operations), np.array(words)

@@ -11,7 +11,7 @@ import numpy as np
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import operations as ops
-from irrepnet.groups.covariants import Polynomials, covariant_generators, primary_invariants
+from irrepnet.groups.covariants import Polynomials, annihilation, covariant_generators, primary_invariants
 from irrepnet.groups.elements import ConjugacyClass, elements
 from irrepnet.groups.harmonics import harmonic_matrices
 from irrepnet.groups.intertwiners import intertwiners, kronecker
@@ -93,6 +93,11 @@ class PointGroup:
         """(N,) index of g⁻¹."""
         return ops.read_only(self.multiplication.argmin(1))
 
+    @cached_property
+    def factors(self) -> tuple[np.ndarray, ...]:
+        """Lists of operations whose sums, one after the other, are the sum over the group: see `group_factors`."""
+        return ops.group_factors(self.multiplication)
+
     def index(self, matrix: np.ndarray) -> int:
         """Index of a 3×3 operation (tolerance 1e-6); IrrepnetError if it is not a member."""
         return int(self.indices(np.asarray(matrix)[None])[0])
@@ -151,7 +156,7 @@ class PointGroup:
 
     def product(self, a: str, b: str) -> dict[str, int]:
         """Γ^a ⊗ Γ^b as {label: multiplicity}."""
-        return self.multiplicities(self.irrep(a).characters * self.irrep(b).characters)
+        return dict(_product(self, self.irrep(a).label, self.irrep(b).label))
 
     def coupling(self, a: str, b: str, c: str) -> np.ndarray:
         """(copies, d_c, d_a, d_b) real coupling coefficients U with Γ^c(g) U = U (Γ^a ⊗ Γ^b)(g), read-only.
@@ -285,9 +290,16 @@ def _instance(name: str) -> PointGroup:
 
 
 @cache
+def _product(group: PointGroup, a: str, b: str) -> dict[str, int]:
+    return group.multiplicities(group.irrep(a).characters * group.irrep(b).characters)
+
+
+@cache
 def _coupling(group: PointGroup, a: str, b: str, c: str) -> np.ndarray:
     irreps = [group.irrep(label) for label in (a, b, c)]
-    if group.setting.parent is None:
+    if c not in _product(group, a, b):
+        coefficients = np.empty((0, *(irreps[k].dim for k in (2, 0, 1))))
+    elif group.setting.parent is None:
         coefficients = intertwiners(irreps[2], kronecker(irreps[0].matrices, irreps[1].matrices))
         coefficients = coefficients.reshape(-1, *(irreps[k].dim for k in (2, 0, 1)))
     else:
@@ -313,9 +325,22 @@ def _lifts(group: PointGroup, parent: PointGroup) -> dict[str, list[str]]:
 
 @cache
 def _harmonic_matrices(group: PointGroup, l: int, parity: int) -> np.ndarray:
-    return ops.read_only(harmonic_matrices(group.operations, l, parity))
+    whole = PointGroup("6/mmm" if group.system in ("trigonal", "hexagonal") else "m-3m")
+    if group is whole:
+        return ops.read_only(harmonic_matrices(group.operations, l, parity))
+    return ops.read_only(_harmonic_matrices(whole, l, parity)[whole.indices(group.operations)])
 
 
 @cache
 def _covariants(group: PointGroup, label: str) -> Polynomials:
-    return covariant_generators(group, group.irrep(label), lambda l: _harmonic_matrices(group, l, (-1) ** l))
+    return covariant_generators(
+        group,
+        group.irrep(label),
+        lambda l: _harmonic_matrices(group, l, (-1) ** l),
+        lambda l: _annihilation(group, l),
+    )
+
+
+@cache
+def _annihilation(group: PointGroup, l: int) -> np.ndarray:
+    return ops.read_only(annihilation(group.invariants, l))

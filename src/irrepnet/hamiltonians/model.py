@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -21,6 +22,7 @@ from irrepnet.hamiltonians.orbitals import OrbitalBasis
 BOHR = 0.529177210903
 """Å"""
 _NOISE = 1e-5  # eV; Wannier functions are real up to the convergence of their spread
+_TOGETHER = 256  # wave vectors of one product: fresh memory for more costs as much as the product
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +75,13 @@ class Hamiltonian:
 
     def H_at(self, k: ArrayLike) -> np.ndarray:
         """(…, n, n) complex H(k) in eV, at k (…, 3) fractional."""
-        return self._bloch(self.H, k)
+        return _bloch_sum(self._H_in_pairs, k)
 
     def S_at(self, k: ArrayLike) -> np.ndarray:
         """(…, n, n) complex S(k), the identity for orthonormal orbitals."""
         if self.S is None:
             return np.broadcast_to(np.eye(len(self), dtype=complex), (*np.shape(k)[:-1], len(self), len(self)))
-        return self._bloch(self.S, k)
+        return _bloch_sum(self._S_in_pairs, k)
 
     def eigenvalues(self, k: ArrayLike) -> np.ndarray:
         """(…, n) eV, rising, at k (…, 3) fractional; of H c = E S c. The Hermitian parts of H(k) and S(k) are taken.
@@ -142,9 +144,54 @@ class Hamiltonian:
             )
         return self.basis
 
-    def _bloch(self, blocks: np.ndarray, k: ArrayLike) -> np.ndarray:
-        phases = np.exp(2j * np.pi * (np.asarray(k, float) @ self.R.T))
-        return np.tensordot(phases, blocks, 1)
+    @cached_property
+    def _H_in_pairs(self) -> _Pairs:
+        return _in_pairs(self.R, self.H)
+
+    @cached_property
+    def _S_in_pairs(self) -> _Pairs:
+        assert self.S is not None
+        return _in_pairs(self.R, self.S)
+
+
+class _Pairs(NamedTuple):
+    """Blocks B(R), one of each R and −R: Σ_R exp(2πi k·R) B(R) = Σ_pairs cos(2π k·R) even + i sin(2π k·R) odd.
+
+    Two real products over half of the cells, whether the blocks are Hermitian or not.
+    """
+
+    R: np.ndarray
+    """(pairs, 3) int"""
+    even: np.ndarray
+    """(pairs, n, n) B(R) + B(−R); B(R) for R = 0 and where there is no −R."""
+    odd: np.ndarray
+    """(pairs, n, n) B(R) − B(−R); B(R) for R = 0, where its sine is zero, and where there is no −R."""
+
+
+def _in_pairs(R: np.ndarray, blocks: np.ndarray) -> _Pairs:
+    blocks = blocks.astype(np.result_type(blocks, float), copy=False)
+    numbers, reverse = np.arange(len(R)), cell_index(R)(-R)
+    reverse[reverse == numbers] = -1  # R = 0 is alone, as cells without −R are
+    own = np.flatnonzero(numbers > reverse)
+    other = np.where((reverse[own] >= 0)[:, None, None], blocks[reverse[own]], 0)
+    return _Pairs(R[own], blocks[own] + other, blocks[own] - other)
+
+
+def _bloch_sum(pairs: _Pairs, k: ArrayLike) -> np.ndarray:
+    """(…, n, n) complex, at k (…, 3) fractional."""
+
+    def weighted(weights: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+        """Σ weights (…, pairs) blocks (pairs, n, n), real or complex, as one real product."""
+        return np.tensordot(weights, blocks.view(float), 1).view(blocks.dtype)
+
+    k = np.asarray(k, float)
+    points, n = k.reshape(-1, 3), pairs.even.shape[-1]
+    total = np.empty((len(points), n, n), complex)
+    for start in range(0, len(points), _TOGETHER):
+        part = slice(start, start + _TOGETHER)
+        angles = 2 * np.pi * (points[part] @ pairs.R.T)
+        total[part] = weighted(np.cos(angles), pairs.even) + 1j * weighted(np.sin(angles), pairs.odd)
+    return total.reshape(*k.shape[:-1], n, n)
 
 
 def cell_index(cells: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -9,8 +9,9 @@ W R + L_b − L_a:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 
 import moyopy
@@ -48,6 +49,17 @@ class SpaceGroup:
     @property
     def is_primitive(self) -> bool:
         return len(self.rotations) == self.point_group.order
+
+    @cached_property
+    def factors(self) -> tuple[np.ndarray, ...]:
+        """Lists of operations: those of one of each list, or of none, multiplied in their order, are the whole group
+        once, up to lattice translations. The first list are the centring translations, if there are any."""
+        centring = np.flatnonzero(self.elements == 0)
+        steps = self.translations[centring]
+        identity = abs(steps - np.rint(steps)).sum(1).argmin()
+        one_of_each = np.unique(self.elements, return_index=True)[1]
+        factors = [np.delete(centring, identity), *(one_of_each[own[1:]] for own in self.point_group.factors)]
+        return tuple(own for own in factors if len(own))
 
     def __len__(self) -> int:
         return len(self.rotations)
@@ -99,10 +111,6 @@ class Action:
         """Where operation g sends blocks between sites a (home cell) and b (cells R (…, 3)): sites and cells."""
         cells = R @ self.group.rotations[g].T + self.cells[g, b] - self.cells[g, a]
         return int(self.permutation[g, a]), int(self.permutation[g, b]), cells
-
-    def moved(self, g: int, a: int, b: int, blocks: np.ndarray) -> np.ndarray:
-        """(…, k_a, k_b) D_a(g) H_ab D_b(g)ᴴ."""
-        return self.matrices[a][g] @ blocks @ self.matrices[b][g].conj().T
 
     def on_bloch_sums(self, operations: Sequence[int], k: np.ndarray) -> np.ndarray:
         """(operations, n, n) unitary U from k to k' = k W⁻¹, both (3,) fractional: H(k') = U H(k) Uᴴ.
@@ -200,17 +208,15 @@ def hermiticity(hamiltonian: Hamiltonian, overlap: bool = False) -> float:
 
 def symmetry_residual(hamiltonian: Hamiltonian, act: Action, overlap: bool = False) -> Residual:
     """The violation of every operation, block by block; of S(R) with `overlap`."""
-    basis = act.basis
-    blocks = _with_zero(_blocks(hamiltonian, overlap))
+    blocks = _by_pairs(_blocks(hamiltonian, overlap), act.basis)
     operations = np.zeros(len(act.group))
     pairs = []
-    for a, b in product(range(len(basis.centres)), repeat=2):
-        own = blocks[:-1, basis.orbitals[a][:, None], basis.orbitals[b]]
+    for (a, b), own in blocks.items():
         worst = BlockResidual((a, b), (0, 0, 0), 0, 0.0)
         for g in range(len(act.group)):
             a2, b2, cells = act.images(g, a, b, hamiltonian.R)
-            target = blocks[hamiltonian.index(cells)][:, basis.orbitals[a2][:, None], basis.orbitals[b2]]
-            differences = abs(act.moved(g, a, b, own) - target).max((1, 2))
+            moved = _turned(act.matrices[a][g], own[..., :-1], act.matrices[b][g].conj().T)
+            differences = abs(moved - blocks[a2, b2].take(hamiltonian.index(cells), -1)).max((0, 1))
             residual = float(differences.max())
             operations[g] = max(operations[g], residual)
             if residual > worst.residual:
@@ -232,8 +238,14 @@ def symmetrised(hamiltonian: Hamiltonian, act: Action) -> Hamiltonian:
     def mean(blocks: np.ndarray | None) -> np.ndarray | None:
         if blocks is None:
             return None
-        total = _sum_of_images(_extended(blocks, hamiltonian, cells), act, cells) / len(act.group)
-        return (total + total[index(-cells)].conj().transpose(0, 2, 1)) / 2
+        total = _by_pairs(_extended(blocks, hamiltonian, cells), act.basis)
+        for operations in act.group.factors:
+            total = {
+                (a, b): own + sum(_brought_back(total, act, g, a, b, cells, index) for g in operations)
+                for (a, b), own in total.items()
+            }
+        joined = _joined(total, act.basis) / len(act.group)
+        return (joined + joined[index(-cells)].conj().transpose(0, 2, 1)) / 2
 
     H = mean(hamiltonian.H)
     assert H is not None
@@ -245,11 +257,13 @@ def violations(hamiltonian: Hamiltonian, symmetric: Hamiltonian, act: Action, ov
     cells, group = symmetric.R, act.group
     given = _extended(_blocks(hamiltonian, overlap), hamiltonian, cells)
     rest = given - _blocks(symmetric, overlap)
-    overlaps, norms = np.zeros(group.point_group.order), []
-    for g, element in enumerate(group.elements):
-        image = _sum_of_images(rest, act, cells, [g])
-        overlaps[element] += np.vdot(rest, image).real
-        norms.append(np.linalg.norm(image - rest))
+    overlaps, norms = np.zeros(group.point_group.order), np.zeros(len(group))
+    blocks, index = _by_pairs(rest, act.basis), cell_index(cells)
+    for (a, b), own in blocks.items():
+        for g, element in enumerate(group.elements):
+            image = _brought_back(blocks, act, g, a, b, cells, index)
+            overlaps[element] += np.vdot(image, own).real
+            norms[g] += np.linalg.norm(image - own) ** 2
     copies = len(group) // group.point_group.order
     irreps = irrep_norms(group.point_group, overlaps / copies)
     total = float(np.linalg.norm(rest))
@@ -263,7 +277,7 @@ def violations(hamiltonian: Hamiltonian, symmetric: Hamiltonian, act: Action, ov
         translations=float(np.sqrt(left)),
         irreps=irreps,
         rules={"Hermiticity": float(np.sqrt(trivial))},
-        operations=np.array(norms),
+        operations=np.sqrt(norms),
     )
 
 
@@ -273,20 +287,39 @@ def _extended(blocks: np.ndarray, hamiltonian: Hamiltonian, cells: np.ndarray) -
     return _with_zero(blocks)[hamiltonian.index(cells)]
 
 
-def _sum_of_images(
-    blocks: np.ndarray, act: Action, cells: np.ndarray, operations: Sequence[int] | None = None
+_Pairs = dict[tuple[int, int], np.ndarray]
+"""{(a, b): (k_a, k_b, cells + 1)} blocks between two sites. The last is zero: index −1, of a cell that is not there."""
+
+
+def _by_pairs(blocks: np.ndarray, basis: OrbitalBasis) -> _Pairs:
+    """Of blocks (cells, n, n). Products and sums run along the cells, which are many."""
+    padded = np.ascontiguousarray(np.moveaxis(_with_zero(blocks), 0, -1))
+    sites = range(len(basis.centres))
+    return {(a, b): padded[basis.orbitals[a][:, None], basis.orbitals[b]] for a, b in product(sites, sites)}
+
+
+def _joined(pairs: _Pairs, basis: OrbitalBasis) -> np.ndarray:
+    """(cells, n, n), the reverse of `_by_pairs`."""
+    first = next(iter(pairs.values()))
+    blocks = np.empty((first.shape[-1] - 1, len(basis), len(basis)), first.dtype)
+    for (a, b), own in pairs.items():
+        blocks[:, basis.orbitals[a][:, None], basis.orbitals[b]] = np.moveaxis(own[..., :-1], -1, 0)
+    return blocks
+
+
+def _turned(left: np.ndarray, blocks: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(k, l, cells) left (k, k_a) · blocks (k_a, k_b, cells) · right (k_b, l), as few large products."""
+    k_a, k_b, cells = blocks.shape
+    return right.T @ (left @ blocks.reshape(k_a, -1)).reshape(-1, k_b, cells)
+
+
+def _brought_back(
+    pairs: _Pairs, act: Action, g: int, a: int, b: int, cells: np.ndarray, index: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """Σ_g g·blocks over operations, all by default; the cells hold the images of all blocks that are not zero."""
-    basis, index = act.basis, cell_index(cells)
-    total = np.zeros(blocks.shape, np.result_type(blocks, *act.matrices))
-    for a, b in product(range(len(basis.centres)), repeat=2):
-        own = blocks[:, basis.orbitals[a][:, None], basis.orbitals[b]]
-        kept = own.any((1, 2))
-        for g in range(len(act.group)) if operations is None else operations:
-            a2, b2, images = act.images(g, a, b, cells[kept])
-            rows = index(images)[:, None, None], basis.orbitals[a2][:, None], basis.orbitals[b2]
-            total[rows] += act.moved(g, a, b, own[kept])
-    return total
+    """(k_a, k_b, cells + 1) g⁻¹·blocks between a and b: D_a(g)ᴴ H_{p(a), p(b)}(the image of R) D_b(g)."""
+    a2, b2, images = act.images(g, a, b, cells)
+    met = pairs[a2, b2].take(np.append(index(images), -1), -1)
+    return _turned(act.matrices[a][g].conj().T, met, act.matrices[b][g])
 
 
 def _closed_cells(hamiltonian: Hamiltonian, act: Action) -> np.ndarray:
@@ -294,12 +327,15 @@ def _closed_cells(hamiltonian: Hamiltonian, act: Action) -> np.ndarray:
     basis = act.basis
     present = abs(hamiltonian.H) if hamiltonian.S is None else abs(hamiltonian.H) + abs(hamiltonian.S)
     found = [np.zeros((1, 3), int)]
-    for a, b in product(range(len(basis.centres)), repeat=2):
-        kept = present[:, basis.orbitals[a][:, None], basis.orbitals[b]].any((1, 2))
-        for g in range(len(act.group)):
-            images = act.images(g, a, b, hamiltonian.R[kept])[2]
-            found += [images, -images]
-    cells = np.unique(np.concatenate(found), axis=0)
+    for (a, b), own in _by_pairs(present, basis).items():
+        kept = hamiltonian.R[own[..., :-1].any((0, 1))]
+        found += [act.images(g, a, b, kept)[2] for g in range(len(act.group))]
+    # as points of a box around 0, which are fewer
+    reached = np.concatenate(found)
+    size = abs(reached).max(0)
+    box = np.zeros(2 * size + 1, bool)
+    box[tuple((size + reached).T)] = box[tuple((size - reached).T)] = True
+    cells = np.argwhere(box) - size
     return cells[np.argsort(np.linalg.norm(cells @ basis.cell.lattice, axis=1).round(6), kind="stable")]
 
 

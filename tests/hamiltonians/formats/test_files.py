@@ -1,6 +1,7 @@
 """Files of other codes: what is written is read back, and what is read means what the code means by it."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from irrepnet.hamiltonians import (
     to_sisl,
     write_hamiltonian,
 )
+from irrepnet.hamiltonians.formats.shared import all_numbers, numbers, save_text
 
 K = np.array([[0.13, 0.27, -0.41], [0.5, 0, 0.25]])
 
@@ -178,6 +180,107 @@ def test_degeneracies_and_wsvec(data):
             shifted[i - 1, j - 1] += value * np.exp(2j * np.pi * images @ k).mean()
     assert np.allclose(read_hamiltonian(folder / "Si2_valence_MDRS_tb.dat.gz").H_at(k), shifted, atol=1e-12)
     assert np.allclose(read_hamiltonian(folder / "Si2_valence_WS_tb.dat.gz").H_at(k), plain, atol=1e-6)
+
+
+def by_words(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """R, H and positions of a Wannier90 file, word by word: the plain reader that the fast one is held to."""
+    words = iter(read_text(path).split("\n", 1)[1].lower().replace("d", "e").split())
+    take = lambda count: [float(next(words)) for _ in range(count)]  # noqa: E731
+    is_tb = "_tb" in path.name
+    if is_tb:
+        take(9)
+    n, cells = map(int, take(2))
+    weights = np.array(take(cells))
+    R, H, r = np.zeros((cells, 3), int), np.zeros((cells, n, n), complex), np.zeros((cells, 3, n, n), complex)
+    for cell in range(cells):
+        for element in range(n * n):
+            if not (is_tb and element):
+                R[cell] = take(3)
+            i, j, re, im = take(4)
+            H[cell, int(i) - 1, int(j) - 1] = re + 1j * im
+    H /= weights[:, None, None]
+    if not is_tb:
+        return R, H, None
+    for cell in range(cells):
+        assert (R[cell] == take(3)).all()
+        for _ in range(n * n):
+            i, j, *parts = take(8)
+            r[cell, :, int(i) - 1, int(j) - 1] = np.array(parts[::2]) + 1j * np.array(parts[1::2])
+    return R, H, r / weights[:, None, None, None]
+
+
+def disturbed(text: str, how: str) -> str:
+    """The same numbers, told otherwise."""
+    head, body = text.split("\n", 1)
+    if how == "Fortran":
+        body = body.replace("E", "D") if "E" in body else re.sub(r"\.\d+", r"\g<0>d0", body)
+    elif how == "words":
+        body = "\n".join(body.split())
+    elif how == "one line":
+        body = " ".join(body.split())
+    elif how == "blank lines":
+        body = body.replace("\n", "\n \n\n").replace(" ", "\t ")
+    elif how == "returns":
+        body = body.replace("\n", "\r\n")
+    elif how == "order":
+        lines = body.rstrip("\n").split("\n")
+        body = "\n".join([*lines[:-3], *lines[:-4:-1]])
+    return head + "\n" + body
+
+
+@pytest.mark.parametrize("how", ["as written", "Fortran", "words", "one line", "blank lines", "returns", "order"])
+@pytest.mark.parametrize("name", ["x_hr.dat", "x_tb.dat", "x_hr.dat.gz"])
+def test_wannier90_is_read_as_by_words(tmp_path, name, how):
+    basis, random = random_hamiltonian("NaCl", "Na:s,Cl:p").basis, np.random.default_rng(0)
+    cells = np.stack(np.unravel_index(np.arange(40), (5, 4, 2)), axis=1) - 2
+    made = Hamiltonian(cells, random.normal(size=(40, 4, 4, 2)) @ [1, 1j], basis=basis)
+    write_hamiltonian(made, tmp_path / name)
+    text = read_text(tmp_path / name)
+    weights = "".join(f"{weight:5d}" for weight in random.integers(1, 9, 40))
+    text = text.replace("    1" * 15 + "\n" + "    1" * 15 + "\n" + "    1" * 10, weights)
+    save_text(tmp_path / name, disturbed(text, how))
+    found = read_hamiltonian(tmp_path / name)
+    R, H, r = by_words(tmp_path / name)
+    assert np.array_equal(found.R, R)
+    assert np.array_equal(found.H, H)
+    assert abs(found.H).max() > 1
+    if r is not None:
+        assert np.array_equal(found.position, r)
+
+
+def test_numbers_of_a_text():
+    for text in ("", " \n", "1 -2.5 3e5\n 1E-3 .5 6.", "1d0 2 3", "0.1234-100 7", "nan inf 1\xa02"):
+        words = numbers(text.split())
+        assert np.array_equal(all_numbers(text), words, equal_nan=True)
+    for text in ("1 2*4", "1,2", "1 x", "1.2.3", "0x10", "1 ***"):
+        with pytest.raises(ValueError, match="is no number"):
+            all_numbers(text)
+
+
+@pytest.mark.parametrize(
+    ("listing", "message"),
+    [
+        ("0 0 0 1 1 1 0 0 1", None),
+        ("0 0 0 1 1 2 0 0 1 0 0 -1", None),
+        ("", "all elements"),
+        ("0 0 0 1 1 0", "0 cells are listed"),
+        ("0 0 0 1 1 1 0 0", "ends within"),
+        ("0 0 0 1 1", "ends within"),
+        ("0 0 0 1 2 1 0 0 1", "does not have"),
+        ("0 0 5 1 1 1 0 0 1", "does not have"),
+        ("0 0 0 1 1 1 0 0 .5", "not whole"),
+    ],
+)
+def test_lists_of_cells(tmp_path, listing, message):
+    (tmp_path / "x_hr.dat").write_text("header\n1\n1\n1\n0 0 0 1 1 0.5 0\n")
+    (tmp_path / "x_wsvec.dat").write_text("header\n" + listing.replace("1 1 ", "1 1\n") + "\n")
+    if message is not None:
+        with pytest.raises(IrrepnetError, match=rf"x_wsvec\.dat: .*{message}"):
+            read_hamiltonian(tmp_path / "x_hr.dat")
+        return
+    found = read_hamiltonian(tmp_path / "x_hr.dat")
+    assert np.array_equal(found.R[:, 2], [1] if "2" not in listing else [-1, 1])
+    assert np.array_equal(found.H.ravel(), np.full(len(found.R), 0.5 / len(found.R)))
 
 
 def test_wannier_input(data):

@@ -16,7 +16,7 @@ import numpy as np
 
 from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.formats.shared import needs, numbers
+from irrepnet.hamiltonians.formats.shared import all_numbers, needs
 from irrepnet.hamiltonians.model import Hamiltonian, cell_index
 from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis
 
@@ -119,7 +119,7 @@ def info_of(folder: Path) -> dict[str, Any]:
 def numbers_in(folder: Path, name: str) -> np.ndarray:
     """All in the order of a file."""
     try:
-        return numbers(text(folder, name).split())
+        return all_numbers(text(folder, name))
     except IrrepnetError:
         raise
     except ValueError as error:

@@ -8,16 +8,17 @@ users publish; bands of GaAs and diamond read so equal the program's own input e
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 
-from irrepnet.crystals.text import read_text
+from irrepnet.crystals.text import lines_of, read_text
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.formats.shared import numbers, save_text, whole
+from irrepnet.hamiltonians.formats.shared import all_numbers, save_text, whole
 from irrepnet.hamiltonians.formats.structure import with_structure
 from irrepnet.hamiltonians.formats.wannier90_input import beside
-from irrepnet.hamiltonians.model import Hamiltonian, cell_index
+from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import real_if_real
 
 
@@ -37,121 +38,180 @@ def read_wannier90(path: Path, structure: Path | None = None, shells: str | None
 
 
 def _bare(path: Path) -> Hamiltonian:
-    has_positions = _holds_positions(path)
-    try:
-        values = numbers(read_text(path).partition("\n")[2].split())
-        at = 9 if has_positions else 0
-        if len(values) < at + 2:
-            raise ValueError("it ends in its header")
-        n, cells = whole(values[at : at + 2], "the numbers of orbitals and cells").tolist()
-        degeneracies = values[at + 2 : at + 2 + max(cells, 0)]
-        body = values[at + 2 + len(degeneracies) :]
-        if n < 1 or cells < 1 or len(degeneracies) != cells or not (degeneracies > 0).all():
-            raise ValueError("it has no orbitals, cells or degeneracies")
-        if has_positions:
-            R, H, position = _tb_body(body, n, cells)
+    failure: ValueError | None = None
+    for source in (_Lines, _Words):
+        try:
+            found = _parsed(path, source(path))
+        except IrrepnetError:
+            raise
+        except ValueError as error:
+            failure = error
         else:
-            R, H = _hr_body(body, n, cells)
-            position = None
-    except IrrepnetError:
-        raise
-    except ValueError as error:
-        kind = "_tb.dat" if has_positions else "_hr.dat"
-        raise IrrepnetError(f"{path}: cannot be read as a Wannier90 {kind} file: {error}") from error
-    H = H / degeneracies[:, None, None]
-    if position is not None:
-        position = position / degeneracies[:, None, None, None]
-    found = Hamiltonian(R, real_if_real(H), name=str(path), position=position)
-    shifts = beside(path, "_wsvec.dat")
-    return found if shifts is None else _with_shifts(found, shifts)
+            shifts = beside(path, "_wsvec.dat")
+            return found if shifts is None else _with_shifts(found, shifts)
+    kind = "_tb.dat" if _holds_positions(path) else "_hr.dat"
+    raise IrrepnetError(f"{path}: cannot be read as a Wannier90 {kind} file: {failure}") from failure
 
 
-def _hr_body(values: np.ndarray, n: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
-    table = _table(values, cells * n * n, 7)
-    R = whole(table[:: n * n, :3], "its cells")
-    if (table[:, :3].reshape(cells, n * n, 3) != R[:, None]).any():
-        raise ValueError("its rows are not sorted by cells")
-    H = np.zeros((cells, n, n), complex)
-    _place(H, table[:, 3:5], table[:, 5] + 1j * table[:, 6])
-    return R, H
+class _Lines:
+    """The numbers of a file whose lines and numbers are those of Wannier90: one line after the other, parsed in C."""
+
+    def __init__(self, path: Path):
+        lines = lines_of(path)
+        next(lines, None)  # a comment
+        self._lines = (line for line in lines if not line.isspace())
+
+    def some(self, count: int) -> np.ndarray:
+        """(count,) the next numbers, on one line or several."""
+        words: list[bytes] = []
+        for line in self._lines:
+            words += line.split()
+            if len(words) >= count:
+                break
+        return np.array(words, float).reshape(count)
+
+    def rows(self, count: int, columns: int) -> np.ndarray:
+        """(count, columns) the next numbers."""
+        lines = list(islice(self._lines, count))
+        if len(lines) != count:
+            raise ValueError("the lines are too few")
+        return np.loadtxt(lines, comments=None, ndmin=2).reshape(count, columns)
+
+    def is_at_end(self) -> bool:
+        line = next(self._lines, None)
+        if line is not None:
+            self._lines = chain([line], self._lines)
+        return line is None
 
 
-def _tb_body(values: np.ndarray, n: int, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Blocks of a cell and rows m n re im, first for H and then, with three complex numbers, for r.
+class _Words:
+    """The same whatever the lines are, with numbers as Fortran reads them, and errors that say what is wrong."""
 
-    WannierBerri leaves r out where it was not asked for it.
-    """
-    split = cells * (3 + 4 * n * n)
-    hamiltonian = _table(values[:split], cells, 3 + 4 * n * n)
-    R = whole(hamiltonian[:, :3], "its cells")
-    rows = hamiltonian[:, 3:].reshape(-1, 4)
-    H = np.zeros((cells, n, n), complex)
-    _place(H, rows[:, :2], rows[:, 2] + 1j * rows[:, 3])
-    if len(values) == split:
-        return R, H, None
-    positions = _table(values[split:], cells, 3 + 8 * n * n)
-    if not np.array_equal(R, positions[:, :3]):
-        raise ValueError("the cells of H and of the positions differ")
-    rows = positions[:, 3:].reshape(-1, 8)
-    position = np.zeros((3, cells, n, n), complex)
-    for axis in range(3):
-        _place(position[axis], rows[:, :2], rows[:, 2 + 2 * axis] + 1j * rows[:, 3 + 2 * axis])
-    return R, H, position.swapaxes(0, 1)
+    def __init__(self, path: Path):
+        self._values = all_numbers(read_text(path).partition("\n")[2])
+        self._at = 0
+
+    def some(self, count: int) -> np.ndarray:
+        own = self._values[self._at : self._at + count]
+        if len(own) != count:
+            raise ValueError(f"it holds {len(self._values)} numbers, and its header announces more")
+        self._at += count
+        return own
+
+    def rows(self, count: int, columns: int) -> np.ndarray:
+        return self.some(count * columns).reshape(count, columns)
+
+    def is_at_end(self) -> bool:
+        return self._at == len(self._values)
 
 
-def _table(values: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    if len(values) != rows * columns:
-        raise ValueError(f"it holds {len(values)} numbers where its header announces {rows * columns}")
-    return values.reshape(rows, columns)
+def _parsed(path: Path, source: _Lines | _Words) -> Hamiltonian:
+    """Raises ValueError if the numbers are not those of a _tb.dat or _hr.dat, whichever the name says."""
+    has_positions = _holds_positions(path)
+    if has_positions:
+        source.some(9)  # the lattice
+    n, cells = whole(source.some(2), "the numbers of orbitals and cells").tolist()
+    if n < 1 or cells < 1:
+        raise ValueError("it has no orbitals or no cells")
+    degeneracies = source.some(cells)
+    if not (degeneracies > 0).all():
+        raise ValueError("a cell has no degeneracy")
+    R, H = _tb_blocks(source, n, cells, 1) if has_positions else _hr_blocks(source, n, cells)
+    position = None
+    if has_positions and not source.is_at_end():  # WannierBerri leaves r out where it was not asked for it
+        again, position = _tb_blocks(source, n, cells, 3)
+        if not np.array_equal(R, again):
+            raise ValueError("the cells of H and of the positions differ")
+        position /= degeneracies[:, None, None, None]
+    if not source.is_at_end():
+        raise ValueError("it holds more numbers than its header announces")
+    return Hamiltonian(R, real_if_real(H[:, 0] / degeneracies[:, None, None]), name=str(path), position=position)
 
 
-def _place(blocks: np.ndarray, indices: np.ndarray, values: np.ndarray) -> None:
-    """Elements m, n (counted from 1) of each cell in turn."""
-    cells, n, _ = blocks.shape
-    m = whole(indices, "its numbers of orbitals").T - 1
+def _hr_blocks(source: _Lines | _Words, n: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """R (cells, 3) and H (cells, 1, n, n) from rows x y z m n re im."""
+    R, blocks = [], []
+    for _ in range(cells):
+        rows = source.rows(n * n, 7)
+        if (rows[:, :3] != rows[0, :3]).any():
+            raise ValueError("its rows are not sorted by cells")
+        R.append(rows[0, :3].copy())  # a view would keep all rows
+        blocks.append(_block(rows[:, 3:], n))
+    return whole(np.array(R), "its cells"), np.array(blocks)
+
+
+def _tb_blocks(source: _Lines | _Words, n: int, cells: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
+    """R (cells, 3) and matrices (cells, parts, n, n) from blocks of a cell x y z and rows m n (re im) × parts."""
+    R, blocks = [], []
+    for _ in range(cells):
+        R.append(source.some(3))
+        blocks.append(_block(source.rows(n * n, 2 + 2 * parts), n))
+    return whole(np.array(R), "its cells"), np.array(blocks)
+
+
+def _block(rows: np.ndarray, n: int) -> np.ndarray:
+    """(parts, n, n) from rows m n (re im) × parts, m and n counted from 1, in any order."""
+    m = whole(rows[:, :2], "its numbers of orbitals") - 1
     if m.min() < 0 or m.max() >= n:
         raise ValueError(f"an orbital has a number beyond 1 to {n}")
-    cell = np.repeat(np.arange(cells), n * n)
-    if len(np.unique(np.ravel_multi_index((cell, *m), blocks.shape))) != len(values):
+    at = n * m[:, 0] + m[:, 1]
+    if np.bincount(at, minlength=n * n).max() > 1:
         raise ValueError("an element is there twice")
-    blocks[(cell, *m)] = values
+    block = np.empty((rows.shape[1] // 2 - 1, n * n), complex)
+    block[:, at] = (rows[:, 2::2] + 1j * rows[:, 3::2]).T
+    return block.reshape(-1, n, n)
 
 
 def _with_shifts(hamiltonian: Hamiltonian, path: Path) -> Hamiltonian:
     """Element (m, n) of cell R in equal parts in the cells R + T that a _wsvec.dat lists."""
-    elements, targets, weights = [], [], []
-    at, n = 0, len(hamiltonian)
+    n = len(hamiltonian)
     try:
-        values = whole(numbers(read_text(path).partition("\n")[2].split()), "its entries")
-        while at < len(values):
-            x, y, z, i, j, count = values[at : at + 6].tolist()
-            if count < 1:
-                raise ValueError(f"{count} cells are listed for an element")
-            shifts = values[at + 6 : at + 6 + 3 * count].reshape(count, 3)
-            at += 6 + 3 * count
-            elements += [(x, y, z, i - 1, j - 1)] * count
-            targets.extend(shifts + np.array([x, y, z]))
-            weights += [1 / count] * count
-        source, target = np.array(elements), np.array(targets)
-        cell = hamiltonian.index(source[:, :3])
-        if (cell < 0).any() or not ((source[:, 3:] >= 0) & (source[:, 3:] < n)).all():
+        listed, counts, shifts = _shifts(whole(all_numbers(read_text(path).partition("\n")[2]), "its entries"))
+        cell, m = hamiltonian.index(listed[:, :3]), listed[:, 3:] - 1
+        if (cell < 0).any() or not ((m >= 0) & (m < n)).all():
             raise ValueError("it names cells or orbitals that the Hamiltonian does not have")
-        if len(np.unique(source, axis=0)) != hamiltonian.H.size:
+        element = n * m[:, 0] + m[:, 1]
+        if not np.bincount(cell * n * n + element, minlength=hamiltonian.H.size).all():
             raise ValueError("it does not list all elements")
+        targets = np.repeat(listed[:, :3], counts, axis=0) + shifts
+        low = targets.min(0)
+        box = tuple(np.ptp(targets, axis=0) + 1)
+        present, new = np.unique(np.ravel_multi_index(tuple((targets - low).T), box), return_inverse=True)
+        R = np.stack(np.unravel_index(present, box), axis=1) + low
     except IrrepnetError:
         raise
-    except (ValueError, IndexError) as error:
+    except ValueError as error:
         raise IrrepnetError(f"{path}: cannot be read as a Wannier90 _wsvec.dat file: {error}") from error
-    R = np.unique(target, axis=0)
-    new, (i, j) = cell_index(R)(target), source[:, 3:].T
-    H = np.zeros((len(R), n, n), hamiltonian.H.dtype)
-    np.add.at(H, (new, i, j), hamiltonian.H[cell, i, j] * np.array(weights))
-    position = None
-    if hamiltonian.position is not None:
-        position = np.zeros((len(R), 3, n, n), complex)
-        for axis in range(3):
-            np.add.at(position[:, axis], (new, i, j), hamiltonian.position[cell, axis, i, j] * np.array(weights))
-    return replace(hamiltonian, R=R, H=H, position=position)
+    source, weight = np.repeat(cell * n * n + element, counts), np.repeat(1 / counts, counts)
+    target = new * n * n + np.repeat(element, counts)
+
+    def moved(blocks: np.ndarray) -> np.ndarray:
+        """(new cells, n, n) from (cells, n, n)."""
+        total = np.zeros(len(R) * n * n, blocks.dtype)
+        np.add.at(total, target, blocks.reshape(-1)[source] * weight)
+        return total.reshape(-1, n, n)
+
+    position = hamiltonian.position
+    if position is not None:
+        position = np.stack([moved(position[:, axis]) for axis in range(3)], axis=1)
+    return replace(hamiltonian, R=R, H=moved(hamiltonian.H), position=position)
+
+
+def _shifts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The elements x y z m n (N, 5), how many T each has (N,), and all T (sum, 3), from the numbers of a _wsvec.dat."""
+    starts, at = [], 0
+    while at + 5 < len(values):
+        starts.append(at)
+        count = int(values[at + 5])
+        if count < 1:
+            raise ValueError(f"{count} cells are listed for an element")
+        at += 6 + 3 * count
+    if at != len(values):
+        raise ValueError("it ends within an element")
+    heads = np.array(starts, int)[:, None] + np.arange(6)
+    is_shift = np.ones(len(values), bool)
+    is_shift[heads] = False
+    return values[heads[:, :5]], values[heads[:, 5]], values[is_shift].reshape(-1, 3)
 
 
 def write_wannier90(hamiltonian: Hamiltonian, path: Path) -> None:
