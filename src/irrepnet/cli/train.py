@@ -31,10 +31,15 @@ Split = Annotated[
 
 
 def train(
-    config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A preset (point-group, site-symmetry, energy, …) or a YAML file.")
-    ],
     out: Out,
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CONFIG",
+            help="A preset (point-group, site-symmetry, energy, …) or a YAML file; with --from the run's network "
+            "where there is none.",
+        ),
+    ] = None,
     data: Data = None,
     target: Annotated[
         list[str] | None, typer.Option(help="Property to learn; several: repeat, or separate by commas.")
@@ -42,6 +47,9 @@ def train(
     assignments: Assignments = None,
     epochs: Epochs = None,
     seed: Seed = None,
+    start: Annotated[
+        Path | None, typer.Option("--from", metavar="RUN", help="A finished run with whose weights this one begins.")
+    ] = None,
     resume: Resume = False,
 ) -> None:
     """Train a network and write a run folder with the model, its errors, pictures and a page.
@@ -49,16 +57,21 @@ def train(
     Learned are numbers, classes and tensors of crystals, values of sites (site-symmetry), energies with forces and
     stress (energy), or Hamiltonians (hamiltonian).
     """
+    from irrepnet.training import configuration_from
+
+    if config is None and start is None:
+        raise IrrepnetError("give a preset or a YAML file, or a run to begin with by --from")
     flags = {
+        "start": None if start is None else str(start),
         "data.source": data,
         "data.targets": ",".join(target) if target else None,
         "training.epochs": epochs,
         "training.seed": seed,
     }
-    run_training(config, out, flags, assignments, resume)
+    run_training(config or configuration_from(start), out, flags, assignments, resume)  # type: ignore[arg-type]
 
 
-def run_training(config: str, out: Path, flags: dict[str, Any], assignments: list[str] | None, resume: bool) -> None:
+def run_training(config: Any, out: Path, flags: dict[str, Any], assignments: list[str] | None, resume: bool) -> None:
     """Train with a configuration and what the command line says besides; None for what it does not say."""
     from irrepnet.report import write_report
     from irrepnet.training import load_config, parse_assignment

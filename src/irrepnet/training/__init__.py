@@ -4,11 +4,13 @@ from irrepnet.tasks import RunConfig
 from irrepnet.training.config import load_config, parse_assignment, presets
 from irrepnet.training.load import Run, load_run
 from irrepnet.training.run import train
+from irrepnet.training.start import configuration_from
 from irrepnet.training.use import evaluate, predict
 
 __all__ = [
     "Run",
     "RunConfig",
+    "configuration_from",
     "evaluate",
     "load_config",
     "load_run",
