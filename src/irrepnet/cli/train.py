@@ -59,8 +59,11 @@ def train(
     """
     from irrepnet.training import configuration_from
 
-    if config is None and start is None:
-        raise IrrepnetError("give a preset or a YAML file, or a run to begin with by --from")
+    document: Any = config
+    if config is None:
+        if start is None:
+            raise IrrepnetError("give a preset or a YAML file, or a run to begin with by --from")
+        document = configuration_from(start)
     flags = {
         "start": None if start is None else str(start),
         "data.source": data,
@@ -68,11 +71,11 @@ def train(
         "training.epochs": epochs,
         "training.seed": seed,
     }
-    run_training(config or configuration_from(start), out, flags, assignments, resume)  # type: ignore[arg-type]
+    run_training(document, out, flags, assignments, resume)
 
 
 def run_training(config: Any, out: Path, flags: dict[str, Any], assignments: list[str] | None, resume: bool) -> None:
-    """Train with a configuration and what the command line says besides; None for what it does not say."""
+    """Train with what `load_config` takes and what the command line says besides; None for what it does not say."""
     from irrepnet.report import write_report
     from irrepnet.training import load_config, parse_assignment
     from irrepnet.training import train as train_run
