@@ -13,6 +13,7 @@ from pymatgen.core import Lattice, Structure
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
+from irrepnet.checks.path import follow_model
 from irrepnet.cli.main import app
 from irrepnet.data import read_records
 from irrepnet.errors import IrrepnetError
@@ -398,6 +399,23 @@ def test_numbers_of_the_crystals_alone(energies, inputs):
             assert first[name] == pytest.approx(second[name], abs=1e-9)
     with (energies.folder / "predictions_test.csv").open() as stream:
         assert next(csv.DictReader(stream))["predicted formation_energy_per_atom [eV/atom]"]
+
+
+def test_commands_on_numbers_of_the_crystals(energies, tmp_path):
+    structure = tmp_path / "POSCAR"
+    ase.io.write(structure, made_atoms()[46], format="vasp")
+    write_report(energies.folder)
+    result = CliRunner().invoke(app, ["verify", str(energies.folder), str(structure), "--json"])
+    assert json.loads(result.stdout)["largest"] < 1e-8
+    result = CliRunner().invoke(app, ["predict", str(energies.folder), str(structure), "-o", str(tmp_path / "out.csv")])
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "out.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    assert float(row["formation_energy_per_atom [eV/atom]"]) == pytest.approx(
+        predict(energies, str(structure))[0]["formation_energy_per_atom"]
+    )
+    with pytest.raises(IrrepnetError, match="is no single number of a run of properties"):
+        follow_model(str(energies.folder), str(structure), str(structure), target="metal")
 
 
 def test_charges_begin_with_the_weights_of_energies(energies, both, tmp_path):
