@@ -28,7 +28,7 @@ from irrepnet.tasks.config import CrystalDataConfig, RunConfig, TrainingConfig
 from irrepnet.tasks.metrics import Metrics
 from irrepnet.tasks.properties import known_graph, start_rows
 from irrepnet.tasks.targets import (
-    NumberTarget,
+    OutputTarget,
     SiteTarget,
     TensorTarget,
     atom_rows,
@@ -186,7 +186,7 @@ class SiteTask(Task):
     Config = SiteRunConfig
 
     config: SiteRunConfig
-    targets: list[SiteTarget | NumberTarget | TensorTarget]  # type: ignore[assignment]
+    targets: list[OutputTarget]  # type: ignore[assignment]
 
     def __init__(self, config: SiteRunConfig) -> None:
         super().__init__(config)
@@ -307,12 +307,12 @@ class SiteTask(Task):
         return [target for target in self.targets if isinstance(target, SiteTarget)]
 
     @property
-    def of_crystals(self) -> list[NumberTarget | TensorTarget]:
+    def of_crystals(self) -> list[OutputTarget]:
         """The targets of :attr:`Rows.crystals`."""
         return [target for target in self.targets if not isinstance(target, SiteTarget)]
 
     def network(self) -> torch.nn.Module:
-        kinds = {t.name: "scalar" if isinstance(t, NumberTarget) else t.symmetry for t in self.targets}
+        kinds = {t.name: getattr(t, "symmetry", "scalar") for t in self.targets}
         summed = [target.name for target in self.of_sites if target.sum_rule]
         of_crystals = [target.name for target in self.of_crystals]
 
@@ -492,9 +492,9 @@ def _width(quantity: TensorQuantity | None) -> int:
     return 1 if quantity is None else quantity.tensor.dim
 
 
-def _coefficients(target: NumberTarget | TensorTarget, values: torch.Tensor) -> torch.Tensor:
+def _coefficients(target: OutputTarget, values: torch.Tensor) -> torch.Tensor:
     """(n, 1) of numbers (n,), (n, dim) of Cartesian tensors (n, 3, 3)."""
-    if isinstance(target, NumberTarget):
+    if not isinstance(target, TensorTarget):
         return values[:, None]
     basis = torch.from_numpy(target.tensor.change_of_basis.copy()).to(values)
     return torch.einsum("nij,dij->nd", values, basis)
