@@ -1,6 +1,7 @@
 """Equal runs give equal bits, interrupted or not."""
 
 import csv
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.tasks import properties
-from irrepnet.training import train
+from irrepnet.training import load_run, train
 
 SAME_BITS = ("model.safetensors", "predictions_test.csv", "split.json", "rejected.csv", "config.yaml")
 
@@ -71,6 +72,26 @@ def test_an_interrupted_run_goes_on_with_the_same_bits(small_config, small_run, 
     train(small_config(), out, resume=True, quiet=True)
     assert_equal_runs(small_run, out)
     assert not (out / "checkpoint.safetensors").exists()
+
+
+@pytest.mark.parametrize("steps", [[0], [8], [2, 11]])
+def test_an_interrupted_run_that_began_with_other_weights(small_config, small_run, tmp_path, monkeypatch, steps):
+    """From the checkpoint, once there is one: the other run is not asked for any more."""
+    other = shutil.copytree(small_run, tmp_path / "other")
+    config = small_config(start=str(other), data__targets="band_gap")
+    train(config, tmp_path / "whole", quiet=True)
+    for step in steps:
+        with monkeypatch.context() as patch:
+            stop_at(patch, step)
+            with pytest.raises(PowerCut):
+                train(config, tmp_path / "cut", resume=True, quiet=True)
+    if (tmp_path / "cut" / "checkpoint.safetensors").exists():
+        shutil.rmtree(other)
+    run = train(config, tmp_path / "cut", resume=True, quiet=True)
+    assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
+    assert run.card["start"] == load_run(tmp_path / "whole").card["start"]
+    with pytest.raises(IrrepnetError, match=r"start is .* there and None here"):
+        train(small_config(data__targets="band_gap"), tmp_path / "cut", resume=True, quiet=True)
 
 
 def test_an_interruption_while_the_result_is_written(small_config, small_run, tmp_path, monkeypatch):

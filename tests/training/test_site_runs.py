@@ -13,6 +13,7 @@ from pymatgen.core import Lattice, Structure
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
+from irrepnet.checks.path import follow_model
 from irrepnet.cli.main import app
 from irrepnet.data import read_records
 from irrepnet.errors import IrrepnetError
@@ -365,5 +366,62 @@ def test_a_run_with_a_tensor_of_the_crystals_is_verified(both, tmp_path):
     result = CliRunner().invoke(app, ["verify", str(both.folder), str(structure), "--json"])
     assert json.loads(result.stdout)["largest"] < 1e-8
     write_report(both.folder)
-    with pytest.raises(IrrepnetError, match="e_electronic: of crystals alone"):
-        load_config("site-symmetry", {"data.source": "none", "data.targets": "e_electronic"})
+
+
+@pytest.fixture(scope="module")
+def energies(tmp_path_factory):
+    """A run on numbers of the crystals alone: an energy made of the bonds, and whether there is a gap."""
+    lines = []
+    for k, atoms in enumerate(made_atoms()):
+        charges = np.array(atoms.arrays["charges"])
+        values = {"formation_energy_per_atom": float((charges**2).mean()), "band_gap": float(k % 3)}
+        crystal = {"species": atoms.get_chemical_symbols(), "frac_coords": atoms.get_scaled_positions().tolist()}
+        lines.append({"id": f"made-{k}", **crystal, "lattice": atoms.cell.array.tolist(), **values})
+    lines[2]["formation_energy_per_atom"], lines[5]["formation_energy_per_atom"] = None, "low"
+    folder = tmp_path_factory.mktemp("energies")
+    (folder / "data.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    targets = {"data.source": str(folder / "data.jsonl"), "data.targets": "formation_energy_per_atom,metal"}
+    return train(load_config("site-symmetry", targets | SMALL), folder / "run", quiet=True)
+
+
+def test_numbers_of_the_crystals_alone(energies, inputs):
+    """They are the same for a supercell that is turned and in another order."""
+    assert [(target.kind, target.unit) for target in energies.targets] == [
+        ("regression", "eV/atom"),
+        ("classification", ""),
+    ]
+    found = evaluate(energies, target="formation_energy_per_atom", split="all", quiet=True)
+    assert (found["n"], found["rejected"]) == (58, 2)
+    assert set(evaluate(energies, target="metal", quiet=True)) >= {"auc", "accuracy"}
+    rows = predict(energies, [[atoms for pair in inputs for atoms in pair[:2]]])
+    for first, second in zip(rows[::2], rows[1::2]):
+        for name in ("formation_energy_per_atom", "metal"):
+            assert first[name] == pytest.approx(second[name], abs=1e-9)
+    with (energies.folder / "predictions_test.csv").open() as stream:
+        assert next(csv.DictReader(stream))["predicted formation_energy_per_atom [eV/atom]"]
+
+
+def test_commands_on_numbers_of_the_crystals(energies, tmp_path):
+    structure = tmp_path / "POSCAR"
+    ase.io.write(structure, made_atoms()[46], format="vasp")
+    write_report(energies.folder)
+    result = CliRunner().invoke(app, ["verify", str(energies.folder), str(structure), "--json"])
+    assert json.loads(result.stdout)["largest"] < 1e-8
+    result = CliRunner().invoke(app, ["predict", str(energies.folder), str(structure), "-o", str(tmp_path / "out.csv")])
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "out.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    assert float(row["formation_energy_per_atom [eV/atom]"]) == pytest.approx(
+        predict(energies, str(structure))[0]["formation_energy_per_atom"]
+    )
+    with pytest.raises(IrrepnetError, match="is no single number of a run of properties"):
+        follow_model(str(energies.folder), str(structure), str(structure), target="metal")
+
+
+def test_charges_begin_with_the_weights_of_energies(energies, both, tmp_path):
+    """All but the readouts, which are of other targets."""
+    settings = {"data.source": both.config.data.source, "data.targets": "born_charges", "start": str(energies.folder)}
+    run = train(load_config("site-symmetry", settings | SMALL | {"training.epochs": 1}), tmp_path / "run", quiet=True)
+    fresh = sum(w.numel() for name, w in run.model.named_parameters() if not name.startswith(("readouts", "share")))
+    own = sum(w.numel() for name, w in energies.model.named_parameters() if not name.startswith("readouts"))
+    assert run.card["start"]["taken"] == fresh == own

@@ -161,8 +161,8 @@ def follow_model(
     else:
         run = load_run(name)
         config, chosen = run.config, run.target(target)
-        if not isinstance(chosen, NumberTarget):
-            raise IrrepnetError(f"{name}: {chosen.name} is no single number; a path follows one")
+        if not isinstance(chosen, NumberTarget) or run.task.name != "properties":
+            raise IrrepnetError(f"{name}: {chosen.name} is no single number of a run of properties; a path follows one")
         own = slices(run.task.targets)[run.targets.index(chosen)]  # type: ignore[arg-type]
         label, unit = chosen.name, chosen.unit
         predict = predictor(run.model, lambda outputs: chosen.decode(outputs[:, own])[:, 0])

@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 
-def _finished(run: Path) -> Path:
+def finished(run: Path | None) -> Path | None:
+    """The folder, which must be that of a finished run, if one is given."""
     from irrepnet.training.where import run_folder
 
-    return run_folder(run)
+    return None if run is None else run_folder(run)
 
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", callback=_finished, help="A finished run folder.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", callback=finished, help="A finished run folder.")]
 File = Annotated[Path, typer.Argument(help="A structure file: CIF, POSCAR, extended XYZ or JSON.")]
 Symprec = Annotated[float, typer.Option(help="How far from symmetric an atom may be, Å.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irrepnet.cli.options import Json, Run
+from irrepnet.cli.options import Json, Run, finished
 from irrepnet.cli.printing import leave, print_json
 from irrepnet.errors import IrrepnetError
 
@@ -35,13 +35,26 @@ Split = Annotated[
 
 
 def train(
-    config: Preset,
     out: Out,
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CONFIG",
+            help="A preset (point-group, site-symmetry, energy, …) or a YAML file; with --from the run's network "
+            "where there is none.",
+        ),
+    ] = None,
     data: Data = None,
     target: Targets = None,
     assignments: Assignments = None,
     epochs: Epochs = None,
     seed: Seed = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="RUN", callback=finished, help="A finished run with whose weights this one begins."
+        ),
+    ] = None,
     resume: Resume = False,
 ) -> None:
     """Train a network and write a run folder with the model, its errors, pictures and a page.
@@ -49,17 +62,25 @@ def train(
     Learned are numbers, classes and tensors of crystals, values of sites (site-symmetry), energies with forces and
     stress (energy), or Hamiltonians (hamiltonian).
     """
+    from irrepnet.training import configuration_from
+
+    document: Any = config
+    if config is None:
+        if start is None:
+            raise IrrepnetError("give a preset or a YAML file, or a run to begin with by --from")
+        document = configuration_from(start)
     flags = {
+        "start": None if start is None else str(start),
         "data.source": data,
         "data.targets": ",".join(target) if target else None,
         "training.epochs": epochs,
         "training.seed": seed,
     }
-    run_training(config, out, flags, assignments, resume)
+    run_training(document, out, flags, assignments, resume)
 
 
-def run_training(config: str, out: Path, flags: dict[str, Any], assignments: list[str] | None, resume: bool) -> None:
-    """Train with a configuration and what the command line says besides; None for what it does not say."""
+def run_training(config: Any, out: Path, flags: dict[str, Any], assignments: list[str] | None, resume: bool) -> None:
+    """Train with what `load_config` takes and what the command line says besides; None for what it does not say."""
     from irrepnet.training import load_config
 
     settings = load_config(config, overrides_of(flags, assignments))

@@ -69,7 +69,7 @@ def target_values(records: Sequence[Record], target: str) -> np.ndarray:
     Raises:
         IrrepnetError: no record has a number for the target.
     """
-    found = [_value(record, target) for record in records]
+    found = [target_value(record, target) for record in records]
     values = np.array([value if isinstance(value, int | float) else np.nan for value in found], dtype=float)
     if np.isnan(values).all():
         for record, value in zip(records, found):
@@ -88,7 +88,7 @@ def scalar_targets(records: Iterable[Record]) -> list[str]:
             if isinstance(value, int | float) and name not in METADATA:
                 names[name] = None
         for name in _DERIVED:
-            if name not in names and _value(record, name) is not None:
+            if name not in names and target_value(record, name) is not None:
                 names[name] = None
     return list(names)
 
@@ -117,7 +117,7 @@ def _modulus(which: Literal["K", "G"]) -> Callable[[Record], float | None]:
 
 def _logarithm(name: str) -> Callable[[Record], float | None]:
     def derive(record: Record) -> float | None:
-        value = _value(record, name)
+        value = target_value(record, name)
         return math.log10(value) if isinstance(value, int | float) and value > 0 else None
 
     return derive
@@ -132,7 +132,7 @@ _DERIVED: dict[str, Callable[[Record], Any]] = {
 }
 
 
-def _value(record: Record, target: str) -> Any:
+def target_value(record: Record, target: str) -> Any:
     """What the record states, else what follows from it; None when nothing does."""
     value = record.properties.get(target)
     return _DERIVED[target](record) if value is None and target in _DERIVED else value

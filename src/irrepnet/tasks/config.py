@@ -123,6 +123,7 @@ class RunConfig(Section):
     """A run: the task, the network, the data, the training.
 
     Attributes:
+        start: folder of a run with whose weights this one begins; see :mod:`irrepnet.training.start`.
         hints: what to say, besides that it is required, of a key that is missing.
     """
 
@@ -133,6 +134,7 @@ class RunConfig(Section):
     }
 
     task: str
+    start: str | None = None
     model: Any
     data: DataConfig
     training: TrainingConfig

@@ -1,6 +1,6 @@
 """Scalars, vectors and tensors of sites, learned by a network with features in the irreps of the site groups.
 
-Tensors of the crystals can be learned beside them.
+Numbers and tensors of the crystals can be learned beside them, or alone.
 """
 
 import copy
@@ -18,6 +18,7 @@ from irrepnet.data import Record, Rejection
 from irrepnet.data.batch import prepare, union
 from irrepnet.data.records import site_array
 from irrepnet.data.sites import SITE_KINDS, SITE_QUANTITIES, SiteQuantity, at_atoms, site_values
+from irrepnet.data.targets import QUANTITIES, target_value
 from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity, tensor_coefficients
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import SiteGraph, SiteGraphOptions
@@ -26,7 +27,17 @@ from irrepnet.models import SeparateNetworks, SiteSymmetryConfig, SiteSymmetryNe
 from irrepnet.tasks.config import CrystalDataConfig, RunConfig, TrainingConfig
 from irrepnet.tasks.metrics import Metrics
 from irrepnet.tasks.properties import known_graph, start_rows
-from irrepnet.tasks.targets import SiteTarget, TensorTarget, atom_rows, decoded, encoded, mean_loss, slices
+from irrepnet.tasks.targets import (
+    OutputTarget,
+    SiteTarget,
+    TensorTarget,
+    atom_rows,
+    decoded,
+    encoded,
+    fit_number,
+    mean_loss,
+    slices,
+)
 from irrepnet.tasks.task import (
     Examples,
     Judgement,
@@ -43,8 +54,11 @@ from irrepnet.tasks.task import (
 NOISE = 0.1
 """Of the typical size of a value: the residuals of crystals with smaller ones are compared with this."""
 
-CRYSTAL_TENSORS = {name: one for name, one in TENSOR_QUANTITIES.items() if one.tensor.formula in SITE_KINDS}
-"""What can be learned of the crystals beside their sites: the known tensors of rank 2."""
+CRYSTAL_QUANTITIES: dict[str, TensorQuantity | None] = {
+    **{name: None for name in QUANTITIES if name not in TENSOR_QUANTITIES},
+    **{name: one for name, one in TENSOR_QUANTITIES.items() if one.tensor.formula in SITE_KINDS},
+}
+"""What can be learned of the crystals themselves: the known numbers, which have None here, and tensors of rank 2."""
 
 T = TypeVar("T", np.ndarray, torch.Tensor)
 
@@ -54,7 +68,7 @@ class Rows(NamedTuple, Generic[T]):
 
     Attributes:
         sites: (n_sites, W) the components of the sites' targets side by side.
-        crystals: (n_crystals, V) the coefficients of the crystals' tensors side by side.
+        crystals: (n_crystals, V) the crystals' numbers and the coefficients of their tensors side by side.
     """
 
     sites: T
@@ -66,8 +80,8 @@ class SiteDataConfig(CrystalDataConfig):
 
     Attributes:
         sites: what the targets are, by name; of a known quantity only what is to be different need be said. Here is
-            where units and the order of indices are stated, for every target of sites. The others are tensors of the
-            crystals, of `CRYSTAL_TENSORS`.
+            where units and the order of indices are stated, for every target of sites. The others are numbers and
+            tensors of the crystals, of `CRYSTAL_QUANTITIES`.
     """
 
     sites: dict[str, SiteQuantity] = Field(default_factory=dict, validate_default=True)
@@ -78,14 +92,12 @@ class SiteDataConfig(CrystalDataConfig):
         targets = info.data.get("targets")
         if targets is None or not isinstance(sites, Mapping):
             return sites
-        of_sites = [name for name in targets if name in sites or name not in CRYSTAL_TENSORS]
-        if not of_sites:
-            raise ValueError(f"{', '.join(targets)}: of crystals alone; a network for tensors learns them, see presets")
+        of_sites = [name for name in targets if name in sites or name not in CRYSTAL_QUANTITIES]
         for name in of_sites:
             if name not in sites and name not in SITE_QUANTITIES:
                 raise ValueError(
                     f"say what {name} is, for example data.sites.{name}={{symmetry: ij=ji, unit: eV}}; known without "
-                    f"are {', '.join([*SITE_QUANTITIES, *CRYSTAL_TENSORS])}"
+                    f"are {', '.join([*SITE_QUANTITIES, *CRYSTAL_QUANTITIES])}"
                 )
         if idle := [name for name in sites if name not in targets]:
             raise ValueError(f"{', '.join(idle)}: not among the targets, which are {', '.join(targets)}")
@@ -94,9 +106,10 @@ class SiteDataConfig(CrystalDataConfig):
         return {name: {**known[name], **own} if isinstance(own, Mapping) else own for name, own in said.items()}
 
     @property
-    def tensors(self) -> dict[str, TensorQuantity]:
-        """The targets that crystals have one of."""
-        return {name: CRYSTAL_TENSORS[name] for name in self.targets if name not in self.sites}
+    def of_crystals(self) -> dict[str, TensorQuantity | None]:
+        """The targets that crystals have one of: the numbers first, as :func:`irrepnet.tasks.targets.slices` has it."""
+        names = sorted((name for name in self.targets if name not in self.sites), key=TENSOR_QUANTITIES.__contains__)
+        return {name: CRYSTAL_QUANTITIES[name] for name in names}
 
 
 class SiteModelConfig(SiteSymmetryConfig, frozen=True):
@@ -161,7 +174,7 @@ class SiteExamples(Examples):
 
 
 class SiteTask(Task):
-    """Scalars, vectors and tensors of sites, and tensors of their crystals.
+    """Scalars, vectors and tensors of sites, and numbers and tensors of their crystals.
 
     Attributes:
         groups: the model groups of the training crystals; empty before :meth:`fit`.
@@ -173,7 +186,7 @@ class SiteTask(Task):
     Config = SiteRunConfig
 
     config: SiteRunConfig
-    targets: list[SiteTarget | TensorTarget]  # type: ignore[assignment]
+    targets: list[OutputTarget]  # type: ignore[assignment]
 
     def __init__(self, config: SiteRunConfig) -> None:
         super().__init__(config)
@@ -187,7 +200,7 @@ class SiteTask(Task):
         for name in sites:
             log.line(f"{name}: {self.config.data.sites[name].in_words}")
         missing = f"has no value of {' or '.join(names)}"
-        valued = [any(record.properties.get(name) is not None for name in names) for record in source.records]
+        valued = [any(target_value(record, name) is not None for name in names) for record in source.records]
         without = [Rejection(record.id, missing) for record, good in zip(source.records, valued) if not good]
         candidates = [record for record, good in zip(source.records, valued) if good]
         self.sizes = self.sizes or {name: _typical(candidates, name) for name in sites}
@@ -235,7 +248,8 @@ class SiteTask(Task):
         self, record: Record, crystal: SymmetricCrystal, atoms: np.ndarray, targets: Sequence[str]
     ) -> tuple[Rows[np.ndarray], dict[str, float]]:
         """The values, and the residuals by target of the sites; NaN for what is not asked or not known."""
-        n, columns, residuals = len(crystal.representatives), [], {}
+        n = len(crystal.representatives)
+        columns, residuals = [np.empty((n, 0))], {}
         for name, quantity in self.config.data.sites.items():
             if name in targets and record.properties.get(name) is not None:
                 found = site_values(record, crystal, atoms, name, quantity, NOISE * self.sizes[name])
@@ -243,12 +257,18 @@ class SiteTask(Task):
                 residuals[name] = found.residual
             else:
                 columns.append(np.full((n, len(quantity.projector)), np.nan))
-        tensors = [np.empty(0)]
-        for name, quantity in self.config.data.tensors.items():
-            given = record.properties.get(name) if name in targets else None
-            unknown = np.full(quantity.tensor.dim, np.nan)
-            tensors.append(unknown if given is None else tensor_coefficients(crystal, given, quantity))
-        return Rows(np.concatenate(columns, 1), np.concatenate(tensors)[None]), residuals
+        own = [np.empty(0)]
+        for name, quantity in self.config.data.of_crystals.items():
+            given = target_value(record, name) if name in targets else None
+            if given is None:
+                own.append(np.full(_width(quantity), np.nan))
+            elif quantity is not None:
+                own.append(tensor_coefficients(crystal, given, quantity))
+            elif isinstance(given, int | float):
+                own.append(np.array([given], float))
+            else:
+                raise IrrepnetError(f"{name} is {given!r}, not a number")
+        return Rows(np.concatenate(columns, 1), np.concatenate(own)[None]), residuals
 
     def split(self, examples: SiteExamples) -> dict[str, np.ndarray]:
         """As ever, but a crystal that needs a network which no training crystal trains is rejected."""
@@ -276,9 +296,9 @@ class SiteTask(Task):
             own = values.sites[:, start : (start := start + len(quantity.projector))]
             fitted[name] = SiteTarget.fit(name, own, quantity, _multiplicity(graphs), _species(graphs))
         start = 0
-        for name, quantity in self.config.data.tensors.items():
-            own = values.crystals[:, start : (start := start + quantity.tensor.dim)]
-            fitted[name] = TensorTarget.fit(name, own, quantity)
+        for name, quantity in self.config.data.of_crystals.items():
+            own = values.crystals[:, start : (start := start + _width(quantity))]
+            fitted[name] = fit_number(name, own) if quantity is None else TensorTarget.fit(name, own, quantity)
         self.targets = [fitted[name] for name in self.config.data.targets]
 
     @property
@@ -287,17 +307,17 @@ class SiteTask(Task):
         return [target for target in self.targets if isinstance(target, SiteTarget)]
 
     @property
-    def of_crystals(self) -> list[TensorTarget]:
+    def of_crystals(self) -> list[OutputTarget]:
         """The targets of :attr:`Rows.crystals`."""
-        return [target for target in self.targets if isinstance(target, TensorTarget)]
+        return [target for target in self.targets if not isinstance(target, SiteTarget)]
 
     def network(self) -> torch.nn.Module:
-        kinds = {target.name: target.symmetry for target in self.targets}
+        kinds = {t.name: getattr(t, "symmetry", "scalar") for t in self.targets}
         summed = [target.name for target in self.of_sites if target.sum_rule]
-        tensors = [target.name for target in self.of_crystals]
+        of_crystals = [target.name for target in self.of_crystals]
 
         def made(group: str) -> SiteSymmetryNet:
-            return SiteSymmetryNet(self.config.model.model_copy(update={"group": group}), kinds, summed, tensors)
+            return SiteSymmetryNet(self.config.model.model_copy(update={"group": group}), kinds, summed, of_crystals)
 
         if not self.shared:
             return SeparateNetworks({group: made(group) for group in self.groups})
@@ -314,13 +334,14 @@ class SiteTask(Task):
 
         def loss_of(outputs: Rows[torch.Tensor], chosen: np.ndarray) -> torch.Tensor:
             """The mean over the targets of their means over atoms or crystals."""
-            wanted, atoms = (torch.cat([own[k] for k in chosen]) for own in (sites, weights))
-            loss = mean_loss(of_sites, outputs.sites, wanted, atoms)
-            if not of_crystals:
-                return loss
-            share = len(of_crystals) / len(self.targets)
-            own = crystals[torch.from_numpy(chosen).to(device)]
-            return (1 - share) * loss + share * mean_loss(of_crystals, outputs.crystals, own)
+            share, losses = len(of_crystals) / len(self.targets), []
+            if of_sites:
+                wanted, atoms = (torch.cat([own[k] for k in chosen]) for own in (sites, weights))
+                losses.append((1 - share) * mean_loss(of_sites, outputs.sites, wanted, atoms))
+            if of_crystals:
+                own = crystals[torch.from_numpy(chosen).to(device)]
+                losses.append(share * mean_loss(of_crystals, outputs.crystals, own))
+            return torch.stack(losses).sum()
 
         def loss(network: torch.nn.Module, part: np.ndarray) -> torch.Tensor:
             chosen = split["train"][part]
@@ -343,10 +364,12 @@ class SiteTask(Task):
         for name in self.groups:
             own = [k for k, graph in enumerate(graphs) if graph.group.name == name]
             if own:
-                outputs = network(union([graphs[k] for k in own], dtype).to(device_of(network)))
-                sites.append(torch.cat([outputs[t.name].reshape(-1, t.width) for t in self.of_sites], 1))
-                tensors = [_coefficients(t, outputs[t.name]) for t in self.of_crystals]
-                crystals.append(torch.cat([sites[-1].new_empty(len(own), 0), *tensors], 1))
+                batch = union([graphs[k] for k in own], dtype).to(device_of(network))
+                outputs = network(batch)
+                values = [outputs[t.name].reshape(-1, t.width) for t in self.of_sites]
+                sites.append(torch.cat([batch.nearest.new_empty(len(batch.numbers), 0), *values], 1))
+                values = [_coefficients(t, outputs[t.name]) for t in self.of_crystals]
+                crystals.append(torch.cat([sites[-1].new_empty(len(own), 0), *values], 1))
                 rows += [np.arange(starts[k], starts[k + 1]) for k in own]
                 order += own
 
@@ -464,10 +487,17 @@ def _by_crystal(values: Rows[np.ndarray], graphs: Sequence[SiteGraph]) -> list[R
     return [Rows(own, tensors[None]) for own, tensors in zip(sites, values.crystals)]
 
 
-def _coefficients(target: TensorTarget, tensors: torch.Tensor) -> torch.Tensor:
-    """(n, dim) of Cartesian tensors (n, 3, 3)."""
-    basis = torch.from_numpy(target.tensor.change_of_basis.copy()).to(tensors)
-    return torch.einsum("nij,dij->nd", tensors, basis)
+def _width(quantity: TensorQuantity | None) -> int:
+    """Of a crystal's value; None is a number."""
+    return 1 if quantity is None else quantity.tensor.dim
+
+
+def _coefficients(target: OutputTarget, values: torch.Tensor) -> torch.Tensor:
+    """(n, 1) of numbers (n,), (n, dim) of Cartesian tensors (n, 3, 3)."""
+    if not isinstance(target, TensorTarget):
+        return values[:, None]
+    basis = torch.from_numpy(target.tensor.change_of_basis.copy()).to(values)
+    return torch.einsum("nij,dij->nd", values, basis)
 
 
 def _multiplicity(graphs: Sequence[SiteGraph]) -> np.ndarray:

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from irrepnet.training.config import load_config, parse_assignment, presets
     from irrepnet.training.load import Run, load_run
     from irrepnet.training.run import build_graphs, train
+    from irrepnet.training.start import configuration_from
     from irrepnet.training.use import evaluate, predict
 
 __all__ = [
     "Run",
     "RunConfig",
     "build_graphs",
+    "configuration_from",
     "evaluate",
     "load_config",
     "load_run",
@@ -31,6 +33,7 @@ _HOMES = {
     "irrepnet.training.config": ("load_config", "parse_assignment", "presets"),
     "irrepnet.training.load": ("Run", "load_run"),
     "irrepnet.training.run": ("build_graphs", "train"),
+    "irrepnet.training.start": ("configuration_from",),
     "irrepnet.training.use": ("evaluate", "predict"),
 }
 

@@ -66,7 +66,7 @@ def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> None:
 def _flat(config: RunConfig) -> dict[str, Any]:
     """Values by dotted key, without those that change nothing: the data are compared by their hash."""
     sections = config.model_dump(mode="json")
-    return {"task": sections.pop("task")} | {
+    return {"task": sections.pop("task"), "start": sections.pop("start")} | {
         f"{section}.{key}": value
         for section, values in sections.items()
         for key, value in values.items()

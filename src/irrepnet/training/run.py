@@ -6,12 +6,13 @@ What is read, prepared and learned is the task's (:mod:`irrepnet.tasks`); everyt
 
 Files of a run folder:
 
-    config.yaml             the whole configuration; ``irrepnet train config.yaml --out FOLDER --resume`` goes
-    on versions.json           irrepnet, Python, libraries, machine
+    config.yaml             the whole configuration; ``irrepnet train config.yaml --out FOLDER --resume`` goes on
+    versions.json           irrepnet, Python, libraries, machine
     data.json               source, hash, counts, reasons of rejections
     rejected.csv            id and reason of every crystal left out
     notes.csv               id and note of every crystal in use whose file contradicts itself or leaves something open
     failures.csv            only if there are any: sites on which a descriptor failed
+    start.json              only if it began with the weights of another run: which, and how many
     split.json              ids and formulas of the training, validation and test crystals
     checkpoint.safetensors  only while training: the state after the last whole epoch
     metrics.csv             one row an epoch
@@ -22,6 +23,7 @@ Files of a run folder:
     log.txt                 what was said
 """
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,6 +41,9 @@ from irrepnet.training.folder import check_hash, open_folder, write_data, write_
 from irrepnet.training.load import FORMAT, Run, load_run
 from irrepnet.training.log import Log, duration
 from irrepnet.training.loop import run_epochs, threads
+from irrepnet.training.start import take_weights
+
+CHECKPOINT = "checkpoint.safetensors"
 
 
 def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool = False, data: Any = None) -> Run:
@@ -110,6 +115,7 @@ def _train(task: Task, out: Path, log: Log, data: Any) -> None:
     torch.manual_seed(config.training.seed)
     network = task.network().to(device)
     log.line(f"{config.model.name} network, {_size(network)} parameters, on {_device_name(device)}")
+    start = _start(task, network, out, log)
     state = _fit(task, network, examples, split, out, log)
 
     network.load_state_dict(state.best)
@@ -126,6 +132,7 @@ def _train(task: Task, out: Path, log: Log, data: Any) -> None:
         "task": task.name,
         "config": config.model_dump(mode="json"),
         **task.card(examples, split["train"]),
+        **start,
         "data": description,
         "errors": errors,
     }
@@ -142,10 +149,25 @@ def _train(task: Task, out: Path, log: Log, data: Any) -> None:
         **errors,
     }
     write_json(out / "metrics.json", metrics)
-    (out / "checkpoint.safetensors").unlink()
+    (out / CHECKPOINT).unlink()
     log.line(f"done in {duration(sum(row['seconds'] for row in state.history))}; best epoch {state.best_epoch}")
     for target in task.targets:
         log.line(f"test split, {target.name}: {_in_words(target.unit, test.errors[target.name])}")
+
+
+def _start(task: Task, network: torch.nn.Module, out: Path, log: Log) -> dict[str, Any]:
+    """Begin with the weights of another run, if the configuration names one and there is no checkpoint yet.
+
+    Returns what the card says of it.
+    """
+    path = out / "start.json"
+    if task.config.start is None:
+        return {}
+    if not (out / CHECKPOINT).exists():
+        found = take_weights(network, task, task.config.start)
+        write_json(path, found)
+        log.line(f"{found['taken']} of the {found['weights']} weights are those of {found['run']}")
+    return {"start": json.loads(path.read_text(encoding="utf-8"))}
 
 
 def _fit(
@@ -159,7 +181,7 @@ def _fit(
     """Train from the checkpoint, if there is one, to the last epoch."""
     config = task.config.training
     state = State.start(network, config.weight_decay)
-    checkpoint = out / "checkpoint.safetensors"
+    checkpoint = out / CHECKPOINT
     if checkpoint.exists():
         state.load(checkpoint)
         log.line(f"resuming after epoch {state.epoch}")
