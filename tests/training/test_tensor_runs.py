@@ -16,7 +16,7 @@ from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity, tensor_coef
 from irrepnet.errors import IrrepnetError
 from irrepnet.report import write_report
 from irrepnet.tasks.targets import TensorTarget, tensor_metrics
-from irrepnet.tensors import STIFFNESS, CartesianTensor, averages
+from irrepnet.tensors import SHG, STIFFNESS, CartesianTensor, averages
 from irrepnet.training import evaluate, load_config, predict, train
 
 SMALL = {
@@ -190,7 +190,7 @@ def test_piezoelectricity(preset, options, tmp_path, quartz):
     assert json.loads(result.stdout)["largest"] < 1e-9
 
 
-@pytest.mark.parametrize("name", ["e_total", "elastic_tensor_original", "piezoelectric_tensor"])
+@pytest.mark.parametrize("name", ["e_total", "elastic_tensor_original", "piezoelectric_tensor", "shg"])
 def test_decoding_undoes_encoding(name):
     quantity = TENSOR_QUANTITIES[name]
     tensor = quantity.tensor
@@ -228,6 +228,8 @@ def test_figures_by_hand():
     for name in "KGE":
         assert found[f"mae_{name}"] == pytest.approx(0.1 * getattr(moduli, name))
     assert tensor_metrics(STIFFNESS, a[:0], b[:0], a)["mae_K"] is None
+    a, b = (SHG.to_irreps(SHG.from_voigt(x * np.eye(3, 6, 3)))[None] for x in (1, -3))  # d14 alone
+    assert tensor_metrics(SHG, a, b, 0 * a)["mae_KP"] == pytest.approx(2 * (5 / 7) ** 0.5)
 
 
 def test_what_is_refused():
@@ -236,6 +238,7 @@ def test_what_is_refused():
         ({"data.targets": "elastic_tensor"}, "take elastic_tensor_original"),
         ({"data.tensors": {"mine": {"symmetry": "ij=jj"}}}, "permutation of the letters"),
         ({"data.tensors": {"mine": {"symmetry": "ijk", "positive": True}}}, "is not a symmetric matrix"),
+        ({"data.tensors": {"mine": {"symmetry": "ij=ji", "positive": True, "damped": True}}}, "as its logarithm"),
     ]:
         with pytest.raises(IrrepnetError, match=message):
             load_config("covariant", base | overrides)

@@ -14,7 +14,7 @@ from irrepnet.data.targets import QUANTITIES
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.groups.operations import geometry
-from irrepnet.tensors import STIFFNESS, CartesianTensor, ieee_rotation
+from irrepnet.tensors import SHG, STIFFNESS, CartesianTensor, ieee_rotation
 from irrepnet.tensors.positive import eigenvalues, is_matrix
 
 TOLERANCE = 0.05
@@ -27,8 +27,9 @@ TENSORS: dict[str, CartesianTensor] = {
     "piezoelectric_tensor": CartesianTensor("ijk=ikj"),
     "elastic_tensor_original": STIFFNESS,
     "elastic_tensor": STIFFNESS,
+    "shg": SHG,
 }
-"""The tensors among the targets of the embedded sets."""
+"""The tensors among the known targets."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,13 @@ class TensorQuantity:
     unit: str = ""
     positive: bool = False
     """Positive definite, whatever the crystal; for symmetric matrices such as permittivities and stiffnesses."""
+    damped: bool = False
+    """Its size runs over decades and either sign occurs: what is learned is `irrepnet.tensors.damping.damped`."""
 
 
 TENSOR_QUANTITIES: dict[str, TensorQuantity] = {
-    name: TensorQuantity(tensor, QUANTITIES[name].unit, is_matrix(tensor)) for name, tensor in TENSORS.items()
+    name: TensorQuantity(tensor, QUANTITIES[name].unit, is_matrix(tensor), tensor.formula == SHG.formula)
+    for name, tensor in TENSORS.items()
 }
 """The same with their units. Those that are symmetric matrices are positive definite."""
 

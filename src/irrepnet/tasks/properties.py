@@ -52,12 +52,14 @@ class TensorConfig(Section):
         symmetry, axial: of its indices, see :class:`irrepnet.tensors.CartesianTensor`.
         unit: of its values.
         positive: it is positive definite, whatever the crystal, and so are the predictions.
+        damped: its size runs over decades: see :mod:`irrepnet.tensors.damping`.
     """
 
     symmetry: str
     axial: bool = False
     unit: str = ""
     positive: bool = False
+    damped: bool = False
 
     @model_validator(mode="after")
     def _readable(self) -> "TensorConfig":
@@ -67,6 +69,8 @@ class TensorConfig(Section):
             raise ValueError(str(error)) from None
         if self.positive and not is_matrix(tensor):
             raise ValueError(f"positive: a tensor {self.symmetry} is not a symmetric matrix")
+        if self.positive and self.damped:
+            raise ValueError("damped: a positive tensor is learned as its logarithm; leave this key out")
         return self
 
 
@@ -95,7 +99,8 @@ class PropertyDataConfig(CrystalDataConfig):
         """What the tensor of that name is; None for a target that is a number."""
         if name in self.tensors:
             declared = self.tensors[name]
-            return TensorQuantity(CartesianTensor(declared.symmetry, declared.axial), declared.unit, declared.positive)
+            tensor = CartesianTensor(declared.symmetry, declared.axial)
+            return TensorQuantity(tensor, declared.unit, declared.positive, declared.damped)
         return TENSOR_QUANTITIES.get(name)
 
 
