@@ -8,10 +8,10 @@ from irrepnet.tensors import SHG
 from irrepnet.tensors.damping import damped, undamped
 
 
-def test_small_ones_stay_and_of_large_ones_the_logarithm_is_left():
+def test_small_ones_stay_and_of_large_ones_the_root_is_left():
     unit = np.eye(3)[0]
     assert damped(1e-6 * unit, 2.0) == pytest.approx(5e-7 * unit)
-    assert damped(1e6 * unit, 2.0) == pytest.approx(np.log(1e6) * unit, rel=1e-6)
+    assert damped(1e6 * unit, 2.0) == pytest.approx(1000 * unit, rel=2e-3)
     assert (damped(0 * unit, 2.0) == 0).all()
 
 

@@ -248,6 +248,7 @@ class TensorTarget(OneRow):
         mean: (dim,) mean over all orientations of what is learned of the training split: the true scalars.
         scale: mean Frobenius norm of the differences from it: coefficients = mean + scale · outputs.
         damping: the size from which on the norm is damped, see :mod:`irrepnet.tensors.damping`; 0 for no damping.
+        signed: false if T and −T count as one tensor: loss and errors are those of the nearer one.
     """
 
     name: str
@@ -258,6 +259,7 @@ class TensorTarget(OneRow):
     mean: list[float]
     scale: float
     damping: float = 0.0
+    signed: bool = True
     kind: str = "tensor"
     headline = ("frobenius", "Frobenius error")
 
@@ -274,7 +276,10 @@ class TensorTarget(OneRow):
         is_scalar = [part.l == 0 and part.parity > 0 for part in tensor.parts for _ in part.basis]
         mean = np.where(is_scalar, learned.mean(axis=0), 0.0)
         scale = float(np.linalg.norm(learned - mean, axis=1).mean()) or 1.0
-        return cls(name, tensor.formula, tensor.axial, quantity.positive, quantity.unit, mean.tolist(), scale, damping)
+        mean = mean.tolist()
+        return cls(
+            name, tensor.formula, tensor.axial, quantity.positive, quantity.unit, mean, scale, damping, quantity.signed
+        )
 
     @property
     def tensor(self) -> CartesianTensor:
@@ -308,13 +313,21 @@ class TensorTarget(OneRow):
 
     def loss(self, outputs: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         """(n,) Frobenius norms of the differences: no orientation is preferred."""
+        if not self.signed:
+            wanted = torch.where((outputs * wanted).sum(1, keepdim=True) < 0, -wanted, wanted)
         return ((outputs - wanted).square().sum(1) + 1e-12).sqrt()
 
+    def nearer(self, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """(n, w) the true values, where the sign is a convention of the sign that is nearer to the prediction."""
+        if self.signed:
+            return true
+        return np.where((true * predicted).sum(1, keepdims=True) < 0, -true, true)
+
     def metrics(self, true: np.ndarray, predicted: np.ndarray) -> Metrics:
-        """See :func:`tensor_metrics`."""
+        """See :func:`tensor_metrics`; where the sign is a convention, of the nearer one."""
         known = ~np.isnan(true).any(axis=1)
         mean = self.decode(np.zeros((1, self.width)))
-        return tensor_metrics(self.tensor, true[known], predicted[known], mean)
+        return tensor_metrics(self.tensor, self.nearer(true, predicted)[known], predicted[known], mean)
 
     def value(self, predicted: np.ndarray, frame: np.ndarray) -> list[Any]:
         """Voigt's array (3×3 for rank 2) as nested lists, in the input's axes."""
@@ -330,7 +343,8 @@ class TensorTarget(OneRow):
         return f"{self.name} {np.array2string(np.array(value), precision=4, suppress_small=True)} {self.unit}".rstrip()
 
     def sentence(self, errors: Mapping[str, Any]) -> str:
-        return _error_sentence("mean Frobenius error", errors, "frobenius", self.unit)
+        figure = "mean Frobenius error" if self.signed else "mean Frobenius error, up to the sign,"
+        return _error_sentence(figure, errors, "frobenius", self.unit)
 
 
 _tensor = cache(CartesianTensor)
