@@ -122,9 +122,15 @@ def mean_of(quantity: TensorQuantity, results: list[Result]) -> Result:
     """The mean of several runs' predictions (of the logarithms, if positive definite), at the cost of all."""
     ids = list(results[0].true)
     values = np.array([[result.predicted[k] for k in ids] for result in results])
+    values = np.array([values[0], *(nearer(quantity, each, values[0]) for each in values[1:])])
     predicted = dict(zip(ids, _mean(quantity, values)))
     cost = {key: sum(result.cost[key] for result in results) for key in ("seconds", "parameters")}
     return Result(predicted, results[0].true, cost)
+
+
+def nearer(quantity: TensorQuantity, values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Values (n, dim), where their sign is a convention of the sign that is nearer to the others'."""
+    return values if quantity.signed else np.where((values * others).sum(1, keepdims=True) < 0, -values, values)
 
 
 def _mean(quantity: TensorQuantity, values: np.ndarray) -> np.ndarray:
@@ -181,6 +187,7 @@ def tables(target: str, runs: list[Run]) -> str:
         figures: dict[str, list[float]] = defaultdict(list)
         for result in found:
             predicted, true = (np.array([table[k] for k in ids]) for table in (result.predicted, result.true))
+            true = nearer(quantity, true, predicted)
             is_isotropic = np.array([part.l == 0 for part in tensor.parts for _ in part.basis])
             for key, value in tensor_metrics(tensor, true, predicted, np.zeros((1, tensor.dim))).items():
                 figures[key].append(np.nan if value is None else value)

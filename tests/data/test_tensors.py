@@ -1,17 +1,20 @@
 """Tensors of records in their crystals' frames."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pymatgen.analysis.elasticity import ElasticTensor
 from scipy.spatial.transform import Rotation
 
-from irrepnet.data import Record, embedded
+from irrepnet.data import Record, embedded, read_records
 from irrepnet.data.tensors import TENSORS, aligned_tensor, aligned_tensors, possible_frames
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.tensors import STIFFNESS, CartesianTensor, ieee_rotation, rotate
 
 PIEZO = CartesianTensor("ijk=ikj")
+SHG_DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "shg.jsonl.gz"
 
 
 def record(set_name: str, id: str) -> Record:
@@ -87,6 +90,7 @@ def test_a_piezoelectric_tensor_in_other_axes_is_found():
                 assert aligned.is_reoriented
                 assert aligned.residual < 0.01 < 0.5 < aligned.residual_as_given
                 assert not aligned.is_certain
+                assert aligned.is_certain_but_for_sign
                 assert np.allclose(
                     PIEZO.to_voigt(aligned.values)[0, :2] @ [1, 1], 0, atol=1e-9
                 )  # e12 = -e11, the form of -62m
@@ -103,6 +107,21 @@ def test_turned_by_hand():
     assert found.residual < 0.01 < 0.1 < found.residual_as_given
     assert np.allclose(found.values, straight.values, atol=0.02 * np.abs(c).max())
     assert found.is_certain  # all frames with this residual give the same tensor
+
+
+@pytest.mark.skipif(not SHG_DATA.exists(), reason="../shared not present: no shg")
+def test_second_harmonic_tensors():
+    """Those in the axes of the lattice have no order of indices; the others are left out, their sign is open."""
+    records, _ = read_records(SHG_DATA)
+    aligned, rejected = aligned_tensors(records, "shg")
+    straight = {key for key, found in aligned.items() if not found.is_reoriented}
+    assert (len(records), len(straight), len(rejected)) == (903, 789, 10)
+    assert straight == {key for key, found in aligned.items() if found.is_certain}
+    given = {r.id: r.properties for r in records}
+    assert max(given[key]["frame_residual"] for key in straight) < 0.05
+    for key in straight:
+        values = PIEZO.read(given[key]["shg"])
+        assert np.allclose(values, values.swapaxes(0, 1), atol=1e-5)
 
 
 def test_nonsense_is_rejected_with_a_reason():

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from pymatgen.core import Structure
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
@@ -16,7 +17,7 @@ from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity, tensor_coef
 from irrepnet.errors import IrrepnetError
 from irrepnet.report import write_report
 from irrepnet.tasks.targets import TensorTarget, tensor_metrics
-from irrepnet.tensors import STIFFNESS, CartesianTensor, averages
+from irrepnet.tensors import SHG, STIFFNESS, CartesianTensor, averages
 from irrepnet.training import evaluate, load_config, predict, train
 
 SMALL = {
@@ -158,7 +159,7 @@ def test_commands(run, quartz, tmp_path):
     ],
 )
 def test_piezoelectricity(preset, options, tmp_path, quartz):
-    """Tensors whose sign is open are left out; a centrosymmetric crystal gets exactly zero, quartz what 32 allows."""
+    """Tensors open by more than the sign are left out; a centrosymmetric crystal gets zero, quartz what 32 allows."""
     records = embedded("piezoelectric_tensor")[:40]
     path = tmp_path / "piezo.jsonl"
     lines = [
@@ -175,7 +176,7 @@ def test_piezoelectricity(preset, options, tmp_path, quartz):
     settings = {"data.source": str(path), "data.targets": "piezoelectric_tensor", **SMALL, "training.epochs": 1}
     config = load_config(preset, settings | options)
     run = train(config, tmp_path / "run", quiet=True)
-    assert any("its sign, at least, is open" in reason for reason in run.card["data"]["reasons"])
+    assert any("equally well give different tensors" in reason for reason in run.card["data"]["reasons"])
     structure = Structure.from_spacegroup("Fm-3m", 5.6 * np.eye(3), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     structure.to(str(tmp_path / "NaCl.cif"))
     nothing, first, second = predict(run, [tmp_path / "NaCl.cif", *quartz[0]])
@@ -190,7 +191,7 @@ def test_piezoelectricity(preset, options, tmp_path, quartz):
     assert json.loads(result.stdout)["largest"] < 1e-9
 
 
-@pytest.mark.parametrize("name", ["e_total", "elastic_tensor_original", "piezoelectric_tensor"])
+@pytest.mark.parametrize("name", ["e_total", "elastic_tensor_original", "piezoelectric_tensor", "shg"])
 def test_decoding_undoes_encoding(name):
     quantity = TENSOR_QUANTITIES[name]
     tensor = quantity.tensor
@@ -213,6 +214,24 @@ def test_decoding_undoes_encoding(name):
     assert np.allclose(target.encode(turned), images)
 
 
+def test_a_sign_that_is_a_convention():
+    """Loss, figures and tables do not know which of T and −T was meant; with a sign they do."""
+    tensor = CartesianTensor("ijk=ikj")
+    rng = np.random.default_rng(0)
+    true = rng.standard_normal((6, tensor.dim))
+    predicted = true + 0.1 * rng.standard_normal(true.shape)
+    flips = np.array([1, -1, 1, -1, -1, 1])[:, None]
+    for signed in (False, True):
+        target = TensorTarget.fit("mine", true, TensorQuantity(tensor, damped=True, signed=signed))
+        losses = [
+            target.loss(*(torch.tensor(target.encode(x)) for x in (predicted, y))).numpy() for y in (true, flips * true)
+        ]
+        figures = [target.metrics(y, predicted)["frobenius"] for y in (true, flips * true)]
+        assert np.allclose(*losses) is not signed
+        assert (figures[0] == pytest.approx(figures[1])) is not signed
+        assert np.allclose(target.nearer(flips * true, predicted), flips * true if signed else true)
+
+
 def test_figures_by_hand():
     permittivity = CartesianTensor("ij=ji")
     true = permittivity.to_irreps(np.array([np.diag([4.0, 4, 2]), np.eye(3), np.zeros((3, 3))]))
@@ -228,6 +247,8 @@ def test_figures_by_hand():
     for name in "KGE":
         assert found[f"mae_{name}"] == pytest.approx(0.1 * getattr(moduli, name))
     assert tensor_metrics(STIFFNESS, a[:0], b[:0], a)["mae_K"] is None
+    a, b = (SHG.to_irreps(SHG.from_voigt(x * np.eye(3, 6, 3)))[None] for x in (1, -3))  # d14 alone
+    assert tensor_metrics(SHG, a, b, 0 * a)["mae_KP"] == pytest.approx(2 * (5 / 7) ** 0.5)
 
 
 def test_what_is_refused():
@@ -236,6 +257,8 @@ def test_what_is_refused():
         ({"data.targets": "elastic_tensor"}, "take elastic_tensor_original"),
         ({"data.tensors": {"mine": {"symmetry": "ij=jj"}}}, "permutation of the letters"),
         ({"data.tensors": {"mine": {"symmetry": "ijk", "positive": True}}}, "is not a symmetric matrix"),
+        ({"data.tensors": {"mine": {"symmetry": "ij=ji", "positive": True, "damped": True}}}, "as its logarithm"),
+        ({"data.tensors": {"mine": {"symmetry": "ij=ji", "signed": False}}}, "whose sign is no convention"),
     ]:
         with pytest.raises(IrrepnetError, match=message):
             load_config("covariant", base | overrides)

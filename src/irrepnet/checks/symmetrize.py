@@ -50,7 +50,7 @@ KNOWN: dict[str, TensorKind] = {
     **dict.fromkeys(BORN_CHARGES, BORN),
     **dict.fromkeys(("dielectric", "dielectric_tensor", "epsilon", "polarizability"), PERMITTIVITY),
     **dict.fromkeys(("elastic", "elastic_constants", "stiffness"), STIFFNESS),
-    **dict.fromkeys(("piezoelectric", "shg"), PIEZOELECTRIC),
+    **dict.fromkeys(("piezoelectric", "shg"), PIEZOELECTRIC),  # shg of any frequency, not the static one alone
     **dict.fromkeys(("ms", "shielding", "shieldings", "magnetic_shielding", "nmr_shielding"), SHIELDING),
     **dict.fromkeys(("efg", "field_gradient", "electric_field_gradient"), FIELD_GRADIENT),
 }

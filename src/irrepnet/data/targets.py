@@ -42,6 +42,7 @@ QUANTITIES: dict[str, Quantity] = {
     "e_electronic": Quantity("", "3×3 relative permittivity, electronic part"),
     "e_total": Quantity("", "3×3 relative permittivity, electronic and ionic"),
     "piezoelectric_tensor": Quantity("C/m²", "3×6 piezoelectric stress tensor e, Voigt xx yy zz yz xz xy"),
+    "shg": Quantity("pm/V", "3×6 static second-harmonic tensor d, Voigt xx yy zz yz xz xy, no factors of 2"),
 }
 
 METADATA = frozenset(

@@ -14,7 +14,7 @@ from irrepnet.data.targets import QUANTITIES
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.groups.operations import geometry
-from irrepnet.tensors import STIFFNESS, CartesianTensor, ieee_rotation
+from irrepnet.tensors import SHG, STIFFNESS, CartesianTensor, ieee_rotation
 from irrepnet.tensors.positive import eigenvalues, is_matrix
 
 TOLERANCE = 0.05
@@ -27,8 +27,9 @@ TENSORS: dict[str, CartesianTensor] = {
     "piezoelectric_tensor": CartesianTensor("ijk=ikj"),
     "elastic_tensor_original": STIFFNESS,
     "elastic_tensor": STIFFNESS,
+    "shg": SHG,
 }
-"""The tensors among the targets of the embedded sets."""
+"""The tensors among the known targets."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,25 @@ class TensorQuantity:
     unit: str = ""
     positive: bool = False
     """Positive definite, whatever the crystal; for symmetric matrices such as permittivities and stiffnesses."""
+    damped: bool = False
+    """Its size runs over decades and either sign occurs: what is learned is `irrepnet.tensors.damping.damped`."""
+    signed: bool = True
+    """Whether the sign belongs to the crystal. It does not where the ends of the axes were chosen afterwards: T and −T
+    are then the same."""
 
 
 TENSOR_QUANTITIES: dict[str, TensorQuantity] = {
-    name: TensorQuantity(tensor, QUANTITIES[name].unit, is_matrix(tensor)) for name, tensor in TENSORS.items()
+    name: TensorQuantity(
+        tensor,
+        QUANTITIES[name].unit,
+        positive=is_matrix(tensor),
+        damped=name == "shg",
+        signed=name != "piezoelectric_tensor",
+    )
+    for name, tensor in TENSORS.items()
 }
-"""The same with their units. Those that are symmetric matrices are positive definite."""
+"""The same with their units. Those that are symmetric matrices are positive definite. The signs of the embedded
+piezoelectric tensors are those of no crystal: see docs/tensors.md."""
 
 _CUBIC_TO_HEXAGONAL = np.array([[1, -1, 0], [1, 1, -2], [1, 1, 1]]) / np.sqrt([[2], [6], [3]])
 
@@ -69,6 +83,8 @@ class AlignedTensor:
     is_certain: bool
     """False if the frame was found by search, and others that fit as well give another tensor, for instance one of the
     opposite sign; `rotation` is then a guess by convention. True for a tensor that is taken as given."""
+    is_certain_but_for_sign: bool
+    """The same, where T and −T count as one tensor."""
 
     @property
     def is_reoriented(self) -> bool:
@@ -109,7 +125,8 @@ def aligned_tensor(
         )
     allowed = form.project(turned)
     rivals = allowed[residuals <= residuals[chosen] + 1e-3]
-    spread = np.abs(rivals - allowed[chosen]).max(initial=0.0)
+    spreads = np.abs(np.array([rivals - allowed[chosen], rivals + allowed[chosen]])).reshape(2, len(rivals), -1).max(-1)
+    limit = 0.01 * np.abs(published).max()
     return AlignedTensor(
         crystal=crystal,
         values=allowed[chosen],
@@ -118,7 +135,8 @@ def aligned_tensor(
         frame=names[chosen],
         rotation=rotations[chosen],
         is_checked=form.independent < tensor.dim,
-        is_certain=chosen == 0 or bool(spread <= 0.01 * np.abs(published).max()),
+        is_certain=chosen == 0 or bool(spreads[0].max() <= limit),
+        is_certain_but_for_sign=chosen == 0 or bool(spreads.min(axis=0).max() <= limit),
     )
 
 
@@ -148,14 +166,14 @@ def tensor_coefficients(crystal: SymmetricCrystal, values: Any, quantity: Tensor
     """(dim,) a published tensor as coefficients on its `change_of_basis` in the crystal's standard frame.
 
     Raises:
-        IrrepnetError: it cannot be used: see `aligned_tensor`; its frame is a guess; or it is not positive definite
-            although the quantity is.
+        IrrepnetError: it cannot be used: see `aligned_tensor`; its frame is a guess that matters; or it is not positive
+            definite although the quantity is.
     """
     found = aligned_tensor(crystal, values, quantity.tensor)
-    if not found.is_certain:
+    if not (found.is_certain if quantity.signed else found.is_certain_but_for_sign):
         raise IrrepnetError(
             f"the tensor is not in the frame of the lattice (residual {found.residual_as_given:.2g}), and frames that "
-            "explain it equally well give different tensors: its sign, at least, is open"
+            f"explain it equally well give different tensors{': its sign, at least, is open' * quantity.signed}"
         )
     if quantity.positive and (least := eigenvalues(quantity.tensor, found.values).min()) <= 0:
         raise IrrepnetError(f"the tensor is not positive definite: its least eigenvalue is {least:.3g} {quantity.unit}")

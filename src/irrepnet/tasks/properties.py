@@ -57,12 +57,16 @@ class TensorConfig(Section):
         symmetry, axial: of its indices, see :class:`irrepnet.tensors.CartesianTensor`.
         unit: of its values.
         positive: it is positive definite, whatever the crystal, and so are the predictions.
+        damped: its size runs over decades: see :mod:`irrepnet.tensors.damping`.
+        signed: false if its sign is a convention of the data, and T and −T are the same.
     """
 
     symmetry: str
     axial: bool = False
     unit: str = ""
     positive: bool = False
+    damped: bool = False
+    signed: bool = True
 
     @model_validator(mode="after")
     def _readable(self) -> "TensorConfig":
@@ -72,6 +76,10 @@ class TensorConfig(Section):
             raise ValueError(str(error)) from None
         if self.positive and not is_matrix(tensor):
             raise ValueError(f"positive: a tensor {self.symmetry} is not a symmetric matrix")
+        if self.positive and self.damped:
+            raise ValueError("damped: a positive tensor is learned as its logarithm; leave this key out")
+        if not self.signed and any(part.l == 0 and part.parity > 0 for part in tensor.parts):
+            raise ValueError(f"signed: a tensor {self.symmetry} has an isotropic part, whose sign is no convention")
         return self
 
 
@@ -100,7 +108,8 @@ class PropertyDataConfig(CrystalDataConfig):
         """What the tensor of that name is; None for a target that is a number."""
         if name in self.tensors:
             declared = self.tensors[name]
-            return TensorQuantity(CartesianTensor(declared.symmetry, declared.axial), declared.unit, declared.positive)
+            what = declared.model_dump(exclude={"symmetry", "axial"})
+            return TensorQuantity(CartesianTensor(declared.symmetry, declared.axial), **what)
         return TENSOR_QUANTITIES.get(name)
 
 
@@ -294,17 +303,21 @@ class PropertyTask(Task):
 
     def judge(self, network: torch.nn.Module, examples: PropertyExamples, part: np.ndarray) -> Judgement:
         predicted = self.decoded(network, Chosen(examples.graphs, part))
+        true = examples.values[part]
+        for target, own in zip(self.targets, slices(self.targets)):
+            if isinstance(target, TensorTarget):
+                true[:, own] = target.nearer(true[:, own], predicted[:, own])
         header = ["id", "formula"]
         for target in self.targets:
             header += [f"{which} {column}" for column in target.columns for which in ("true", "predicted")]
         rows = []
-        for k, row in zip(part, predicted):
+        for k, known, row in zip(part, true, predicted):
             cells: list[Any] = [examples.records[k].id, examples.records[k].formula]
             for target, own in zip(self.targets, slices(self.targets)):
-                pair = (target.cells(target.value(v[own], examples.frames[k])) for v in (examples.values[k], row))
+                pair = (target.cells(target.value(v[own], examples.frames[k])) for v in (known, row))
                 cells += [cell for both in zip(*pair) for cell in both]
             rows.append(cells)
-        return Judgement(self.errors(examples.values[part], predicted), header, rows)
+        return Judgement(self.errors(true, predicted), header, rows)
 
     def errors(self, true: np.ndarray, predicted: np.ndarray) -> dict[str, Metrics]:
         """By target, of (n, W) decoded predictions."""

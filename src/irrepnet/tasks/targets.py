@@ -6,7 +6,7 @@ those of a target side by side; a row is a crystal, or a site of one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import accumulate
@@ -21,7 +21,8 @@ from irrepnet.data.sites import SiteQuantity
 from irrepnet.data.tensors import TensorQuantity
 from irrepnet.errors import IrrepnetError
 from irrepnet.tasks.metrics import Metrics, classification_metrics, regression_metrics
-from irrepnet.tensors import STIFFNESS, CartesianTensor, averages
+from irrepnet.tensors import SHG, STIFFNESS, CartesianTensor, averages, kurtz_perry
+from irrepnet.tensors.damping import damped, undamped
 from irrepnet.tensors.positive import exponential, logarithm
 
 
@@ -238,14 +239,17 @@ class TensorTarget(OneRow):
     """One tensor of a crystal.
 
     Values are coefficients (n, dim) on `CartesianTensor.change_of_basis`, the irreps of O(3), in the crystals' standard
-    frames. What is learned are those of the tensor, or of its logarithm if it is positive definite.
+    frames. What is learned are those of the tensor, of its logarithm if it is positive definite, or of what damping
+    makes of it.
 
     Attributes:
         name, unit: see :class:`Target`.
         symmetry, axial: of the indices, see :class:`irrepnet.tensors.CartesianTensor`.
         positive: the tensor is positive definite, and so is every prediction.
-        mean: (dim,) mean of the training split's (logarithms of the) tensors over all orientations: the true scalars.
+        mean: (dim,) mean over all orientations of what is learned of the training split: the true scalars.
         scale: mean Frobenius norm of the differences from it: coefficients = mean + scale · outputs.
+        damping: the size from which on the norm is damped, see :mod:`irrepnet.tensors.damping`; 0 for no damping.
+        signed: false if T and −T count as one tensor: loss and errors are those of the nearer one.
     """
 
     name: str
@@ -255,6 +259,8 @@ class TensorTarget(OneRow):
     unit: str
     mean: list[float]
     scale: float
+    damping: float = 0.0
+    signed: bool = True
     kind: str = "tensor"
     headline = ("frobenius", "Frobenius error")
 
@@ -265,11 +271,16 @@ class TensorTarget(OneRow):
         if len(known) == 0:
             raise _unknown(name)
         tensor = quantity.tensor
-        learned = _learned(tensor, quantity.positive, known)
+        sizes = np.linalg.norm(known, axis=1)
+        damping = float(np.median(sizes[sizes > 0])) if quantity.damped and sizes.any() else 0.0
+        learned = _learned(tensor, quantity.positive, damping, known)
         is_scalar = [part.l == 0 and part.parity > 0 for part in tensor.parts for _ in part.basis]
         mean = np.where(is_scalar, learned.mean(axis=0), 0.0)
         scale = float(np.linalg.norm(learned - mean, axis=1).mean()) or 1.0
-        return cls(name, tensor.formula, tensor.axial, quantity.positive, quantity.unit, mean.tolist(), scale)
+        mean = mean.tolist()
+        return cls(
+            name, tensor.formula, tensor.axial, quantity.positive, quantity.unit, mean, scale, damping, quantity.signed
+        )
 
     @property
     def tensor(self) -> CartesianTensor:
@@ -287,11 +298,13 @@ class TensorTarget(OneRow):
     def encode(self, values: np.ndarray) -> np.ndarray:
         encoded = np.full_like(values, np.nan)
         known = ~np.isnan(values).any(axis=1)
-        encoded[known] = (_learned(self.tensor, self.positive, values[known]) - self.mean) / self.scale
+        encoded[known] = (_learned(self.tensor, self.positive, self.damping, values[known]) - self.mean) / self.scale
         return encoded
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         coefficients = np.asarray(self.mean) + self.scale * outputs
+        if self.damping:
+            return undamped(coefficients, self.damping)
         if not self.positive:
             return coefficients
         return self.tensor.to_irreps(exponential(self.tensor, self.tensor.from_irreps(coefficients)))
@@ -301,13 +314,21 @@ class TensorTarget(OneRow):
 
     def loss(self, outputs: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         """(n,) Frobenius norms of the differences: no orientation is preferred."""
+        if not self.signed:
+            wanted = torch.where((outputs * wanted).sum(1, keepdim=True) < 0, -wanted, wanted)
         return ((outputs - wanted).square().sum(1) + 1e-12).sqrt()
 
+    def nearer(self, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """(n, w) the true values, where the sign is a convention of the sign that is nearer to the prediction."""
+        if self.signed:
+            return true
+        return np.where((true * predicted).sum(1, keepdims=True) < 0, -true, true)
+
     def metrics(self, true: np.ndarray, predicted: np.ndarray) -> Metrics:
-        """See :func:`tensor_metrics`."""
+        """See :func:`tensor_metrics`; where the sign is a convention, of the nearer one."""
         known = ~np.isnan(true).any(axis=1)
         mean = self.decode(np.zeros((1, self.width)))
-        return tensor_metrics(self.tensor, true[known], predicted[known], mean)
+        return tensor_metrics(self.tensor, self.nearer(true, predicted)[known], predicted[known], mean)
 
     def value(self, predicted: np.ndarray, frame: np.ndarray) -> list[Any]:
         """Voigt's array (3×3 for rank 2) as nested lists, in the input's axes."""
@@ -323,7 +344,8 @@ class TensorTarget(OneRow):
         return f"{self.name} {np.array2string(np.array(value), precision=4, suppress_small=True)} {self.unit}".rstrip()
 
     def sentence(self, errors: Mapping[str, Any]) -> str:
-        return _error_sentence("mean Frobenius error", errors, "frobenius", self.unit)
+        figure = "mean Frobenius error" if self.signed else "mean Frobenius error, up to the sign,"
+        return _error_sentence(figure, errors, "frobenius", self.unit)
 
 
 _tensor = cache(CartesianTensor)
@@ -659,7 +681,9 @@ def _error_sentence(figure: str, errors: Mapping[str, Any], key: str, unit: str,
     return f"{figure} <b>{errors[key]:.3g}{unit}</b> on {where} ({baseline})"
 
 
-def _learned(tensor: CartesianTensor, positive: bool, values: np.ndarray) -> np.ndarray:
+def _learned(tensor: CartesianTensor, positive: bool, damping: float, values: np.ndarray) -> np.ndarray:
+    if damping:
+        return damped(values, damping)
     return tensor.to_irreps(logarithm(tensor, tensor.from_irreps(values))) if positive else values
 
 
@@ -675,13 +699,14 @@ def tensor_metrics(tensor: CartesianTensor, true: np.ndarray, predicted: np.ndar
         ``n``; ``frobenius``, the Frobenius norm of the difference; ``ewt25``, ``ewt10``, ``ewt5``, the share of the
         crystals in which it is at most 25, 10, 5 % of the true tensor's norm; ``mae`` of the independent components
         (Voigt's, in the standard frame); ``frobenius_of_mean``; for stiffnesses ``mae_K``, ``mae_G``, ``mae_E`` of
-        Hill's averages. None where undefined.
+        Hill's averages; for second-harmonic generation ``mae_KP`` of Kurtz and Perry's coefficient. None where
+        undefined.
     """
     n = len(true)
     keys = ["frobenius", "ewt25", "ewt10", "ewt5", "mae", "frobenius_of_mean"]
-    is_stiffness = tensor.formula == STIFFNESS.formula
+    names, derived = _DERIVED.get(tensor.formula, ((), None))
     if n == 0:
-        return {"n": 0} | dict.fromkeys(keys + (["mae_K", "mae_G", "mae_E"] if is_stiffness else []))
+        return {"n": 0} | dict.fromkeys([*keys, *(f"mae_{name}" for name in names)])
     error, size = np.linalg.norm(predicted - true, axis=1), np.linalg.norm(true, axis=1)
     cells = [tensor._cell(next(iter(orbit))) for orbit in tensor.components.values()]
     difference = tensor.to_voigt(tensor.from_irreps(predicted - true))
@@ -692,19 +717,30 @@ def tensor_metrics(tensor: CartesianTensor, true: np.ndarray, predicted: np.ndar
         "mae": float(np.mean([np.abs(difference[:, *cell]) for cell in cells])),
         "frobenius_of_mean": float(np.linalg.norm(true - mean, axis=1).mean()),
     }
-    if is_stiffness:
-        moduli = [np.array([_moduli(c) for c in tensor.to_voigt(tensor.from_irreps(x))]) for x in (true, predicted)]
-        errors = np.abs(moduli[1] - moduli[0]).mean(axis=0)
-        figures |= {f"mae_{name}": _finite(value) for name, value in zip("KGE", errors)}
+    if derived:
+        a, b = (derived(tensor.from_irreps(x)) for x in (true, predicted))
+        figures |= {f"mae_{name}": _finite(value) for name, value in zip(names, np.abs(b - a).mean(axis=0))}
     return figures
 
 
-def _moduli(stiffness: np.ndarray) -> tuple[float, float, float]:
+def _moduli(values: np.ndarray) -> np.ndarray:
+    """(n, 3) K, G, E of stiffnesses (n, 3, 3, 3, 3)."""
+    return np.array([_moduli_of(stiffness) for stiffness in STIFFNESS.to_voigt(values)])
+
+
+def _moduli_of(stiffness: np.ndarray) -> tuple[float, float, float]:
     try:
         found = averages((stiffness + stiffness.T) / 2)
     except IrrepnetError:  # singular: it has no compliance
         return (np.nan, np.nan, np.nan)
     return (found.K, found.G, found.E)
+
+
+_DERIVED: dict[str, tuple[Sequence[str], Callable[[np.ndarray], np.ndarray]]] = {
+    STIFFNESS.formula: ("KGE", _moduli),
+    SHG.formula: (["KP"], lambda values: kurtz_perry(values)[:, None]),
+}
+"""What is derived of tensors (n, 3, …, 3) of an index symmetry: names, and numbers (n, names)."""
 
 
 def _finite(value: float) -> float | None:

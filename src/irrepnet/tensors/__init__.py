@@ -26,9 +26,11 @@ from irrepnet.tensors.elastic import (
 )
 from irrepnet.tensors.harmonic import HarmonicPart
 from irrepnet.tensors.ieee import ieee_rotation
+from irrepnet.tensors.optics import SHG, kurtz_perry
 
 __all__ = [
     "COMPLIANCE",
+    "SHG",
     "STIFFNESS",
     "AllowedForm",
     "Averages",
@@ -40,6 +42,7 @@ __all__ = [
     "compliance",
     "ieee_rotation",
     "is_positive_definite",
+    "kurtz_perry",
     "linear_compressibility",
     "poisson_range",
     "poisson_ratio",

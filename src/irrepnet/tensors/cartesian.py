@@ -20,7 +20,7 @@ VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """Index pairs in Voigt's order 11 22 33 23 13 12."""
 _VOIGT_OF = {pair: k for k, (i, j) in enumerate(VOIGT) for pair in ((i, j), (j, i))}
 
-SYMBOLS = {"i": "P", "ij=ji": "ε", "ijk=ikj": "e", "ijkl=jikl=ijlk=klij": "C"}
+SYMBOLS = {"i": "P", "ij=ji": "ε", "ijk=ikj": "e", "ijk=ikj=jik": "d", "ijkl=jikl=ijlk=klij": "C"}
 """Customary letters; any other tensor is T."""
 
 
