@@ -1,0 +1,208 @@
+"""Sums over the edges of a graph in one pass over memory, by compiled code where there is any (kernels.c).
+
+Products of matrices are as fast as they can be; what lies between them, written as PyTorch's operations, takes as long
+again, because each reads and writes every edge's features. The compiled code is C without headers of PyTorch, called
+with pointers; for other devices, gradients of gradients, and installations without a compiler the same functions are
+composed of PyTorch's operations.
+"""
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+from irrepnet.nn.edges import Edges
+from irrepnet.nn.moments import Moments
+
+_INTERFACE = 1  # irrepnet_kernels_version of kernels.c
+_NAMES = {torch.float32: "float", torch.float64: "double"}
+# numbers come first and are (integers, pointers) of each function
+_SIGNATURES = {
+    "pair_features": (6, 9),
+    "pair_features_backward": (3, 14),
+    "neighbour_features": (5, 8),
+    "neighbour_features_backward": (5, 11),
+}
+_switched_off = False
+
+
+@cache
+def _library() -> ctypes.CDLL | str:
+    """The compiled code, or why there is none."""
+    paths = [Path(__file__).with_name(f"_kernels{suffix}") for suffix in EXTENSION_SUFFIXES]
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
+        return "not compiled: install irrepnet again where there is a C compiler"
+    try:
+        library = ctypes.CDLL(str(path))
+        if library.irrepnet_kernels_version() != _INTERFACE:
+            return f"{path.name} is of another version: install irrepnet again"
+        for name, (integers, pointers) in _SIGNATURES.items():
+            for kind in _NAMES.values():
+                function = getattr(library, f"{name}_{kind}")
+                function.argtypes = [ctypes.c_int64] * integers + [ctypes.c_void_p] * pointers
+                function.restype = ctypes.c_int64 if not name.endswith("_backward") else None
+    except (OSError, AttributeError) as error:
+        return f"{path.name} cannot be loaded: {error}"
+    return library
+
+
+def state() -> str:
+    """Which form runs on processors: "compiled", or "plain" and why."""
+    if _switched_off:
+        return "plain (switched off)"
+    library = _library()
+    return f"plain ({library})" if isinstance(library, str) else "compiled"
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Within the block PyTorch's operations do everything."""
+    global _switched_off
+    before, _switched_off = _switched_off, True
+    try:
+        yield
+    finally:
+        _switched_off = before
+
+
+def _compiled(edges: Edges) -> bool:
+    """Whether the compiled code can take these edges."""
+    if _switched_off or isinstance(_library(), str) or edges.twice or torch.compiler.is_compiling():
+        return False
+    share, harmonics = edges.share, edges.harmonics
+    varied = share.requires_grad or (harmonics is not None and harmonics.requires_grad)
+    return share.device.type == "cpu" and share.dtype in _NAMES and not varied
+
+
+def _call(name: str, dtype: torch.dtype, *arguments: int | torch.Tensor | None) -> int:
+    """Call a function with numbers and pointers; tensors must be contiguous."""
+    values = [a.data_ptr() if isinstance(a, torch.Tensor) else a for a in arguments]
+    return getattr(_library(), f"{name}_{_NAMES[dtype]}")(*values)
+
+
+def pair_features(
+    edges: Edges,
+    receivers: torch.Tensor,
+    senders: torch.Tensor,
+    scalar: torch.Tensor,
+    scale: torch.Tensor | None = None,
+    direction: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """silu of receivers_a + senders_b + scalar_k, + scale_k ⊙ direction_ab where the edge sees its direction.
+
+    Args:
+        edges: a, b and k of each.
+        receivers, senders: (n_nodes, C).
+        scalar: (n_classes, C).
+        scale: (directed_classes, C), if there are edges that see their direction.
+        direction: (directed, C), likewise.
+
+    Returns:
+        (n_edges, C).
+
+    Raises:
+        IndexError: an edge points to a node or a class that is not there.
+    """
+    if _compiled(edges):
+        return _PairFeatures.apply(edges, receivers, senders, scalar, scale, direction)  # type: ignore[return-value]
+    parts = [scalar] if scale is None or direction is None else [scalar, edges.directed_class(scale) * direction]
+    return torch.nn.functional.silu(edges.pairs(receivers, senders, parts))
+
+
+class _PairFeatures(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, edges: Edges, *given: torch.Tensor | None) -> torch.Tensor:  # type: ignore[override]
+        ctx.edges = edges
+        tables = [None if table is None else table.contiguous() for table in given]
+        ctx.save_for_backward(*tables)
+        n_nodes, _, n_classes, scaled, directed = (0 if table is None else len(table) for table in tables)
+        out = edges.share.new_empty(len(edges.receiver), tables[0].shape[1])  # type: ignore[union-attr]
+        sizes = (*out.shape, directed, n_nodes, n_classes, scaled)
+        index = (edges.receiver, edges.sender, edges.edge_class)
+        _check(_call("pair_features", out.dtype, *sizes, *index, *tables, out))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, by_out: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+        edges, tables = ctx.edges, ctx.saved_tensors
+        by_tables = [None if table is None else torch.zeros_like(table) for table in tables]
+        sizes = (*by_out.shape, 0 if tables[-1] is None else len(tables[-1]))
+        index = (edges.receiver, edges.sender, edges.edge_class)
+        _call("pair_features_backward", by_out.dtype, *sizes, *index, *tables, by_out.contiguous(), *by_tables)
+        return None, *by_tables
+
+
+def neighbour_features(
+    edges: Edges, pair: torch.Tensor, message: nn.Linear, moments: Moments | None
+) -> tuple[torch.Tensor, ...]:
+    """Of each node a, the mean over its neighbours b of σ(gate_ab) ⊙ value_ab, and lengths of moments.
+
+    Args:
+        edges: their shares are the weights of the mean.
+        pair: (n_edges, C).
+        message: from C to 2C, a gate and a value.
+        moments: of :class:`irrepnet.nn.Moments`; None for none.
+
+    Returns:
+        (n_nodes, C) and, if there are moments, (n_nodes, moments.width).
+
+    Raises:
+        IndexError: an edge points to a node that is not there.
+    """
+    if _compiled(edges):
+        if moments is None or edges.harmonics is None:
+            return _NeighbourFeatures.apply(edges, 0, pair, message.weight, message.bias)[:1]
+        weight = torch.cat([message.weight, moments.weight.weight])
+        return _NeighbourFeatures.apply(edges, moments.size, pair, weight, message.bias)
+    if edges.twice:
+        gate, value = message(pair).chunk(2, -1)
+        mean = edges.mean(torch.sigmoid(gate) * value)
+    else:  # the same; torch's gated linear unit takes the gate last
+        weight, bias = (p.roll(len(p) // 2, 0) for p in (message.weight, message.bias))
+        mean = edges.mean(torch.nn.functional.glu(torch.nn.functional.linear(pair, weight, bias)))
+    return (mean,) if moments is None or edges.moments is None else (mean, moments(pair, edges.moments))
+
+
+class _NeighbourFeatures(torch.autograd.Function):
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx, edges: Edges, size: int, pair: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        channels = len(bias) // 2
+        width = len(weight) - len(bias)  # of the moments
+        l_max = width // size if size else 0
+        q = torch.mm(pair, weight.t())
+        mean = pair.new_zeros(edges.n_nodes, channels)
+        moments = pair.new_zeros(edges.n_nodes, l_max * (l_max + 2) * size)
+        lengths = pair.new_empty(edges.n_nodes, width)
+        ctx.edges, ctx.sizes = edges, (len(q), edges.n_nodes, channels, l_max, size)
+        given = (edges.receiver, edges.share, edges.harmonics)
+        _check(_call("neighbour_features", q.dtype, *ctx.sizes, *given, bias, q, mean, moments, lengths))
+        ctx.save_for_backward(pair, weight, lengths)
+        ctx.own = q, moments
+        return mean, lengths
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # type: ignore[override]
+        ctx, by_mean: torch.Tensor, by_lengths: torch.Tensor
+    ) -> tuple[torch.Tensor | None, ...]:
+        edges, (pair, weight, lengths), (q, moments) = ctx.edges, ctx.saved_tensors, ctx.own
+        by_q, by_moments, by_bias = torch.empty_like(q), torch.empty_like(moments), q.new_zeros(2 * by_mean.shape[1])
+        given = (edges.receiver, edges.share, edges.harmonics, q, moments, lengths)
+        gradients = (by_mean.contiguous(), by_lengths.contiguous())
+        _call("neighbour_features_backward", q.dtype, *ctx.sizes, *given, *gradients, by_moments, by_q, by_bias)
+        return None, None, torch.mm(by_q, weight), torch.mm(by_q.t(), pair), by_bias
+
+
+def _check(edge: int) -> None:
+    if edge >= 0:
+        raise IndexError(f"edge {edge} points to a node or a class that is not there")
