@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch.nn.functional import silu
 
-from irrepnet.nn import GroupConvolution, Moments, kernels
+from irrepnet.nn import GroupConvolution, Moments, compiled
 from irrepnet.nn.edges import Edges
 from irrepnet.nn.kernels import neighbour_features, pair_features
 
-compiled = pytest.mark.skipif(kernels.state() != "compiled", reason=f"kernels are {kernels.state()}")
+needs_compiled = pytest.mark.skipif(compiled.state() != "compiled", reason=f"kernels are {compiled.state()}")
 TOLERANCES = {torch.float32: {"rtol": 1e-5, "atol": 2e-5}, torch.float64: {"rtol": 1e-12, "atol": 1e-12}}
 # nodes, edges, classes, directed edges, channels, largest l, channels of the moments
 GRAPHS = {
@@ -68,7 +68,7 @@ def with_gradients(function, inputs, weights=()):
     return [*found, *torch.autograd.grad(loss, [*inputs, *weights])]
 
 
-@compiled
+@needs_compiled
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_both_forms_agree(graph, dtype):
@@ -79,23 +79,23 @@ def test_both_forms_agree(graph, dtype):
     ):
         found = work()
         assert all(torch.equal(one, other) for one, other in zip(found, work())), "not the same bits again"
-        with kernels.uncompiled():
+        with compiled.switched_off():
             expected = work()
         assert len(found) == len(expected) > 1
         for one, other in zip(found, expected):
             torch.testing.assert_close(one, other, **TOLERANCES[dtype])
 
 
-@pytest.mark.parametrize("form", [pytest.param("compiled", marks=compiled), "plain"])
+@pytest.mark.parametrize("form", [pytest.param("compiled", marks=needs_compiled), "plain"])
 @pytest.mark.parametrize("graph", ["odd numbers", "no moments"])
 def test_gradients_against_differences(graph, form, monkeypatch):
-    monkeypatch.setattr(kernels, "_switched_off", form == "plain")
+    monkeypatch.setattr(compiled, "_switched_off", form == "plain")
     case = Case(graph)
     assert torch.autograd.gradcheck(case.pairs, [table.requires_grad_() for table in case.tables])
     assert torch.autograd.gradcheck(case.neighbours, [case.pair.requires_grad_(), *case.weights])
 
 
-@compiled
+@needs_compiled
 def test_rows_that_are_not_contiguous():
     case = Case("with directions")
     apart = [torch.stack([table, table], 2)[:, :, 0] for table in case.tables]
@@ -109,7 +109,7 @@ def single(values):
     return pair_features(Edges(edge, edge, edge, len(values), nothing + 1), nothing, nothing, values[:, None])[:, 0]
 
 
-@compiled
+@needs_compiled
 def test_the_exponential_is_exact_to_a_few_units_in_the_last_place():
     x = torch.cat([torch.linspace(-87, 100, 200_001), torch.logspace(-20, 1, 5_000), -torch.logspace(-20, 1, 5_000)])
     exact = silu(x.double())
@@ -120,7 +120,7 @@ def test_the_exponential_is_exact_to_a_few_units_in_the_last_place():
     )
 
 
-@compiled
+@needs_compiled
 @pytest.mark.parametrize("dtype", TOLERANCES)
 def test_what_is_not_a_number_stays_so(dtype):
     """In the edge and the channel where it is, and in what is made of these."""
@@ -137,7 +137,7 @@ def test_what_is_not_a_number_stays_so(dtype):
     assert means[:last].isfinite().all()
 
 
-@compiled
+@needs_compiled
 @pytest.mark.parametrize("index", ["receiver", "sender", "edge_class"])
 @pytest.mark.parametrize("value", [-1, 9])
 def test_an_edge_that_points_nowhere_is_refused(index, value):
@@ -166,17 +166,17 @@ def test_without_compiled_code_a_layer_is_the_same_and_says_why(monkeypatch):
     layer = GroupConvolution((), 8, 6, 3, None, (2, 4))
     v, hidden, covariants = torch.randn(6, 8), torch.randn(9, 6), [(slice(None), torch.randn(25, 3))]
     before = layer(v, hidden, covariants, case.edges)
-    monkeypatch.setattr(kernels, "_library", lambda: "not compiled: a reason")
-    assert kernels.state() == "plain (not compiled: a reason)"
+    monkeypatch.setattr(compiled, "_library", lambda: "not compiled: a reason")
+    assert compiled.state() == "plain (not compiled: a reason)"
     torch.testing.assert_close(layer(v, hidden, covariants, case.edges), before, **TOLERANCES[torch.float32])
     monkeypatch.undo()
-    with kernels.uncompiled():
-        assert kernels.state() == "plain (switched off)"
+    with compiled.switched_off():
+        assert compiled.state() == "plain (switched off)"
 
 
 def test_files_that_are_missing_or_damaged(monkeypatch, tmp_path):
-    monkeypatch.setattr(kernels, "__file__", str(tmp_path / "kernels.py"))
-    find = kernels._library.__wrapped__
+    monkeypatch.setattr(compiled, "__file__", str(tmp_path / "kernels.py"))
+    find = compiled._library.__wrapped__
     assert find().startswith("not compiled: install irrepnet again")
-    Path(tmp_path / f"_kernels{kernels.EXTENSION_SUFFIXES[0]}").write_text("no code")
+    Path(tmp_path / f"_kernels{compiled.EXTENSION_SUFFIXES[0]}").write_text("no code")
     assert "cannot be loaded: " in find()

@@ -1,4 +1,4 @@
-/* What nn/kernels.py takes one pass over memory for: sums over the edges of a graph, forward and backward.
+/* One pass over memory for what nn/kernels.py says of edges, forward and backward, and training/optimizer.py of weights.
 
    Plain C, no headers of Python or PyTorch: the functions are called through ctypes with pointers to contiguous rows.
    The file includes itself, once for float and once for double. Sums run in the order of the edges, so the same input
@@ -16,8 +16,8 @@
 #define VERSIONS
 #endif
 
-/* Of the interface; nn/kernels.py asks for it before it calls anything else. */
-int64_t irrepnet_kernels_version(void) { return 1; }
+/* The version of the signatures below; nn/compiled.py asks for it before it calls anything else. */
+int64_t irrepnet_interface(void) { return 1; }
 
 /* e^x to two units in the last place: x = n ln 2 + r, and e^r by Taylor's series. No branch and no call, so that loops
    over it are vectorised. 0 < e^x below 2^-126 becomes 2^-126; what is too large becomes infinite; NaN stays NaN. */
@@ -95,7 +95,7 @@ VERSIONS int64_t NAME(pair_features)(
 }
 
 /* From the gradient by ``out`` those by the tables, which are added up from the zeros that they hold. */
-VERSIONS void NAME(pair_features_backward)(
+VERSIONS int64_t NAME(pair_features_backward)(
     int64_t edges, int64_t channels, int64_t directed,
     const int64_t *restrict receiver, const int64_t *restrict sender, const int64_t *restrict class_of,
     const REAL *restrict receivers, const REAL *restrict senders, const REAL *restrict scalar,
@@ -126,6 +126,7 @@ VERSIONS void NAME(pair_features_backward)(
             }
         }
     }
+    return -1;
 }
 
 /* Rows q_e = (gate, value, weights) of an edge, without the bias of gate and value, become (sigma(gate), value, weights);
@@ -168,7 +169,7 @@ VERSIONS int64_t NAME(neighbour_features)(
 
 /* From the gradients by ``mean`` and ``lengths`` those by q and, added up from zeros, by the bias; ``q``, ``moments`` and
    ``lengths`` are what the way forward left, ``by_moments`` is space for the gradients by the moments. */
-VERSIONS void NAME(neighbour_features_backward)(
+VERSIONS int64_t NAME(neighbour_features_backward)(
     int64_t edges, int64_t nodes, int64_t channels, int64_t l_max, int64_t size,
     const int64_t *restrict receiver, const REAL *restrict share, const REAL *restrict harmonics,
     const REAL *restrict q, const REAL *restrict moments, const REAL *restrict lengths,
@@ -203,6 +204,50 @@ VERSIONS void NAME(neighbour_features_backward)(
                 for (int64_t k = 0; k < size; k++) by_weights[k] += *y * by_moment[k];
         }
     }
+    return -1;
+}
+
+/* A step of AdamW (Loshchilov & Hutter, arXiv:1711.05101, algorithm 2) for ``count`` arrays of weights p, after their
+   gradients g were scaled to a common norm of at most ``clip``; then average += forget * (p - average). An array without
+   a gradient keeps its weights, moments m and v, and its number of steps. */
+VERSIONS int64_t NAME(averaged_adamw)(
+    int64_t count, double rate, double beta_m, double beta_v, double epsilon, double decay, double clip, double forget,
+    const int64_t *restrict sizes, REAL *const *restrict p, const REAL *const *restrict g, REAL *const *restrict m,
+    REAL *const *restrict v, float *const *restrict steps, REAL *const *restrict average) {
+    enum { LANES = 16 };
+    double square = 0;
+    for (int64_t k = 0; k < count; k++) {
+        if (!g[k]) continue;
+        REAL sums[LANES] = {0};
+        int64_t i = 0;
+        for (; i + LANES <= sizes[k]; i += LANES)
+            for (int64_t lane = 0; lane < LANES; lane++) sums[lane] += g[k][i + lane] * g[k][i + lane];
+        for (; i < sizes[k]; i++) sums[0] += g[k][i] * g[k][i];
+        for (int64_t lane = 0; lane < LANES; lane++) square += sums[lane];
+    }
+    const double ratio = clip / (sqrt(square) + 1e-6);
+    const REAL scale = ratio > 1 ? 1 : ratio; /* NaN stays NaN */
+    const REAL keep_m = beta_m, keep_v = beta_v, new_m = 1 - beta_m, new_v = 1 - beta_v, mix = forget;
+    for (int64_t k = 0; k < count; k++) {
+        REAL *restrict weights = p[k], *restrict mean = average[k];
+        if (g[k]) {
+            const double step = *steps[k] += 1;
+            const REAL root = 1 / sqrt(1 - pow(beta_v, step)), offset = epsilon;
+            const REAL length = rate / (1 - pow(beta_m, step)), shrink = 1 - rate * decay;
+            const REAL *restrict gradient = g[k];
+            REAL *restrict first = m[k], *restrict second = v[k];
+            for (int64_t i = 0; i < sizes[k]; i++) {
+                const REAL slope = scale * gradient[i];
+                first[i] = keep_m * first[i] + new_m * slope;
+                second[i] = keep_v * second[i] + new_v * slope * slope;
+                weights[i] = shrink * weights[i] - length * first[i] / (SQRT(second[i]) * root + offset);
+                mean[i] += mix * (weights[i] - mean[i]);
+            }
+        } else {
+            for (int64_t i = 0; i < sizes[k]; i++) mean[i] += mix * (weights[i] - mean[i]);
+        }
+    }
+    return -1;
 }
 
 #endif

@@ -1,90 +1,26 @@
-"""Sums over the edges of a graph in one pass over memory, by compiled code where there is any (kernels.c).
+"""Sums over the edges of a graph in one pass over memory, by compiled code where there is any.
 
 Products of matrices are as fast as they can be; what lies between them, written as PyTorch's operations, takes as long
-again, because each reads and writes every edge's features. The compiled code is C without headers of PyTorch, called
-with pointers; for other devices, gradients of gradients, and installations without a compiler the same functions are
-composed of PyTorch's operations.
+again, because each reads and writes the features of every edge. For other devices, gradients of gradients, and
+installations without a compiler the same functions are composed of PyTorch's operations.
 """
-
-import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+from irrepnet.nn import compiled
 from irrepnet.nn.edges import Edges
 from irrepnet.nn.moments import Moments
 
-_INTERFACE = 1  # irrepnet_kernels_version of kernels.c
-_NAMES = {torch.float32: "float", torch.float64: "double"}
-# numbers come first and are (integers, pointers) of each function
-_SIGNATURES = {
-    "pair_features": (6, 9),
-    "pair_features_backward": (3, 14),
-    "neighbour_features": (5, 8),
-    "neighbour_features_backward": (5, 11),
-}
-_switched_off = False
 
-
-@cache
-def _library() -> ctypes.CDLL | str:
-    """The compiled code, or why there is none."""
-    paths = [Path(__file__).with_name(f"_kernels{suffix}") for suffix in EXTENSION_SUFFIXES]
-    path = next((path for path in paths if path.exists()), None)
-    if path is None:
-        return "not compiled: install irrepnet again where there is a C compiler"
-    try:
-        library = ctypes.CDLL(str(path))
-        if library.irrepnet_kernels_version() != _INTERFACE:
-            return f"{path.name} is of another version: install irrepnet again"
-        for name, (integers, pointers) in _SIGNATURES.items():
-            for kind in _NAMES.values():
-                function = getattr(library, f"{name}_{kind}")
-                function.argtypes = [ctypes.c_int64] * integers + [ctypes.c_void_p] * pointers
-                function.restype = ctypes.c_int64 if not name.endswith("_backward") else None
-    except (OSError, AttributeError) as error:
-        return f"{path.name} cannot be loaded: {error}"
-    return library
-
-
-def state() -> str:
-    """Which form runs on processors: "compiled", or "plain" and why."""
-    if _switched_off:
-        return "plain (switched off)"
-    library = _library()
-    return f"plain ({library})" if isinstance(library, str) else "compiled"
-
-
-@contextmanager
-def uncompiled() -> Iterator[None]:
-    """Within the block PyTorch's operations do everything."""
-    global _switched_off
-    before, _switched_off = _switched_off, True
-    try:
-        yield
-    finally:
-        _switched_off = before
-
-
-def _compiled(edges: Edges) -> bool:
+def _takes(edges: Edges) -> bool:
     """Whether the compiled code can take these edges."""
-    if _switched_off or isinstance(_library(), str) or edges.twice or torch.compiler.is_compiling():
+    if edges.twice or torch.compiler.is_compiling():
         return False
     share, harmonics = edges.share, edges.harmonics
     varied = share.requires_grad or (harmonics is not None and harmonics.requires_grad)
-    return share.device.type == "cpu" and share.dtype in _NAMES and not varied
-
-
-def _call(name: str, dtype: torch.dtype, *arguments: int | torch.Tensor | None) -> int:
-    """Call a function with numbers and pointers; tensors must be contiguous."""
-    values = [a.data_ptr() if isinstance(a, torch.Tensor) else a for a in arguments]
-    return getattr(_library(), f"{name}_{_NAMES[dtype]}")(*values)
+    return not varied and compiled.takes(share)
 
 
 def pair_features(
@@ -110,7 +46,7 @@ def pair_features(
     Raises:
         IndexError: an edge points to a node or a class that is not there.
     """
-    if _compiled(edges):
+    if _takes(edges):
         return _PairFeatures.apply(edges, receivers, senders, scalar, scale, direction)  # type: ignore[return-value]
     parts = [scalar] if scale is None or direction is None else [scalar, edges.directed_class(scale) * direction]
     return torch.nn.functional.silu(edges.pairs(receivers, senders, parts))
@@ -126,7 +62,7 @@ class _PairFeatures(torch.autograd.Function):
         out = edges.share.new_empty(len(edges.receiver), tables[0].shape[1])  # type: ignore[union-attr]
         sizes = (*out.shape, directed, n_nodes, n_classes, scaled)
         index = (edges.receiver, edges.sender, edges.edge_class)
-        _check(_call("pair_features", out.dtype, *sizes, *index, *tables, out))
+        _check(compiled.call("pair_features", out.dtype, *sizes, *index, *tables, out))
         return out
 
     @staticmethod
@@ -136,7 +72,7 @@ class _PairFeatures(torch.autograd.Function):
         by_tables = [None if table is None else torch.zeros_like(table) for table in tables]
         sizes = (*by_out.shape, 0 if tables[-1] is None else len(tables[-1]))
         index = (edges.receiver, edges.sender, edges.edge_class)
-        _call("pair_features_backward", by_out.dtype, *sizes, *index, *tables, by_out.contiguous(), *by_tables)
+        compiled.call("pair_features_backward", by_out.dtype, *sizes, *index, *tables, by_out.contiguous(), *by_tables)
         return None, *by_tables
 
 
@@ -157,7 +93,7 @@ def neighbour_features(
     Raises:
         IndexError: an edge points to a node that is not there.
     """
-    if _compiled(edges):
+    if _takes(edges):
         if moments is None or edges.harmonics is None:
             return _NeighbourFeatures.apply(edges, 0, pair, message.weight, message.bias)[:1]
         weight = torch.cat([message.weight, moments.weight.weight])
@@ -185,7 +121,7 @@ class _NeighbourFeatures(torch.autograd.Function):
         lengths = pair.new_empty(edges.n_nodes, width)
         ctx.edges, ctx.sizes = edges, (len(q), edges.n_nodes, channels, l_max, size)
         given = (edges.receiver, edges.share, edges.harmonics)
-        _check(_call("neighbour_features", q.dtype, *ctx.sizes, *given, bias, q, mean, moments, lengths))
+        _check(compiled.call("neighbour_features", q.dtype, *ctx.sizes, *given, bias, q, mean, moments, lengths))
         ctx.save_for_backward(pair, weight, lengths)
         ctx.own = q, moments
         return mean, lengths
@@ -199,7 +135,7 @@ class _NeighbourFeatures(torch.autograd.Function):
         by_q, by_moments, by_bias = torch.empty_like(q), torch.empty_like(moments), q.new_zeros(2 * by_mean.shape[1])
         given = (edges.receiver, edges.share, edges.harmonics, q, moments, lengths)
         gradients = (by_mean.contiguous(), by_lengths.contiguous())
-        _call("neighbour_features_backward", q.dtype, *ctx.sizes, *given, *gradients, by_moments, by_q, by_bias)
+        compiled.call("neighbour_features_backward", q.dtype, *ctx.sizes, *given, *gradients, by_moments, by_q, by_bias)
         return None, None, torch.mm(by_q, weight), torch.mm(by_q.t(), pair), by_bias
 
 
