@@ -40,7 +40,7 @@ class Case:
         harmonics = random(n_edges, (l_max + 1) ** 2 - 1) if l_max else None
         given = (receiver.sort().values, sender, classes, n_classes, torch.rand(n, 1, dtype=dtype))
         self.edges = Edges(*given, torch.rand(n_edges, dtype=dtype), harmonics, directed, **more)
-        self.tables = [random(k, channels) for k in (n, n, n_classes)]
+        self.tables = [random(n, 2 * channels), random(n_classes, channels)]
         if directed:
             self.tables += [random(k, channels) for k in (self.edges.directed_classes, directed)]
         self.pair = random(n_edges, channels)
@@ -106,7 +106,8 @@ def test_rows_that_are_not_contiguous():
 def single(values):
     """silu of values (n,), by an edge each that hears nothing else."""
     edge, nothing = torch.arange(len(values)), torch.zeros(len(values), 1, dtype=values.dtype)
-    return pair_features(Edges(edge, edge, edge, len(values), nothing + 1), nothing, nothing, values[:, None])[:, 0]
+    ends = nothing.expand(-1, 2)
+    return pair_features(Edges(edge, edge, edge, len(values), nothing + 1), ends, values[:, None])[:, 0]
 
 
 @needs_compiled
@@ -125,7 +126,7 @@ def test_the_exponential_is_exact_to_a_few_units_in_the_last_place():
 def test_what_is_not_a_number_stays_so(dtype):
     """In the edge and the channel where it is, and in what is made of these."""
     case = Case("with directions", dtype)
-    case.tables[2][int(case.edges.edge_class[-1]), 3] = torch.nan
+    case.tables[1][int(case.edges.edge_class[-1]), 3] = torch.nan
     pair = case.pairs(*case.tables)
     assert pair[-1, 3].isnan()
     assert pair[:, [0, 1, 2, 4, 5, 6, 7]].isfinite().all()

@@ -65,18 +65,19 @@ static inline REAL NAME(slope)(REAL z) {
     return s * (1 + z * (1 - s));
 }
 
-/* out_e = silu(z_e), z_e = receivers[receiver_e] + senders[sender_e] + scalar[class_e], and for the first ``directed``
-   edges also scale[class_e] * direction[e]. Returns the number of the first edge that points beyond its table, or -1. */
+/* out_e = silu(z_e), z_e = a + b' + scalar[class_e], with a the first half of ends[receiver_e] and b' the second half of
+   ends[sender_e], and for the first ``directed`` edges also scale[class_e] * direction[e]. Returns the number of the first
+   edge that points beyond its table, or -1. */
 VERSIONS int64_t NAME(pair_features)(
     int64_t edges, int64_t channels, int64_t directed, int64_t nodes, int64_t classes, int64_t scaled,
     const int64_t *restrict receiver, const int64_t *restrict sender, const int64_t *restrict class_of,
-    const REAL *restrict receivers, const REAL *restrict senders, const REAL *restrict scalar,
+    const REAL *restrict ends, const REAL *restrict scalar,
     const REAL *restrict scale, const REAL *restrict direction, REAL *restrict out) {
     for (int64_t e = 0; e < edges; e++) {
         const int64_t i = receiver[e], j = sender[e], k = class_of[e];
         if (i < 0 || i >= nodes || j < 0 || j >= nodes || k < 0 || k >= classes) return e;
         if (e < directed && k >= scaled) return e;
-        const REAL *a = receivers + i * channels, *b = senders + j * channels, *s = scalar + k * channels;
+        const REAL *a = ends + 2 * i * channels, *b = ends + (2 * j + 1) * channels, *s = scalar + k * channels;
         REAL *y = out + e * channels;
         if (e < directed) {
             const REAL *p = scale + k * channels, *d = direction + e * channels;
@@ -98,14 +99,13 @@ VERSIONS int64_t NAME(pair_features)(
 VERSIONS int64_t NAME(pair_features_backward)(
     int64_t edges, int64_t channels, int64_t directed,
     const int64_t *restrict receiver, const int64_t *restrict sender, const int64_t *restrict class_of,
-    const REAL *restrict receivers, const REAL *restrict senders, const REAL *restrict scalar,
+    const REAL *restrict ends, const REAL *restrict scalar,
     const REAL *restrict scale, const REAL *restrict direction, const REAL *restrict by_out,
-    REAL *restrict by_receivers, REAL *restrict by_senders, REAL *restrict by_scalar,
-    REAL *restrict by_scale, REAL *restrict by_direction) {
+    REAL *restrict by_ends, REAL *restrict by_scalar, REAL *restrict by_scale, REAL *restrict by_direction) {
     for (int64_t e = 0; e < edges; e++) {
-        const int64_t i = receiver[e] * channels, j = sender[e] * channels, k = class_of[e] * channels;
-        const REAL *a = receivers + i, *b = senders + j, *s = scalar + k, *g = by_out + e * channels;
-        REAL *by_a = by_receivers + i, *by_b = by_senders + j, *by_s = by_scalar + k;
+        const int64_t i = 2 * receiver[e] * channels, j = (2 * sender[e] + 1) * channels, k = class_of[e] * channels;
+        const REAL *a = ends + i, *b = ends + j, *s = scalar + k, *g = by_out + e * channels;
+        REAL *by_a = by_ends + i, *by_b = by_ends + j, *by_s = by_scalar + k;
         if (e < directed) {
             const REAL *p = scale + k, *d = direction + e * channels;
             REAL *by_p = by_scale + k, *by_d = by_direction + e * channels;

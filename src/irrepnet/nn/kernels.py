@@ -25,17 +25,16 @@ def _takes(edges: Edges) -> bool:
 
 def pair_features(
     edges: Edges,
-    receivers: torch.Tensor,
-    senders: torch.Tensor,
+    ends: torch.Tensor,
     scalar: torch.Tensor,
     scale: torch.Tensor | None = None,
     direction: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """silu of receivers_a + senders_b + scalar_k, + scale_k ⊙ direction_ab where the edge sees its direction.
+    """silu of r_a + s_b + scalar_k, + scale_k ⊙ direction_ab where the edge sees its direction; r and s are ``ends``.
 
     Args:
         edges: a, b and k of each.
-        receivers, senders: (n_nodes, C).
+        ends: (n_nodes, 2C), of each node as a receiver and as a sender.
         scalar: (n_classes, C).
         scale: (directed_classes, C), if there are edges that see their direction.
         direction: (directed, C), likewise.
@@ -47,19 +46,19 @@ def pair_features(
         IndexError: an edge points to a node or a class that is not there.
     """
     if _takes(edges):
-        return _PairFeatures.apply(edges, receivers, senders, scalar, scale, direction)  # type: ignore[return-value]
+        return _PairFeatures.apply(edges, ends, scalar, scale, direction)  # type: ignore[return-value]
     parts = [scalar] if scale is None or direction is None else [scalar, edges.directed_class(scale) * direction]
-    return torch.nn.functional.silu(edges.pairs(receivers, senders, parts))
+    return torch.nn.functional.silu(edges.pairs(*ends.chunk(2, -1), parts))
 
 
 class _PairFeatures(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, edges: Edges, *given: torch.Tensor | None) -> torch.Tensor:  # type: ignore[override]
+    def forward(ctx, edges: Edges, ends: torch.Tensor, *others: torch.Tensor | None) -> torch.Tensor:  # type: ignore[override]
         ctx.edges = edges
-        tables = [None if table is None else table.contiguous() for table in given]
+        tables = [None if table is None else table.contiguous() for table in (ends, *others)]
         ctx.save_for_backward(*tables)
-        n_nodes, _, n_classes, scaled, directed = (0 if table is None else len(table) for table in tables)
-        out = edges.share.new_empty(len(edges.receiver), tables[0].shape[1])  # type: ignore[union-attr]
+        n_nodes, n_classes, scaled, directed = (0 if table is None else len(table) for table in tables)
+        out = edges.share.new_empty(len(edges.receiver), ends.shape[1] // 2)
         sizes = (*out.shape, directed, n_nodes, n_classes, scaled)
         index = (edges.receiver, edges.sender, edges.edge_class)
         _check(compiled.call("pair_features", out.dtype, *sizes, *index, *tables, out))
