@@ -69,7 +69,6 @@ def chosen(records: Sequence[Record], group: str | None, wanted: int) -> list[Sy
 def steps(state: State, batches: list[FrameGraph[torch.Tensor]]) -> None:
     update = Update(state.optimizer, state.model.parameters(), state.average.parameters(), 1.0)
     for batch in batches:
-        state.optimizer.zero_grad()
         state.model(batch).abs().mean().backward()
         update(0.01)
 

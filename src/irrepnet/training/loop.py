@@ -95,7 +95,7 @@ def _train_epoch(
     order = random.permutation(size)
     parts = [order[i : i + config.batch_size] for i in range(0, len(order), config.batch_size)]
     update = Update(state.optimizer, state.model.parameters(), state.average.parameters(), config.clip)
-    state.model.train()
+    state.model.train().zero_grad()
     rate, total = 0.0, torch.zeros((), device=update.weights[0].device)
     for i, part in enumerate(parts):
         step = epoch * len(parts) + i
@@ -103,7 +103,6 @@ def _train_epoch(
         for group in state.optimizer.param_groups:
             group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
         loss = learning.loss(state.model, part)
-        state.optimizer.zero_grad()
         loss.backward()
         # the average forgets faster at first, or short runs would validate their initial weights
         update(1 - min(config.ema, (1 + step) / (10 + step)))

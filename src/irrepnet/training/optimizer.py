@@ -11,7 +11,8 @@ from irrepnet.nn import compiled
 class Update:
     """Clip the gradients to a common norm, take a step of AdamW, average += forget · (weights − average).
 
-    By compiled code it is one pass over the weights. The state is the optimiser's in both forms.
+    The gradients are gone then. By compiled code it is one pass over the weights; the state is the optimiser's in both
+    forms.
 
     Args:
         optimizer: AdamW over ``weights``, in one group.
@@ -45,10 +46,12 @@ class Update:
             torch.nn.utils.clip_grad_norm_(self.weights, self.clip, foreach=True)
             self.optimizer.step()
             torch._foreach_lerp_(self.averages, self.weights, forget)
-            return
-        (group,) = self.optimizer.param_groups
-        numbers = (group["lr"], *group["betas"], group["eps"], group["weight_decay"], self.clip, forget)
-        sizes, weights, *others = self.tables
-        gradients = [None if w.grad is None else w.grad.contiguous() for w in self.weights]
-        tables = (sizes, weights, compiled.pointers(gradients), *others)
-        compiled.call("averaged_adamw", self.weights[0].dtype, len(gradients), *numbers, *tables)
+        else:
+            (group,) = self.optimizer.param_groups
+            numbers = (group["lr"], *group["betas"], group["eps"], group["weight_decay"], self.clip, forget)
+            sizes, weights, *others = self.tables
+            gradients = [None if weight.grad is None else weight.grad.contiguous() for weight in self.weights]
+            tables = (sizes, weights, compiled.pointers(gradients), *others)
+            compiled.call("averaged_adamw", self.weights[0].dtype, len(gradients), *numbers, *tables)
+        for weight in self.weights:
+            weight.grad = None
