@@ -40,22 +40,23 @@ class Case:
         harmonics = random(n_edges, (l_max + 1) ** 2 - 1) if l_max else None
         given = (receiver.sort().values, sender, classes, n_classes, torch.rand(n, 1, dtype=dtype))
         self.edges = Edges(*given, torch.rand(n_edges, dtype=dtype), harmonics, directed, **more)
-        self.tables = [random(n, 2 * channels), random(n_classes, channels)]
+        self.tables = [random(n, 4), random(n_classes, channels)]
         if directed:
             self.tables += [random(k, channels) for k in (self.edges.directed_classes, directed)]
+        self.receiver = torch.nn.Linear(4, channels).to(dtype)
+        self.sender = torch.nn.Linear(4, channels, bias=False).to(dtype)
         self.pair = random(n_edges, channels)
         self.message = torch.nn.Linear(channels, 2 * channels).to(dtype)
         self.moments = Moments(channels, l_max, size).to(dtype) if l_max else None
 
-    def pairs(self, *tables):
-        return pair_features(self.edges, *tables)
+    def pairs(self, x, *tables):
+        return pair_features(self.edges, x, self.receiver, self.sender, *tables)
 
-    def neighbours(self, pair, *_):
+    def neighbours(self, pair):
         return neighbour_features(self.edges, pair, self.message, self.moments)
 
-    @property
-    def weights(self):
-        return [*self.message.parameters(), *(self.moments.parameters() if self.moments else ())]
+    def weights(self, *layers):
+        return [weight for layer in layers if layer for weight in layer.parameters()]
 
 
 def with_gradients(function, inputs, weights=()):
@@ -74,8 +75,8 @@ def with_gradients(function, inputs, weights=()):
 def test_both_forms_agree(graph, dtype):
     case = Case(graph, dtype)
     for work in (
-        partial(with_gradients, case.pairs, case.tables),
-        partial(with_gradients, case.neighbours, [case.pair], case.weights),
+        partial(with_gradients, case.pairs, case.tables, case.weights(case.receiver, case.sender)),
+        partial(with_gradients, case.neighbours, [case.pair], case.weights(case.message, case.moments)),
     ):
         found = work()
         assert all(torch.equal(one, other) for one, other in zip(found, work())), "not the same bits again"
@@ -91,8 +92,13 @@ def test_both_forms_agree(graph, dtype):
 def test_gradients_against_differences(graph, form, monkeypatch):
     monkeypatch.setattr(compiled, "_switched_off", form == "plain")
     case = Case(graph)
-    assert torch.autograd.gradcheck(case.pairs, [table.requires_grad_() for table in case.tables])
-    assert torch.autograd.gradcheck(case.neighbours, [case.pair.requires_grad_(), *case.weights])
+    weights = case.weights(case.receiver, case.sender, case.message, case.moments)
+
+    def both(*inputs):
+        *tables, pair = inputs[: -len(weights)]
+        return case.pairs(*tables), *case.neighbours(pair)
+
+    assert torch.autograd.gradcheck(both, [x.requires_grad_() for x in (*case.tables, case.pair, *weights)])
 
 
 @needs_compiled
@@ -105,9 +111,12 @@ def test_rows_that_are_not_contiguous():
 
 def single(values):
     """silu of values (n,), by an edge each that hears nothing else."""
-    edge, nothing = torch.arange(len(values)), torch.zeros(len(values), 1, dtype=values.dtype)
-    ends = nothing.expand(-1, 2)
-    return pair_features(Edges(edge, edge, edge, len(values), nothing + 1), ends, values[:, None])[:, 0]
+    edge, nothing = torch.arange(len(values)), torch.zeros(len(values), 1)
+    edges = Edges(edge, edge, edge, len(values), nothing + 1)
+    receiver, sender = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(receiver.bias)
+    with torch.no_grad():
+        return pair_features(edges, nothing, receiver, sender, values[:, None])[:, 0]
 
 
 @needs_compiled

@@ -78,9 +78,7 @@ class GroupConvolution(nn.Module):
         """
         x = self.norm(v)
         seen = self.filter.parts(hidden, covariants, edges.directed_classes)
-        weight = torch.cat([self.receiver.weight, self.sender.weight])
-        ends = torch.nn.functional.linear(x, weight, torch.nn.functional.pad(self.receiver.bias, (0, x.shape[1])))
-        pair = pair_features(edges, ends, *seen)
+        pair = pair_features(edges, x, self.receiver, self.sender, *seen)
         m, *lengths = neighbour_features(edges, pair, self.message, self.moments)
         if self.correlation is not None and self.dense is not None and orbits is not None:
             m = m + self.dense(self.correlation(m, orbits))

@@ -25,16 +25,19 @@ def _takes(edges: Edges) -> bool:
 
 def pair_features(
     edges: Edges,
-    ends: torch.Tensor,
+    x: torch.Tensor,
+    receiver: nn.Linear,
+    sender: nn.Linear,
     scalar: torch.Tensor,
     scale: torch.Tensor | None = None,
     direction: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """silu of r_a + s_b + scalar_k, + scale_k ⊙ direction_ab where the edge sees its direction; r and s are ``ends``.
+    """silu of R x_a + S x_b + scalar_k, + scale_k ⊙ direction_ab where the edge sees its direction.
 
     Args:
         edges: a, b and k of each.
-        ends: (n_nodes, 2C), of each node as a receiver and as a sender.
+        x: (n_nodes, …).
+        receiver, sender: R, with a bias, and S, without, to C.
         scalar: (n_classes, C).
         scale: (directed_classes, C), if there are edges that see their direction.
         direction: (directed, C), likewise.
@@ -46,9 +49,11 @@ def pair_features(
         IndexError: an edge points to a node or a class that is not there.
     """
     if _takes(edges):
+        weight, bias = torch.cat([receiver.weight, sender.weight]), receiver.bias
+        ends = torch.nn.functional.linear(x, weight, torch.nn.functional.pad(bias, (0, len(bias))))
         return _PairFeatures.apply(edges, ends, scalar, scale, direction)  # type: ignore[return-value]
     parts = [scalar] if scale is None or direction is None else [scalar, edges.directed_class(scale) * direction]
-    return torch.nn.functional.silu(edges.pairs(*ends.chunk(2, -1), parts))
+    return torch.nn.functional.silu(edges.pairs(receiver(x), sender(x), parts))
 
 
 class _PairFeatures(torch.autograd.Function):
