@@ -23,6 +23,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import site_graph
 from irrepnet.groups import PointGroup
 from irrepnet.models import SiteSymmetryConfig, SiteSymmetryNet
+from irrepnet.nn.edges import Edges
 from irrepnet.nn.site import SiteConvolution
 from irrepnet.nn.site_bonds import SiteBonds, coordinate_irreps
 
@@ -203,6 +204,7 @@ def test_gradients():
     """By the bond vectors against finite differences, where no symmetry is used; every weight has a gradient."""
     crystal = crystal_of("P222")  # with a centre no chirality, and its weights are idle
     net = network(PointGroup("m-3m"))
+    torch.nn.init.normal_(net.share.weight)  # equal shares do not depend on their bias
     graph = site_graph(crystal, group_of(net), NeighbourOptions(n_max=4), NONE)
     batch = union([graph], torch.float64)
     weights = {name: torch.randn_like(value) for name, value in net(batch).items()}
@@ -250,7 +252,9 @@ def test_layer_against_a_plain_loop(structure, name):
     irreps = group.irreps[1:]
     with torch.no_grad():
         crystals = (batch.crystal, torch.full((n,), 1 / n, dtype=torch.float64))
-        s_fast, x_fast = layer(s, x, hidden, tables, (batch.receiver, batch.sender, share), coordinates, crystals)
+        own_class = torch.arange(len(share))
+        edges = Edges(batch.receiver, batch.sender, own_class, len(share), torch.ones(n, 1).double(), share)
+        s_fast, x_fast = layer(s, x, hidden, tables, edges, coordinates, crystals)
 
         dims = [irrep.dim for irrep in irreps]
         features = [block.split(dims) for block in x.split(sum(dims))]  # atom, irrep → (d, C)

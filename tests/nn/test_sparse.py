@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from irrepnet.nn.convolution import Edges, GroupConvolution
+from irrepnet.nn.convolution import GroupConvolution
+from irrepnet.nn.edges import Edges
 from irrepnet.nn.sparse import SparseMap, gather
 
 

@@ -34,7 +34,7 @@ def test_the_run_folder(small_run):
     assert (data["read"], data["used"], data["rejected"]) == (97, 96, 3)
     assert data["train"] + data["validation"] + data["test"] == 96
     versions = read(small_run, "versions.json")
-    assert {"irrepnet", "python", "torch", "numpy", "moyopy", "cpus", "threads"} <= set(versions)
+    assert {"irrepnet", "python", "torch", "numpy", "moyopy", "cpus", "threads", "kernels"} <= set(versions)
     card = read(small_run, "model.json")
     assert card["domain"]["point_groups"] == ["m-3m"]
     assert card["targets"][0]["unit"] == "eV/atom"

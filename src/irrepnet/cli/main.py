@@ -7,6 +7,7 @@ import typer
 from irrepnet import __version__
 from irrepnet.cli import (
     data,
+    doctor,
     graph,
     groups,
     hamiltonian,
@@ -42,6 +43,7 @@ app.command("evaluate")(train.evaluate)
 app.command("predict")(train.predict)
 app.command("verify")(verify.verify)
 app.command("path")(path.path)
+app.command("doctor")(doctor.doctor)
 
 
 def _version(value: bool) -> None:

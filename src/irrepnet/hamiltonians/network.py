@@ -31,7 +31,8 @@ from irrepnet.groups import PointGroup
 from irrepnet.groups.o3 import clebsch_gordan, jz_to_real
 from irrepnet.hamiltonians.graph import KIND, L_MAX, Couples, HamiltonianGraph
 from irrepnet.hamiltonians.orbitals import LETTERS
-from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
+from irrepnet.nn.convolution import GroupConvolution, mlp
+from irrepnet.nn.edges import Edges
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.harmonics import Harmonics
 from irrepnet.nn.radial import BesselBasis, envelope

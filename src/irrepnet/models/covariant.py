@@ -11,8 +11,9 @@ from irrepnet.graphs import VectorGraphOptions
 from irrepnet.graphs.vectors import VectorForm
 from irrepnet.groups import O3Irrep, O3Irreps
 from irrepnet.models.network import NetworkConfig
-from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
+from irrepnet.nn.convolution import GroupConvolution, mlp
 from irrepnet.nn.covariants import BondCovariants
+from irrepnet.nn.edges import Edges
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.harmonics import Harmonics
 from irrepnet.nn.o3 import Features, FixedMean, GroupMean

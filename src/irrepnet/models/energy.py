@@ -12,7 +12,8 @@ from irrepnet.data.batch import union
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import BrokenGraph, unperturbed
 from irrepnet.groups import PointGroup
-from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
+from irrepnet.nn.convolution import GroupConvolution, mlp
+from irrepnet.nn.edges import Edges
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.harmonics import Harmonics
 from irrepnet.nn.radial import GaussianBasis

@@ -13,8 +13,9 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import FrameOptions
 from irrepnet.groups import POINT_GROUPS, O3Irreps, PointGroup
 from irrepnet.models.network import ModelGroup, NetworkConfig
-from irrepnet.nn.convolution import Edges, GroupConvolution, mlp
+from irrepnet.nn.convolution import GroupConvolution, mlp
 from irrepnet.nn.covariants import BondCovariants, FrameCovariants
+from irrepnet.nn.edges import Edges
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.filters import Covariants, DirectionBasis, Filter
 from irrepnet.nn.group import Orbits

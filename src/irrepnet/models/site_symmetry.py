@@ -14,6 +14,7 @@ from irrepnet.data.sites import SITE_KINDS
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.models.network import ModelGroup
+from irrepnet.nn.edges import Edges
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.radial import GaussianBasis
 from irrepnet.nn.site import SiteConvolution, TensorReadout
@@ -125,7 +126,8 @@ class SiteSymmetryNet(nn.Module):
         coordinates = (site, coordinate_irreps(batch.fixed))
         x = batch.basis.new_zeros(len(batch.basis), self.config.covariants)
         neighbours = torch.zeros_like(batch.nearest).index_add(0, batch.receiver, batch.weight)
-        edges = (batch.receiver, batch.sender, batch.weight / neighbours[batch.receiver])
+        numbers = (batch.receiver, batch.sender, torch.arange(len(hidden), device=hidden.device), len(hidden))
+        edges = Edges(*numbers, 1 / neighbours[:, None], batch.weight)
         atoms = torch.zeros_like(s[: batch.size, 0]).index_add(0, batch.crystal, batch.multiplicity)
         crystals = (batch.crystal, batch.multiplicity / atoms[batch.crystal])
         for convolution in self.convolutions:

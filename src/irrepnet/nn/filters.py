@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from irrepnet.groups import PointGroup
-from irrepnet.nn.sparse import SparseMap, gather
 
 
 class DirectionBasis(nn.Module):
@@ -110,22 +109,26 @@ class Filter(nn.Module):
 
     def forward(self, hidden: torch.Tensor, covariants: Covariants, edge_class: torch.Tensor) -> torch.Tensor:
         """(n_classes, hidden), what the first edges, all as a rule, see, and (n_edges,) → (n_edges, channels)."""
-        directed = sum(len(values) for _, values in covariants)
-        scalar, *parts = self.parts(hidden, covariants, gather(edge_class[:directed], len(hidden)))
+        scalar, *seen = self.parts(hidden, covariants, len(hidden))
         out = scalar.index_select(0, edge_class)
-        return torch.cat([out[:directed] + parts[0], out[directed:]]) if parts else out
+        if not seen:
+            return out
+        scale, direction = seen
+        directed = len(direction)
+        own = scale.index_select(0, edge_class[:directed]) * direction
+        return torch.cat([out[:directed] + own, out[directed:]])
 
-    def parts(self, hidden: torch.Tensor, covariants: Covariants, directed_class: SparseMap) -> list[torch.Tensor]:
-        """What of it belongs to classes, (n_classes, channels), and to edges that see their direction, if any.
+    def parts(self, hidden: torch.Tensor, covariants: Covariants, directed_classes: int) -> list[torch.Tensor]:
+        """A h of the classes and, if edges see their direction, B h of the classes of these and C e of each.
 
         Args:
             hidden: (n_classes, hidden).
             covariants: of the edges that see their direction.
-            directed_class: from classes, or the first of them, to these edges.
+            directed_classes: these are of so many of the first classes.
         """
         parts = [self.scalar(hidden)]
         if self.scale is not None and self.direction is not None and covariants:
             weight = self.direction.weight
             seen = [torch.nn.functional.linear(values, weight[:, columns]) for columns, values in covariants]
-            parts.append(directed_class(self.scale(hidden[: directed_class.shape[1]])) * torch.cat(seen))
+            parts += [self.scale(hidden[:directed_classes]), torch.cat(seen)]
         return parts

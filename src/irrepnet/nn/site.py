@@ -13,6 +13,8 @@ from torch import nn
 
 from irrepnet.groups import PointGroup, intertwiners, orthonormal_copies
 from irrepnet.nn.convolution import mlp
+from irrepnet.nn.edges import Edges
+from irrepnet.nn.kernels import neighbour_features, pair_features
 from irrepnet.nn.site_bonds import BondTables, SiteBonds
 
 
@@ -72,7 +74,7 @@ class SiteConvolution(nn.Module):
         x: torch.Tensor,
         hidden: torch.Tensor,
         tables: BondTables,
-        edges: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+        edges: Edges,
         coordinates: tuple[torch.Tensor, torch.Tensor],
         crystals: tuple[torch.Tensor, torch.Tensor],
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,20 +85,17 @@ class SiteConvolution(nn.Module):
             x: (n_coordinates, covariants).
             hidden: (n_edges, hidden) embedded invariants.
             tables: of :class:`irrepnet.nn.site_bonds.SiteBonds`.
-            edges: receiver, sender, and the share of the receiver's neighbours that the edge stands for.
+            edges: of the graph, each of a class of its own.
             coordinates: site and irrep of each coordinate.
             crystals: the crystal of each site, and the share of its atoms that the site stands for.
         """
-        receiver, sender, share = edges
         normed = self.norm(s)
-        pair = self.receiver(normed).index_select(0, receiver) + self.sender(normed).index_select(0, sender)
-        pair = pair + self.filter(hidden)
+        seen = self.filter(hidden)
         own: CoordinateWeights | None = self.own[tables.group] if self.own else None  # type: ignore[assignment]
         if own is not None:
-            pair = pair + own.projected(x, tables, len(receiver))
-        pair = self.dropout(torch.nn.functional.silu(pair))
-        gate, value = self.message(pair).chunk(2, -1)
-        m = torch.zeros_like(s).index_add(0, receiver, torch.sigmoid(gate) * value * share[:, None])
+            seen = seen + own.projected(x, tables, len(hidden))
+        pair = self.dropout(pair_features(edges, normed, self.receiver, self.sender, seen))
+        (m,) = neighbour_features(edges, pair, self.message, None)
         crystal, of_atoms = crystals
         mean = torch.zeros_like(s).index_add(0, crystal, normed * of_atoms[:, None])  # no more crystals than sites
         update = self.update(torch.cat([normed, m], -1)) + self.context(mean).index_select(0, crystal)
@@ -105,7 +104,7 @@ class SiteConvolution(nn.Module):
 
         site, irrep = coordinates
         block = site * own.n_irreps + irrep  # the coordinates of one irrep at one site
-        y = own.arrived(pair, share, x, tables)
+        y = own.arrived(pair, edges.share, x, tables)
         norms = y.new_zeros(len(s) * own.n_irreps, y.shape[1]).index_add(0, block, y**2)
         update = self.dropout(torch.nn.functional.silu(update + own.norms(norms.view(len(s), -1))))
         gates = own.gates(update).view(norms.shape).index_select(0, block)

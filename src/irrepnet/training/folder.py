@@ -14,6 +14,7 @@ import numpy as np
 
 from irrepnet import __version__
 from irrepnet.errors import IrrepnetError
+from irrepnet.nn import compiled
 from irrepnet.tasks import Examples, RunConfig, Source
 from irrepnet.tasks.task import reason_counts
 from irrepnet.training.checkpoint import write_json, write_text
@@ -51,14 +52,14 @@ def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> None:
         log.line(f"{out}: no run to resume; starting one")
     out.mkdir(parents=True, exist_ok=True)
     log.keep(out / "log.txt")
-    versions = _versions(config.training.threads)
+    now = versions(config.training.threads)
     if saved and (out / "versions.json").exists():
         before = json.loads((out / "versions.json").read_text(encoding="utf-8"))
-        changed = [f"{key} {before.get(key)} → {now}" for key, now in versions.items() if before.get(key) != now]
+        changed = [f"{key} {before.get(key)} → {value}" for key, value in now.items() if before.get(key) != value]
         if changed:
             log.line(f"warning: not what the run began with, so bits may differ: {', '.join(changed)}")
     else:
-        write_json(out / "versions.json", versions)
+        write_json(out / "versions.json", now)
     if not saved:
         write_text(path, config.to_yaml())
 
@@ -81,7 +82,8 @@ def check_hash(out: Path, source: Source) -> None:
         raise IrrepnetError(f"{source.name}: not the data of the run in {out} (another hash); start a new run")
 
 
-def _versions(threads: int) -> dict[str, Any]:
+def versions(threads: int) -> dict[str, Any]:
+    """What the bits of a run depend on besides its configuration and data."""
     return {
         "irrepnet": __version__,
         "python": platform.python_version(),
@@ -90,6 +92,7 @@ def _versions(threads: int) -> dict[str, Any]:
         "processor": platform.machine(),
         "cpus": os.cpu_count(),
         "threads": threads,
+        "kernels": compiled.state(),
     }
 
 

@@ -20,6 +20,7 @@ import torch
 from irrepnet.errors import IrrepnetError
 from irrepnet.tasks import Learning, TrainingConfig
 from irrepnet.training.checkpoint import State
+from irrepnet.training.optimizer import Update
 from irrepnet.training.schedule import one_cycle
 
 
@@ -93,24 +94,18 @@ def _train_epoch(
     torch.manual_seed(int(random.integers(2**63)))
     order = random.permutation(size)
     parts = [order[i : i + config.batch_size] for i in range(0, len(order), config.batch_size)]
-    weights: list[torch.Tensor] = list(state.model.parameters())
-    averages: list[torch.Tensor] = list(state.average.parameters())
-    state.model.train()
-    rate, total = 0.0, torch.zeros((), device=weights[0].device)
+    update = Update(state.optimizer, state.model.parameters(), state.average.parameters(), config.clip)
+    state.model.train().zero_grad()
+    rate, total = 0.0, torch.zeros((), device=update.weights[0].device)
     for i, part in enumerate(parts):
         step = epoch * len(parts) + i
         rate, momentum = one_cycle(step, config.epochs * len(parts), config.learning_rate, config.warmup)
         for group in state.optimizer.param_groups:
             group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
         loss = learning.loss(state.model, part)
-        state.optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, config.clip, foreach=True)
-        state.optimizer.step()
         # the average forgets faster at first, or short runs would validate their initial weights
-        decay = min(config.ema, (1 + step) / (10 + step))
-        with torch.no_grad():
-            torch._foreach_lerp_(averages, weights, 1 - decay)
+        update(1 - min(config.ema, (1 + step) / (10 + step)))
         total += loss.detach()
         advance(len(part))
     for average, buffer in zip(state.average.buffers(), state.model.buffers()):

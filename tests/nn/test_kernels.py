@@ -1,0 +1,192 @@
+"""The compiled code against the same functions of PyTorch's operations, forward and backward, in both types."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import silu
+
+from irrepnet.nn import GroupConvolution, Moments, compiled
+from irrepnet.nn.edges import Edges
+from irrepnet.nn.kernels import neighbour_features, pair_features
+
+needs_compiled = pytest.mark.skipif(compiled.state() != "compiled", reason=f"kernels are {compiled.state()}")
+TOLERANCES = {torch.float32: {"rtol": 1e-5, "atol": 2e-5}, torch.float64: {"rtol": 1e-12, "atol": 1e-12}}
+# nodes, edges, classes, directed edges, channels, largest l, channels of the moments
+GRAPHS = {
+    "usual": (6, 40, 9, 0, 8, 3, 4),
+    "with directions": (6, 40, 9, 25, 8, 2, 4),
+    "all with directions": (5, 30, 4, 30, 8, 1, 16),
+    "odd numbers": (7, 33, 5, 11, 13, 3, 5),
+    "one channel": (3, 20, 4, 7, 1, 8, 1),
+    "no moments": (6, 40, 9, 0, 8, 0, 0),
+    "one edge": (3, 1, 1, 1, 5, 2, 3),
+    "no edges": (3, 0, 2, 0, 5, 2, 3),
+    "nothing": (0, 0, 1, 0, 5, 2, 3),
+}
+
+
+class Case:
+    """A graph and what the two functions take."""
+
+    def __init__(self, name, dtype=torch.float64, **more):
+        torch.manual_seed(0)
+        n, n_edges, n_classes, directed, channels, l_max, size = GRAPHS[name]
+        receiver, sender = (torch.randint(max(n, 1), (n_edges,)) for _ in range(2))
+        first = torch.randint(max(n_classes // 2, 1), (directed,))
+        classes = torch.cat([first, torch.randint(n_classes, (n_edges - directed,))])
+        random = partial(torch.randn, dtype=dtype)
+        harmonics = random(n_edges, (l_max + 1) ** 2 - 1) if l_max else None
+        given = (receiver.sort().values, sender, classes, n_classes, torch.rand(n, 1, dtype=dtype))
+        self.edges = Edges(*given, torch.rand(n_edges, dtype=dtype), harmonics, directed, **more)
+        self.tables = [random(n, 4), random(n_classes, channels)]
+        if directed:
+            self.tables += [random(k, channels) for k in (self.edges.directed_classes, directed)]
+        self.receiver = torch.nn.Linear(4, channels).to(dtype)
+        self.sender = torch.nn.Linear(4, channels, bias=False).to(dtype)
+        self.pair = random(n_edges, channels)
+        self.message = torch.nn.Linear(channels, 2 * channels).to(dtype)
+        self.moments = Moments(channels, l_max, size).to(dtype) if l_max else None
+
+    def pairs(self, x, *tables):
+        return pair_features(self.edges, x, self.receiver, self.sender, *tables)
+
+    def neighbours(self, pair):
+        return neighbour_features(self.edges, pair, self.message, self.moments)
+
+    def weights(self, *layers):
+        return [weight for layer in layers if layer for weight in layer.parameters()]
+
+
+def with_gradients(function, inputs, weights=()):
+    """The outputs, and gradients of a sum over them with random weights."""
+    inputs = [x.detach().requires_grad_() for x in inputs]
+    found = function(*inputs)
+    found = found if isinstance(found, tuple) else (found,)
+    generator = torch.Generator().manual_seed(1)
+    loss = sum((part * torch.randn(part.shape, generator=generator, dtype=part.dtype)).sum() for part in found)
+    return [*found, *torch.autograd.grad(loss, [*inputs, *weights])]
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_both_forms_agree(graph, dtype):
+    case = Case(graph, dtype)
+    for work in (
+        partial(with_gradients, case.pairs, case.tables, case.weights(case.receiver, case.sender)),
+        partial(with_gradients, case.neighbours, [case.pair], case.weights(case.message, case.moments)),
+    ):
+        found = work()
+        assert all(torch.equal(one, other) for one, other in zip(found, work())), "not the same bits again"
+        with compiled.switched_off():
+            expected = work()
+        assert len(found) == len(expected) > 1
+        for one, other in zip(found, expected):
+            torch.testing.assert_close(one, other, **TOLERANCES[dtype])
+
+
+@pytest.mark.parametrize("form", [pytest.param("compiled", marks=needs_compiled), "plain"])
+@pytest.mark.parametrize("graph", ["odd numbers", "no moments"])
+def test_gradients_against_differences(graph, form, monkeypatch):
+    monkeypatch.setattr(compiled, "_switched_off", form == "plain")
+    case = Case(graph)
+    weights = case.weights(case.receiver, case.sender, case.message, case.moments)
+
+    def both(*inputs):
+        *tables, pair = inputs[: -len(weights)]
+        return case.pairs(*tables), *case.neighbours(pair)
+
+    assert torch.autograd.gradcheck(both, [x.requires_grad_() for x in (*case.tables, case.pair, *weights)])
+
+
+@needs_compiled
+def test_rows_that_are_not_contiguous():
+    case = Case("with directions")
+    apart = [torch.stack([table, table], 2)[:, :, 0] for table in case.tables]
+    for one, other in zip(with_gradients(case.pairs, apart), with_gradients(case.pairs, case.tables)):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def single(values):
+    """silu of values (n,), by an edge each that hears nothing else."""
+    edge, nothing = torch.arange(len(values)), torch.zeros(len(values), 1)
+    edges = Edges(edge, edge, edge, len(values), nothing + 1)
+    receiver, sender = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(receiver.bias)
+    with torch.no_grad():
+        return pair_features(edges, nothing, receiver, sender, values[:, None])[:, 0]
+
+
+@needs_compiled
+def test_the_exponential_is_exact_to_a_few_units_in_the_last_place():
+    x = torch.cat([torch.linspace(-87, 100, 200_001), torch.logspace(-20, 1, 5_000), -torch.logspace(-20, 1, 5_000)])
+    exact = silu(x.double())
+    error = (single(x).double() - exact).abs() / exact.abs()
+    assert error.max() < 4 * torch.finfo(torch.float32).eps
+    assert single(torch.tensor([0.0, -1e4, -1e30, 1e30, torch.inf])).tolist() == pytest.approx(
+        [0, 0, 0, 1e30, torch.inf]
+    )
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_what_is_not_a_number_stays_so(dtype):
+    """In the edge and the channel where it is, and in what is made of these."""
+    case = Case("with directions", dtype)
+    case.tables[1][int(case.edges.edge_class[-1]), 3] = torch.nan
+    pair = case.pairs(*case.tables)
+    assert pair[-1, 3].isnan()
+    assert pair[:, [0, 1, 2, 4, 5, 6, 7]].isfinite().all()
+    case.pair[-1, 2] = torch.nan
+    means, lengths = case.neighbours(case.pair)
+    last = case.edges.receiver[-1]
+    assert means[last].isnan().all()
+    assert lengths[last].isnan().all()
+    assert means[:last].isfinite().all()
+
+
+@needs_compiled
+@pytest.mark.parametrize("index", ["receiver", "sender", "edge_class"])
+@pytest.mark.parametrize("value", [-1, 9])
+def test_an_edge_that_points_nowhere_is_refused(index, value):
+    case = Case("usual")
+    getattr(case.edges, index)[7] = value
+    with pytest.raises(IndexError, match="edge 7 "):
+        case.pairs(*case.tables)
+    if index == "receiver":
+        with pytest.raises(IndexError, match="edge 7 "):
+            case.neighbours(case.pair)
+
+
+def test_gradients_of_gradients_take_the_plain_form():
+    twice = Case("usual", twice=True)
+    varied = Case("usual")
+    varied.edges.harmonics = varied.edges.harmonics.requires_grad_()
+    for case in (twice, varied):
+        pair = case.pair.requires_grad_()
+        (first,) = torch.autograd.grad(case.neighbours(pair)[0].square().sum(), pair, create_graph=True)
+        torch.autograd.grad(first.square().sum(), pair)
+
+
+def test_without_compiled_code_a_layer_is_the_same_and_says_why(monkeypatch):
+    case = Case("with directions", torch.float32)
+    torch.manual_seed(0)
+    layer = GroupConvolution((), 8, 6, 3, None, (2, 4))
+    v, hidden, covariants = torch.randn(6, 8), torch.randn(9, 6), [(slice(None), torch.randn(25, 3))]
+    before = layer(v, hidden, covariants, case.edges)
+    monkeypatch.setattr(compiled, "_library", lambda: "not compiled: a reason")
+    assert compiled.state() == "plain (not compiled: a reason)"
+    torch.testing.assert_close(layer(v, hidden, covariants, case.edges), before, **TOLERANCES[torch.float32])
+    monkeypatch.undo()
+    with compiled.switched_off():
+        assert compiled.state() == "plain (switched off)"
+
+
+def test_files_that_are_missing_or_damaged(monkeypatch, tmp_path):
+    monkeypatch.setattr(compiled, "__file__", str(tmp_path / "kernels.py"))
+    find = compiled._library.__wrapped__
+    assert find().startswith("not compiled: install irrepnet again")
+    Path(tmp_path / f"_kernels{compiled.EXTENSION_SUFFIXES[0]}").write_text("no code")
+    assert "cannot be loaded: " in find()
