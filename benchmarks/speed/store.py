@@ -1,11 +1,11 @@
 """The store of graphs: how fast a training starts, how large it is, and what a million crystals take.
 
-    python benchmarks/speed/store.py --data mp_2018.jsonl.gz
+    python benchmarks/speed/store.py [--data mp_2018.jsonl.gz]
     python benchmarks/speed/store.py --generate 1000000 --folder /scratch/million
 
-The first form makes the graphs of all records of the file, by 1, 2, … processes, each time from nothing, and opens them
-again; and it keeps the same arrays as Arrow's IPC files, memory-mapped too, for comparison. The second writes so many
-records of six structure types with random lattices and elements, trains on them for one epoch by the command
+The first form makes the graphs of all records of a set or file, by 1, 2, … processes, each time from nothing, and opens
+them again; and it keeps the same arrays as Arrow's IPC files, memory-mapped too, for comparison. The second writes so
+many records of six structure types with random lattices and elements, trains on them for one epoch by the command
 `irrepnet train` with an empty store, and again with the full one, and samples the anonymous memory of the processes.
 """
 
@@ -113,10 +113,10 @@ def timed(call: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, sum(os.times()[:4]) - sum(used[:4])
 
 
-def formats(path: Path) -> None:
-    records, _ = read_records(path)
+def formats(data: str) -> None:
+    records, _ = read_records(data)
     options = FrameOptions(**PointGroupConfig().graph_fields)
-    print(f"{path.name}: {len(records)} crystals; {', '.join(f'{n} {version(n)}' for n in ('safetensors', 'numpy'))}")
+    print(f"{data}: {len(records)} crystals; {', '.join(f'{n} {version(n)}' for n in ('safetensors', 'numpy'))}")
     with tempfile.TemporaryDirectory() as folder:
         for workers in range(1, (os.cpu_count() or 1) + 1):
             os.environ["IRREPNET_CACHE"] = str(Path(folder) / str(workers))
@@ -168,13 +168,13 @@ def arrow(graphs: list, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="records; compare formats")
-    parser.add_argument("--generate", type=int, help="so many records; train on them")
+    parser.add_argument("--data", default="formation_energy_2015", help="an embedded set, or records")
+    parser.add_argument("--generate", type=int, help="instead: so many records; train on them")
     parser.add_argument("--folder", type=Path, default=Path("results/million"), help="where these lie")
     options = parser.parse_args()
-    if options.data:
+    if not options.generate:
         formats(options.data)
-    if options.generate:
+    else:
         options.folder.mkdir(parents=True, exist_ok=True)
         data = options.folder / f"made-{options.generate}.jsonl"
         if not data.exists():

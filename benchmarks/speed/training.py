@@ -1,6 +1,6 @@
 """What does a training step cost with the compiled code, without it, and its products of matrices alone?
 
-    python benchmarks/speed/training.py --data mp_2018.jsonl.gz [--crystals 240] [--rounds 7]
+    python benchmarks/speed/training.py [--data mp_2018.jsonl.gz] [--crystals 240] [--rounds 7]
 
 The `point-group` network, with directions and orbit mixing (full) and without (shared), on m-3m crystals and on all,
 chosen at random, in batches of 24. A step is forward, backward, clipping, AdamW and the average of the weights, without
@@ -85,7 +85,7 @@ def multiply(operands: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True)
+    parser.add_argument("--data", default="formation_energy_2015", help="an embedded set, or records")
     parser.add_argument("--crystals", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
