@@ -86,9 +86,12 @@ def run_training(config: Any, out: Path, flags: dict[str, Any], assignments: lis
     settings = load_config(config, overrides_of(flags, assignments))
     from irrepnet.report import write_report
     from irrepnet.training import train as train_run
+    from irrepnet.training.ranks import is_first
 
     try:
         train_run(settings, out, resume=resume)
+        if not is_first():
+            return
         page = write_report(out)
     except KeyboardInterrupt:
         again = f"irrepnet train {out / 'config.yaml'} --out {out} --resume"

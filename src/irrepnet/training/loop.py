@@ -21,6 +21,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.tasks import Learning, TrainingConfig
 from irrepnet.training.checkpoint import State
 from irrepnet.training.optimizer import Update
+from irrepnet.training.ranks import ALONE, Ranks
 from irrepnet.training.schedule import one_cycle
 
 
@@ -32,6 +33,7 @@ def run_epochs(
     checkpoint: Path | None = None,
     advance: Callable[[int], None] = lambda n: None,
     report: Callable[[State], None] = lambda state: None,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Train the state's model, on the device on which it is, for the epochs that are left.
 
@@ -45,6 +47,7 @@ def run_epochs(
         checkpoint: file that is replaced at the end of every epoch, if any.
         advance: called with the number of examples after every step.
         report: called with the state after every epoch.
+        ranks: this process among those that train together.
 
     Raises:
         IrrepnetError: the loss is no longer finite; or the step cannot be compiled.
@@ -54,7 +57,7 @@ def run_epochs(
     keep_freed_memory()
     for epoch in range(state.epoch, config.epochs):
         start, cpu_start = time.perf_counter(), time.process_time()
-        rate, loss = _train_epoch(state, epoch, size, learning, config, advance)
+        rate, loss = _train_epoch(state, epoch, size, learning, config, advance, ranks)
         seconds = time.perf_counter() - start
         validation_loss, figures = learning.validate(state.average)
         if not np.isfinite(loss + validation_loss):
@@ -88,10 +91,11 @@ def _train_epoch(
     learning: Learning,
     config: TrainingConfig,
     advance: Callable[[int], None],
+    ranks: Ranks,
 ) -> tuple[float, float]:
     """One pass over the training split; returns the last learning rate and the mean loss of the steps."""
     random = np.random.default_rng([config.seed, epoch])
-    torch.manual_seed(int(random.integers(2**63)))
+    torch.manual_seed(int(random.integers(2**63)) + ranks.rank)
     order = random.permutation(size)
     parts = [order[i : i + config.batch_size] for i in range(0, len(order), config.batch_size)]
     update = Update(state.optimizer, state.model.parameters(), state.average.parameters(), config.clip)
@@ -102,15 +106,19 @@ def _train_epoch(
         rate, momentum = one_cycle(step, config.epochs * len(parts), config.learning_rate, config.warmup)
         for group in state.optimizer.param_groups:
             group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
-        loss = learning.loss(state.model, part)
-        loss.backward()
+        own = ranks.share(part)
+        share = len(own) / len(part)
+        if share:
+            loss = learning.loss(state.model, own)
+            loss.backward()
+            total += share * loss.detach()
+        ranks.sum_gradients(update.weights, share)
         # the average forgets faster at first, or short runs would validate their initial weights
         update(1 - min(config.ema, (1 + step) / (10 + step)))
-        total += loss.detach()
         advance(len(part))
     for average, buffer in zip(state.average.buffers(), state.model.buffers()):
         average.copy_(buffer)  # the running statistics of batch norms are averages already
-    return rate, total.item() / len(parts)
+    return rate, ranks.sum(total).item() / len(parts)
 
 
 def keep_freed_memory() -> None:

@@ -41,6 +41,7 @@ from irrepnet.training.folder import check_hash, open_folder, write_data, write_
 from irrepnet.training.load import FORMAT, Run, load_run
 from irrepnet.training.log import Log, duration
 from irrepnet.training.loop import run_epochs, threads
+from irrepnet.training.ranks import Ranks, check_shares, joined
 from irrepnet.training.start import take_weights
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -50,7 +51,8 @@ def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool 
     """Train a network and write its run folder.
 
     The same configuration, data, library versions and machine give the same bits on the CPU, whether or not
-    the run was interrupted, at whatever moment, and resumed.
+    the run was interrupted, at whatever moment, and resumed. Where torchrun has started several processes they share
+    every batch, see :mod:`irrepnet.training.ranks`.
 
     Args:
         config: see :func:`irrepnet.training.load_config`.
@@ -67,14 +69,14 @@ def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool 
         IrrepnetError: ``out`` holds a run and ``resume`` is false, or another configuration or other data;
             the data cannot be used; the training diverges.
     """
-    out = Path(out)
-    log = Log(quiet)
-    open_folder(out, config, resume, log)
-    if (out / "metrics.json").exists():
-        log.line(f"{out}: this run is finished")
-        return load_run(out)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), threads(config.training.threads):
-        _train(task_class(config.task)(config), out, log, data)
+    with joined(config.training.device) as ranks, ranks.folder(Path(out)) as folder:
+        log = Log(quiet or ranks.rank > 0)
+        open_folder(folder, config, resume, log)
+        if (folder / "metrics.json").exists():
+            log.line(f"{out}: this run is finished")
+        else:
+            with torch.random.fork_rng(devices=range(torch.cuda.device_count())), threads(config.training.threads):
+                _train(task_class(config.task)(config), folder, log, data, ranks)
     return load_run(out)
 
 
@@ -95,14 +97,15 @@ def build_graphs(config: RunConfig, quiet: bool = False) -> tuple[int, int]:
     return len(examples), len(source.rejections) + len(examples.rejections)
 
 
-def _train(task: Task, out: Path, log: Log, data: Any) -> None:
+def _train(task: Task, out: Path, log: Log, data: Any, ranks: Ranks) -> None:
     config = task.config
     device = _device(config.training.device)
 
     source = task.read(config.data.source, data)
     check_hash(out, source)
     log.line(f"{source.name}: {len(source.records)} crystals read, {len(source.rejections)} unreadable")
-    examples = task.prepare(source, log)
+    with ranks.one_before_the_others():
+        examples = task.prepare(source, log)
     split = task.split(examples)
     task.fit(examples, split["train"])
     description = write_data(out, source, examples, split)
@@ -114,9 +117,11 @@ def _train(task: Task, out: Path, log: Log, data: Any) -> None:
 
     torch.manual_seed(config.training.seed)
     network = task.network().to(device)
-    log.line(f"{config.model.name} network, {_size(network)} parameters, on {_device_name(device)}")
+    check_shares(config.model.name, network, ranks)
+    together = f", {ranks.size} processes together" if ranks.size > 1 else ""
+    log.line(f"{config.model.name} network, {_size(network)} parameters, on {_device_name(device)}{together}")
     start = _start(task, network, out, log)
-    state = _fit(task, network, examples, split, out, log)
+    state = _fit(task, network, examples, split, out, log, ranks)
 
     network.load_state_dict(state.best)
     task.finish(network, examples, split)
@@ -177,6 +182,7 @@ def _fit(
     split: Mapping[str, np.ndarray],
     out: Path,
     log: Log,
+    ranks: Ranks,
 ) -> State:
     """Train from the checkpoint, if there is one, to the last epoch."""
     config = task.config.training
@@ -193,7 +199,7 @@ def _fit(
         log.line(_epoch_line(state, config.epochs, task.targets))
 
     with log.progress("training", size * config.epochs, size * state.epoch) as advance:
-        run_epochs(state, size, learning, config, checkpoint, advance, report)
+        run_epochs(state, size, learning, config, checkpoint, advance, report, ranks)
     return state
 
 
