@@ -154,6 +154,7 @@ def network_rows(
 ) -> tuple[list[np.ndarray], float, float]:
     """Charges of all records, the validation error, and the processor time of the training, s."""
     used = np.sort(np.concatenate([*parts.values()]))  # their order by formula is that of the whole split
+    given = grouped(records, options)
     settings = {
         "data.source": "given",
         "data.targets": "born_charges",
@@ -167,9 +168,9 @@ def network_rows(
     }
     config = load_config("site-symmetry", settings)
     if name == "O(3)":
-        return o3_rows(records, used, config)
+        return o3_rows(records, [given[k] for k in used], config)
     with tempfile.TemporaryDirectory() as folder:
-        run = train(config, Path(folder) / "run", quiet=True, data=[records[k] for k in used])
+        run = train(config, Path(folder) / "run", quiet=True, data=[given[k] for k in used])
         assert {records[k].id for k in parts["test"]} == set(run.split["test"]["id"])
         with (run.folder / "metrics.csv").open(encoding="utf-8") as stream:
             seconds = sum(float(row["cpu_seconds"]) for row in csv.DictReader(stream))
@@ -218,10 +219,10 @@ class O3Sites(SiteTask):
         return Rows(values, values.new_empty(len(graphs), 0))
 
 
-def o3_rows(records: list[Record], used: np.ndarray, config: Any) -> tuple[list[np.ndarray], float, float]:
+def o3_rows(records: list[Record], used: list[Record], config: Any) -> tuple[list[np.ndarray], float, float]:
     """As `network_rows`; the charges do not add up to zero."""
     task, log, training = O3Sites(config), Log(quiet=True), config.training
-    examples = task.prepare(Source("given", [records[k] for k in used], [], ""), log)
+    examples = task.prepare(Source("given", used, [], ""), log)
     parts = task.split(examples)
     task.fit(examples, parts["train"])
     torch.manual_seed(training.seed)
@@ -234,9 +235,14 @@ def o3_rows(records: list[Record], used: np.ndarray, config: Any) -> tuple[list[
     return found, float(validation or 0), sum(row["cpu_seconds"] for row in state.history)
 
 
+def grouped(records: Sequence[Record], options: argparse.Namespace) -> list[Record]:
+    """What is split by formula: at random if each crystal has a formula of its own."""
+    return [replace(record, formula=record.id) if options.random else record for record in records]
+
+
 def split_of(records: Sequence[Record], split: int, options: argparse.Namespace) -> Parts:
     fractions = (1209 / 1309, 50 / 1309, 50 / 1309) if options.random else (0.8, 0.1, 0.1)
-    parts = dict(split_by_formula([record.formula for record in records], fractions, split))
+    parts = dict(split_by_formula([record.formula for record in grouped(records, options)], fractions, split))
     return {**parts, "train": parts["train"][:: round(1 / options.share)]}
 
 
@@ -271,8 +277,6 @@ def main() -> None:
     if options.crystals:
         pretrain(options.crystals, options.start)
     records, _ = read_records(options.data)
-    if options.random:  # a formula of its own for each crystal
-        records = [replace(record, formula=record.id) for record in records]
     crystals = {record.id: SymmetricCrystal.from_structure(record) for record in records}
     print(
         "| split | predicted by | validation | test | isotropic | traceless | antisymmetric | s |\n" + "|---" * 8 + "|"
