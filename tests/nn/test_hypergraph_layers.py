@@ -254,10 +254,9 @@ def test_envelope_fades_with_zero_slope_and_curvature():
 
 
 def test_gaussians_have_no_subnormal_numbers():
-    """Where they would begin, products of matrices take fifty times longer."""
+    """On these exponentials take ten times longer, and products of matrices fifty times."""
     values = GaussianBasis(0.5, 8.0, 32)(torch.linspace(0.5, 8.0, 1000))
-    assert ((values == 0) | (values > 1e-20)).all()
-    assert (values == 0).any()
+    assert 1e-20 < values.min() < 2e-20
     assert values.amax(1).min() > 0.5
     assert GaussianBasis(0.5, 8.0, 32)(torch.tensor([torch.nan])).isnan().all()
 

@@ -160,6 +160,20 @@ def test_an_edge_that_points_nowhere_is_refused(index, value):
             case.neighbours(case.pair)
 
 
+@needs_compiled
+def test_tensors_of_other_sizes_and_types_are_refused():
+    """There is no code behind a pointer that would look at them."""
+    case = Case("with directions")
+    x, scalar, *seen = case.tables
+    with pytest.raises(ValueError, match="do not have 8 channels"):
+        case.pairs(x, scalar[:, :5], *seen)
+    with pytest.raises(TypeError, match="pair_features takes contiguous tensors"):
+        case.pairs(x, scalar.float(), *seen)
+    case.moments = Moments(8, 3, 4).double()
+    with pytest.raises(ValueError, match="edges have 8 harmonics, and moments go to l = 3"):
+        case.neighbours(case.pair)
+
+
 def test_gradients_of_gradients_take_the_plain_form():
     twice = Case("usual", twice=True)
     varied = Case("usual")

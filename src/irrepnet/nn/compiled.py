@@ -71,7 +71,14 @@ def takes(tensor: torch.Tensor) -> bool:
 
 
 def call(name: str, dtype: torch.dtype, *arguments: float | torch.Tensor | ctypes.Array | None) -> int:
-    """Call a function of kernels.c; tensors must be contiguous."""
+    """Call a function of kernels.c with numbers, tensors of this type or of integers, and arrays of pointers.
+
+    Raises:
+        TypeError: a tensor is of another type or device, or not contiguous.
+    """
+    tensors = [a for a in arguments if isinstance(a, torch.Tensor)]
+    if not all(a.is_cpu and a.is_contiguous() and a.dtype in (dtype, torch.int64) for a in tensors):
+        raise TypeError(f"{name} takes contiguous tensors of {dtype} and integers on the processor")
     values = [a.data_ptr() if isinstance(a, torch.Tensor) else a for a in arguments]
     return getattr(_library(), f"{name}_{_NAMES[dtype]}")(*values)
 

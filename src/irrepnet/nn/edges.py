@@ -42,7 +42,7 @@ class Edges:
         self.n_nodes, self.n_classes, self.directed, self.twice = len(inverse_count), n_classes, directed, twice
         share = inverse_count.index_select(0, receiver)
         self.share = share[:, 0] if weight is None else share[:, 0] * weight
-        self.harmonics = None if harmonics is None else harmonics * share
+        self.harmonics = None if harmonics is None else (harmonics * share).contiguous()
 
     @cached_property
     def directed_classes(self) -> int:

@@ -64,6 +64,8 @@ class _PairFeatures(torch.autograd.Function):
         ctx.save_for_backward(*tables)
         n_nodes, n_classes, scaled, directed = (0 if table is None else len(table) for table in tables)
         out = edges.share.new_empty(len(edges.receiver), ends.shape[1] // 2)
+        if any(table is not None and table.shape[1] != out.shape[1] for table in others):
+            raise ValueError(f"features of classes and directions do not have {out.shape[1]} channels")
         sizes = (*out.shape, directed, n_nodes, n_classes, scaled)
         index = (edges.receiver, edges.sender, edges.edge_class)
         _check(compiled.call("pair_features", out.dtype, *sizes, *index, *tables, out))
@@ -119,6 +121,9 @@ class _NeighbourFeatures(torch.autograd.Function):
         channels = len(bias) // 2
         width = len(weight) - len(bias)  # of the moments
         l_max = width // size if size else 0
+        components = 0 if edges.harmonics is None else edges.harmonics.shape[1]
+        if size and components != l_max * (l_max + 2):
+            raise ValueError(f"edges have {components} harmonics, and moments go to l = {l_max}")
         q = torch.mm(pair, weight.t())
         mean = pair.new_zeros(edges.n_nodes, channels)
         moments = pair.new_zeros(edges.n_nodes, l_max * (l_max + 2) * size)
@@ -126,8 +131,7 @@ class _NeighbourFeatures(torch.autograd.Function):
         ctx.edges, ctx.sizes = edges, (len(q), edges.n_nodes, channels, l_max, size)
         given = (edges.receiver, edges.share, edges.harmonics)
         _check(compiled.call("neighbour_features", q.dtype, *ctx.sizes, *given, bias, q, mean, moments, lengths))
-        ctx.save_for_backward(pair, weight, lengths)
-        ctx.own = q, moments
+        ctx.save_for_backward(pair, weight, lengths, q, moments)
         return mean, lengths
 
     @staticmethod
@@ -135,7 +139,7 @@ class _NeighbourFeatures(torch.autograd.Function):
     def backward(  # type: ignore[override]
         ctx, by_mean: torch.Tensor, by_lengths: torch.Tensor
     ) -> tuple[torch.Tensor | None, ...]:
-        edges, (pair, weight, lengths), (q, moments) = ctx.edges, ctx.saved_tensors, ctx.own
+        edges, (pair, weight, lengths, q, moments) = ctx.edges, ctx.saved_tensors
         by_q, by_moments, by_bias = torch.empty_like(q), torch.empty_like(moments), q.new_zeros(2 * by_mean.shape[1])
         given = (edges.receiver, edges.share, edges.harmonics, q, moments, lengths)
         gradients = (by_mean.contiguous(), by_lengths.contiguous())
