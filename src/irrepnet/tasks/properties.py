@@ -365,7 +365,8 @@ def start_rows(
 ) -> tuple[list[dict[str, Any]], list[Record]]:
     """A row of predictions for every structure in the sources, still empty, and the structures that could be read.
 
-    With ``spreads`` a row has a place for the spread of each target's predictions. The id of a structure is the number of its row: several files may name a crystal alike.
+    With ``spreads`` a row has a place for the spread of each target's predictions. The id of a structure is the number
+    of its row: several files may name a crystal alike.
     """
     rows: list[dict[str, Any]] = []
     crystals: list[Record] = []
