@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
-_INTERFACE = 1  # irrepnet_interface of kernels.c
+_INTERFACE = 2  # irrepnet_interface of kernels.c
 _NAMES = {torch.float32: "float", torch.float64: "double"}
 _TYPES = {"i": ctypes.c_int64, "d": ctypes.c_double, "p": ctypes.c_void_p}
 _SIGNATURES = {
-    "pair_features": "iiiiii" + 8 * "p",
-    "pair_features_backward": "iii" + 12 * "p",
+    "pair_features": "iiiiii" + 9 * "p",
+    "pair_features_backward": "iii" + 14 * "p",
     "neighbour_features": "iiiii" + 8 * "p",
     "neighbour_features_backward": "iiiii" + 11 * "p",
     "averaged_adamw": "iddddddd" + 7 * "p",
