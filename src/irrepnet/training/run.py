@@ -42,7 +42,7 @@ from irrepnet.training.folder import check_hash, open_folder, write_data, write_
 from irrepnet.training.load import FORMAT, Run, load_run
 from irrepnet.training.log import Log, duration
 from irrepnet.training.loop import run_epochs, threads
-from irrepnet.training.ranks import Ranks, check_shares, joined
+from irrepnet.training.ranks import Ranks, check_shares, rendezvous
 from irrepnet.training.start import take_weights
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -70,7 +70,7 @@ def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool 
         IrrepnetError: ``out`` holds a run and ``resume`` is false, or another configuration or other data;
             the data cannot be used; the training diverges.
     """
-    with joined(config.training.device) as ranks, ranks.folder(Path(out)) as folder:
+    with rendezvous(config.training.device) as ranks, ranks.folder(Path(out)) as folder:
         log = Log(quiet or ranks.rank > 0)
         open_folder(folder, config, resume, log)
         if (folder / "metrics.json").exists():
