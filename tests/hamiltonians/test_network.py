@@ -299,3 +299,12 @@ def test_what_it_cannot_read():
     act, orbits, hamiltonian = made(CELLS["zinc blende"])
     with pytest.raises(IrrepnetError, match="needs the overlap"):
         hamiltonian_graph(act, orbits, replace(hamiltonian, S=None), CUTOFF)
+
+
+def test_couplings_made_for_a_prediction_serve_a_training():
+    coupling.cache_clear()
+    with torch.inference_mode():
+        made = coupling(1, 2, 3)
+    weight = torch.ones(3, requires_grad=True, dtype=torch.float64)
+    torch.einsum("abc,a->", made, weight).backward()
+    assert not made.is_inference()

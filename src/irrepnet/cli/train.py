@@ -182,6 +182,9 @@ def _line(row: dict[str, Any], targets: Sequence["Target"]) -> str:
     """A prediction as one reads it."""
     if row[targets[0].name] is None:
         return f"{row['file']}: rejected: {row['note']}"
-    values = ", ".join(target.in_words(row[target.name]) for target in targets)
+    words = []
+    for target in targets:
+        spread = row.get(f"{target.name}_spread")
+        words.append(target.in_words(row[target.name]) + ("" if spread is None else f" ± {spread:.2g}"))
     note = f"  ({row['note']})" if row["note"] else ""
-    return f"{row['file']}: {row['formula']}  {values}{note}"
+    return f"{row['file']}: {row['formula']}  {', '.join(words)}{note}"

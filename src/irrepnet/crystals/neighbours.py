@@ -109,7 +109,11 @@ def find_neighbours(crystal: SymmetricCrystal, options: NeighbourOptions) -> Nei
 
 
 def neighbour_shells(
-    crystal: SymmetricCrystal, cutoff: float = 8.0, n_max: int = 12, tolerance: float = 1e-3
+    crystal: SymmetricCrystal,
+    cutoff: float = 8.0,
+    n_max: int = 12,
+    tolerance: float = 1e-3,
+    atoms: np.ndarray | None = None,
 ) -> Neighbours:
     """The nearest whole shells of each atom: about `n_max` neighbours, none farther than `cutoff`.
 
@@ -125,6 +129,7 @@ def neighbour_shells(
         cutoff: Å.
         n_max: neighbours after which no further shell is begun.
         tolerance: Å, distances nearer than this to the limit belong to the same shell.
+        atoms: whose neighbours are wanted; those of all atoms by default.
 
     Raises:
         IrrepnetError: a cutoff, `n_max` or tolerance that is not positive.
@@ -134,14 +139,16 @@ def neighbour_shells(
             "neighbour shells need a positive cutoff, n_max of at least 1 and a tolerance of "
             f"at most {CLOSEST} Å, got {cutoff}, {n_max}, {tolerance}"
         )
-    return _within(crystal, n_max, lambda first, nth: np.minimum(nth, np.maximum(cutoff, first)), tolerance, cutoff)
+    return _within(
+        crystal, n_max, lambda first, nth: np.minimum(nth, np.maximum(cutoff, first)), tolerance, cutoff, atoms
+    )
 
 
-def whole_shells(crystal: SymmetricCrystal, options: NeighbourOptions) -> Neighbours:
+def whole_shells(crystal: SymmetricCrystal, options: NeighbourOptions, atoms: np.ndarray | None = None) -> Neighbours:
     """:func:`neighbour_shells` with these options; raises IrrepnetError also if they ask for another method."""
     if options.neighbours != "shells":
         raise IrrepnetError(f"this graph has whole shells of neighbours; it cannot take {options.neighbours!r}")
-    return _shells(crystal, options)
+    return neighbour_shells(crystal, options.cutoff, options.n_max, options.tolerance, atoms)
 
 
 def smooth_neighbours(crystal: SymmetricCrystal, cutoff: float = 8.0, n_max: int = 12) -> Neighbours:
@@ -210,10 +217,6 @@ def split_shells(
 def shell_starts(distance: np.ndarray, tolerance: float = 1e-3) -> np.ndarray:
     """Where, in sorted distances, a shell begins: more than ``tolerance`` Å after the distance before."""
     return np.flatnonzero(np.diff(distance, prepend=-np.inf) > tolerance + _ROUNDING)
-
-
-def _shells(crystal: SymmetricCrystal, options: NeighbourOptions) -> Neighbours:
-    return neighbour_shells(crystal, options.cutoff, options.n_max, options.tolerance)
 
 
 def _cutoff(crystal: SymmetricCrystal, options: NeighbourOptions) -> Neighbours:
@@ -327,7 +330,7 @@ def _voronoi_cell(vectors: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 _METHODS: dict[str, Callable[[SymmetricCrystal, NeighbourOptions], Neighbours]] = {
-    "shells": _shells,
+    "shells": whole_shells,
     "cutoff": _cutoff,
     "n-max": _n_max,
     "voronoi": _voronoi,
@@ -348,30 +351,38 @@ def _within(
     limit: Callable[[np.ndarray, np.ndarray], np.ndarray],
     tolerance: float,
     cutoff: float = np.inf,
+    atoms: np.ndarray | None = None,
 ) -> Neighbours:
     """All pairs within a limit, one for each atom, that follows from the distances to its first and n-th neighbour.
 
-    No limit but that of an atom without a neighbour within ``cutoff`` is larger than that.
+    No limit but that of an atom without a neighbour within ``cutoff`` is larger than that. With ``atoms`` the pairs are
+    those of which one of them is the receiver.
     """
+    atoms = np.arange(len(crystal)) if atoms is None else atoms
     # Start from the sphere that holds n atoms on average, and grow it until every limit lies inside.
     radius = max(SEARCH, min(cutoff, 1.3 * _spacing(crystal) * np.cbrt(3 * (n + 1) / (4 * np.pi))))
     while True:
-        pairs = all_pairs(crystal, radius + tolerance + _ROUNDING)
+        pairs = all_pairs(crystal, radius + tolerance + _ROUNDING, atoms)
         counts = np.bincount(pairs.receiver, minlength=len(crystal))
-        starts = np.cumsum(counts) - counts
+        starts = (np.cumsum(counts) - counts)[atoms]
+        counts = counts[atoms]
         padded = np.append(pairs.distance, np.inf)
         first = padded[np.where(counts > 0, starts, -1)]
         nth = padded[np.where(counts >= n, starts + n - 1, -1)]
-        limits = limit(first, nth)
+        limits = np.zeros(len(crystal))
+        limits[atoms] = limit(first, nth)
         if (limits <= radius + _ROUNDING).all():
             return pairs.select(pairs.distance <= limits[pairs.receiver] + tolerance + _ROUNDING)
         radius = cutoff if radius < cutoff < 1.3 * radius else 1.3 * radius
 
 
-def all_pairs(crystal: SymmetricCrystal, radius: float) -> Neighbours:
-    """All pairs not farther than `radius`, Å, each with weight 1."""
+def all_pairs(crystal: SymmetricCrystal, radius: float, atoms: np.ndarray | None = None) -> Neighbours:
+    """All pairs not farther than `radius`, Å, each with weight 1; with `atoms` those that one of them receives."""
     points = crystal.cart_coords
     receiver, sender, shift = close_pairs(points, crystal.lattice, radius)
+    if atoms is not None and len(atoms) < len(crystal):
+        kept = np.isin(np.arange(len(crystal)), atoms)[receiver]
+        receiver, sender, shift = receiver[kept], sender[kept], shift[kept]
     vector = points[sender] - points[receiver] + shift @ crystal.lattice
     distance = np.linalg.norm(vector, axis=1)
     order = np.lexsort((distance, receiver))

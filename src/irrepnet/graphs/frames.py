@@ -240,10 +240,10 @@ def _in_frames(crystal: SymmetricCrystal, options: FrameOptions) -> FrameGraph |
     return graph if graph.group else None
 
 
-def _neighbours(crystal: SymmetricCrystal, options: NeighbourOptions) -> Neighbours:
+def _neighbours(crystal: SymmetricCrystal, options: NeighbourOptions, atoms: np.ndarray | None = None) -> Neighbours:
     if isinstance(options, FrameOptions) and options.continuous:
         return smooth_neighbours(crystal, options.cutoff, options.n_max)
-    return whole_shells(crystal, options)
+    return whole_shells(crystal, options, atoms)
 
 
 def orbit_graph(crystal: SymmetricCrystal, options: NeighbourOptions | None = None) -> FrameGraph:
@@ -252,7 +252,7 @@ def orbit_graph(crystal: SymmetricCrystal, options: NeighbourOptions | None = No
     An edge stands for all neighbours of the orbit's first atom that belong to one orbit and are equally far.
     """
     options = options or NeighbourOptions()
-    neighbours = _neighbours(crystal, options)
+    neighbours = _neighbours(crystal, options, crystal.representatives)
     own = np.flatnonzero(neighbours.receiver == crystal.representatives[crystal.orbits[neighbours.receiver]])
     receiver, sender = crystal.orbits[neighbours.receiver[own]], crystal.orbits[neighbours.sender[own]]
     distance = neighbours.distance[own]

@@ -148,7 +148,7 @@ def site_graph(
     subspaces = [fixed_subspaces(group, tuple(members[own].tolist())) for own in site_groups]
 
     axes = frame_rotation(crystal).T
-    neighbours = whole_shells(crystal, options)
+    neighbours = whole_shells(crystal, options, sites)
     neighbours = neighbours._replace(vector=neighbours.vector @ axes)
     edges, receiver, weight = one_an_orbit(neighbours, sites, (group.operations[members[own]] for own in site_groups))
     return SiteGraph(

@@ -280,6 +280,7 @@ class Products(nn.Module):
 
 
 @cache
+@torch.inference_mode(mode=False)  # kept for trainings too
 def coupling(l: int, l2: int, L: int) -> torch.Tensor:
     """(2l+1, 2l'+1, 2L+1) real, orthonormal for each component of L, in the components of `real_harmonics`.
 

@@ -12,6 +12,7 @@ from irrepnet.graphs import GraphOptions
 from irrepnet.models.cgcnn import CGCNN, CGCNNConfig
 from irrepnet.models.covariant import CovariantConfig, CovariantNet, CovariantReadout
 from irrepnet.models.energy import EnergyConfig, EnergyNet, Response
+from irrepnet.models.ensemble import Ensemble
 from irrepnet.models.hypergraph import CHGCNNConfig, CrystalHypergraphNet
 from irrepnet.models.irreps import IrrepConfig, IrrepNet
 from irrepnet.models.mpnn import MPNN, MPNNConfig
@@ -94,6 +95,7 @@ __all__ = [
     "CrystalHypergraphNet",
     "EnergyConfig",
     "EnergyNet",
+    "Ensemble",
     "IrrepConfig",
     "IrrepNet",
     "MPNNConfig",

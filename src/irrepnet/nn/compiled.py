@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
-_INTERFACE = 1  # irrepnet_interface of kernels.c
+_INTERFACE = 2  # irrepnet_interface of kernels.c
 _NAMES = {torch.float32: "float", torch.float64: "double"}
 _TYPES = {"i": ctypes.c_int64, "d": ctypes.c_double, "p": ctypes.c_void_p}
 _SIGNATURES = {
-    "pair_features": "iiiiii" + 8 * "p",
-    "pair_features_backward": "iii" + 12 * "p",
+    "pair_features": "iiiiii" + 9 * "p",
+    "pair_features_backward": "iii" + 14 * "p",
     "neighbour_features": "iiiii" + 8 * "p",
     "neighbour_features_backward": "iiiii" + 11 * "p",
     "averaged_adamw": "iddddddd" + 7 * "p",
@@ -76,10 +76,13 @@ def call(name: str, dtype: torch.dtype, *arguments: float | torch.Tensor | ctype
     Raises:
         TypeError: a tensor is of another type or device, or not contiguous.
     """
-    tensors = [a for a in arguments if isinstance(a, torch.Tensor)]
-    if not all(a.is_cpu and a.is_contiguous() and a.dtype in (dtype, torch.int64) for a in tensors):
-        raise TypeError(f"{name} takes contiguous tensors of {dtype} and integers on the processor")
-    values = [a.data_ptr() if isinstance(a, torch.Tensor) else a for a in arguments]
+    values = []
+    for argument in arguments:
+        if isinstance(argument, torch.Tensor):
+            if not (argument.is_cpu and argument.is_contiguous() and argument.dtype in (dtype, torch.int64)):
+                raise TypeError(f"{name} takes contiguous tensors of {dtype} and integers on the processor")
+            argument = argument.data_ptr()
+        values.append(argument)
     return getattr(_library(), f"{name}_{_NAMES[dtype]}")(*values)
 
 

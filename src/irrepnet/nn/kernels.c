@@ -17,7 +17,7 @@
 #endif
 
 /* The version of the signatures below; nn/compiled.py asks for it before it calls anything else. */
-int64_t irrepnet_interface(void) { return 1; }
+int64_t irrepnet_interface(void) { return 2; }
 
 /* e^x to two units in the last place: x = n ln 2 + r, and e^r by Taylor's series. No branch and no call, so that loops
    over it are vectorised. 0 < e^x below 2^-126 becomes 2^-126; what is too large becomes infinite; NaN stays NaN. */
@@ -65,13 +65,13 @@ static inline REAL NAME(slope)(REAL z) {
     return s * (1 + z * (1 - s));
 }
 
-/* out_e = silu(z_e), z_e = a + b' + scalar[class_e], with a the first half of ends[receiver_e] and b' the second half of
-   ends[sender_e], and for the first ``directed`` edges also scale[class_e] * direction[e]. Returns the number of the first
+/* out_e = silu(z_e), z_e = a + b + bias + scalar[class_e], with a the first half of ends[receiver_e] and b the second half
+   of ends[sender_e], and for the first ``directed`` edges also scale[class_e] * direction[e]. Returns the number of the first
    edge that points beyond its table, or -1. */
 VERSIONS int64_t NAME(pair_features)(
     int64_t edges, int64_t channels, int64_t directed, int64_t nodes, int64_t classes, int64_t scaled,
     const int64_t *restrict receiver, const int64_t *restrict sender, const int64_t *restrict class_of,
-    const REAL *restrict ends, const REAL *restrict scalar,
+    const REAL *restrict bias, const REAL *restrict ends, const REAL *restrict scalar,
     const REAL *restrict scale, const REAL *restrict direction, REAL *restrict out) {
     for (int64_t e = 0; e < edges; e++) {
         const int64_t i = receiver[e], j = sender[e], k = class_of[e];
@@ -82,12 +82,12 @@ VERSIONS int64_t NAME(pair_features)(
         if (e < directed) {
             const REAL *p = scale + k * channels, *d = direction + e * channels;
             for (int64_t c = 0; c < channels; c++) {
-                const REAL z = a[c] + b[c] + s[c] + p[c] * d[c];
+                const REAL z = a[c] + b[c] + bias[c] + s[c] + p[c] * d[c];
                 y[c] = z * NAME(sigmoid)(z);
             }
         } else {
             for (int64_t c = 0; c < channels; c++) {
-                const REAL z = a[c] + b[c] + s[c];
+                const REAL z = a[c] + b[c] + bias[c] + s[c];
                 y[c] = z * NAME(sigmoid)(z);
             }
         }
@@ -99,9 +99,9 @@ VERSIONS int64_t NAME(pair_features)(
 VERSIONS int64_t NAME(pair_features_backward)(
     int64_t edges, int64_t channels, int64_t directed,
     const int64_t *restrict receiver, const int64_t *restrict sender, const int64_t *restrict class_of,
-    const REAL *restrict ends, const REAL *restrict scalar,
+    const REAL *restrict bias, const REAL *restrict ends, const REAL *restrict scalar,
     const REAL *restrict scale, const REAL *restrict direction, const REAL *restrict by_out,
-    REAL *restrict by_ends, REAL *restrict by_scalar, REAL *restrict by_scale, REAL *restrict by_direction) {
+    REAL *restrict by_bias, REAL *restrict by_ends, REAL *restrict by_scalar, REAL *restrict by_scale, REAL *restrict by_direction) {
     for (int64_t e = 0; e < edges; e++) {
         const int64_t i = 2 * receiver[e] * channels, j = (2 * sender[e] + 1) * channels, k = class_of[e] * channels;
         const REAL *a = ends + i, *b = ends + j, *s = scalar + k, *g = by_out + e * channels;
@@ -110,7 +110,8 @@ VERSIONS int64_t NAME(pair_features_backward)(
             const REAL *p = scale + k, *d = direction + e * channels;
             REAL *by_p = by_scale + k, *by_d = by_direction + e * channels;
             for (int64_t c = 0; c < channels; c++) {
-                const REAL by_z = g[c] * NAME(slope)(a[c] + b[c] + s[c] + p[c] * d[c]);
+                const REAL by_z = g[c] * NAME(slope)(a[c] + b[c] + bias[c] + s[c] + p[c] * d[c]);
+                by_bias[c] += by_z;
                 by_a[c] += by_z;
                 by_b[c] += by_z;
                 by_s[c] += by_z;
@@ -119,7 +120,8 @@ VERSIONS int64_t NAME(pair_features_backward)(
             }
         } else {
             for (int64_t c = 0; c < channels; c++) {
-                const REAL by_z = g[c] * NAME(slope)(a[c] + b[c] + s[c]);
+                const REAL by_z = g[c] * NAME(slope)(a[c] + b[c] + bias[c] + s[c]);
+                by_bias[c] += by_z;
                 by_a[c] += by_z;
                 by_b[c] += by_z;
                 by_s[c] += by_z;

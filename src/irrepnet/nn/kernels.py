@@ -49,26 +49,27 @@ def pair_features(
         IndexError: an edge points to a node or a class that is not there.
     """
     if _takes(edges):
-        weight, bias = torch.cat([receiver.weight, sender.weight]), receiver.bias
-        ends = torch.nn.functional.linear(x, weight, torch.nn.functional.pad(bias, (0, len(bias))))
-        return _PairFeatures.apply(edges, ends, scalar, scale, direction)  # type: ignore[return-value]
+        ends = torch.nn.functional.linear(x, torch.cat([receiver.weight, sender.weight]))
+        return _PairFeatures.apply(edges, receiver.bias, ends, scalar, scale, direction)  # type: ignore[return-value]
     parts = [scalar] if scale is None or direction is None else [scalar, edges.directed_class(scale) * direction]
     return torch.nn.functional.silu(edges.pairs(receiver(x), sender(x), parts))
 
 
 class _PairFeatures(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, edges: Edges, ends: torch.Tensor, *others: torch.Tensor | None) -> torch.Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        ctx, edges: Edges, bias: torch.Tensor, ends: torch.Tensor, *others: torch.Tensor | None
+    ) -> torch.Tensor:
         ctx.edges = edges
         tables = [None if table is None else table.contiguous() for table in (ends, *others)]
-        ctx.save_for_backward(*tables)
+        ctx.save_for_backward(bias, *tables)
         n_nodes, n_classes, scaled, directed = (0 if table is None else len(table) for table in tables)
-        out = edges.share.new_empty(len(edges.receiver), ends.shape[1] // 2)
+        out = edges.share.new_empty(len(edges.receiver), len(bias))
         if any(table is not None and table.shape[1] != out.shape[1] for table in others):
             raise ValueError(f"features of classes and directions do not have {out.shape[1]} channels")
         sizes = (*out.shape, directed, n_nodes, n_classes, scaled)
         index = (edges.receiver, edges.sender, edges.edge_class)
-        _check(compiled.call("pair_features", out.dtype, *sizes, *index, *tables, out))
+        _check(compiled.call("pair_features", out.dtype, *sizes, *index, bias, *tables, out))
         return out
 
     @staticmethod

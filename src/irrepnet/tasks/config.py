@@ -98,6 +98,8 @@ class TrainingConfig(Section):
         weight_decay: of AdamW.
         ema: decay a step of the running average of the weights; the average is what is validated and kept.
         clip: largest norm of the gradient.
+        members: networks that are trained, one after the other, from the seeds `seed`, `seed + 1`, …; predictions are
+            their mean, see :class:`irrepnet.models.Ensemble`.
         seed: of the initial weights and of the order of the examples.
         threads: of PyTorch on the CPU. Crystals are small: one thread is as fast as several, and far faster
             than several that share their cores with other programs.
@@ -113,6 +115,7 @@ class TrainingConfig(Section):
     weight_decay: float = Field(default=3e-2, ge=0)
     ema: float = Field(default=0.996, ge=0, lt=1)
     clip: float = Field(default=5.0, gt=0)
+    members: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
     threads: int = Field(default=1, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -143,6 +146,17 @@ class RunConfig(Section):
     def compiles(self) -> bool:
         """Whether PyTorch can compile the training step."""
         return False
+
+    @property
+    def averages(self) -> bool:
+        """Whether predictions can be the mean of several networks."""
+        return False
+
+    @model_validator(mode="after")
+    def _averaged(self) -> Self:
+        if self.training.members > 1 and not self.averages:
+            raise ValueError(f"training.members: is for properties and sites, not {self.task}; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _compiled(self) -> Self:

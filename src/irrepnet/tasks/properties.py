@@ -16,7 +16,7 @@ from irrepnet.data.store import Chosen, record_graphs
 from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity, tensor_coefficients
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import Graph, GraphOptions, HypergraphOptions, hyperedge_type
-from irrepnet.models import ModelConfig, PointGroupConfig, build_model
+from irrepnet.models import Ensemble, ModelConfig, PointGroupConfig, build_model
 from irrepnet.nn.elements import HEAVIEST
 from irrepnet.tasks.config import CrystalDataConfig, RunConfig, Section, TrainingConfig
 from irrepnet.tasks.metrics import Metrics
@@ -129,6 +129,10 @@ class PropertyRunConfig(RunConfig):
         if any(self.data.tensor(name) for name in self.data.targets) and "directions" in _field_names(kind):
             data["directions"] = True
         return kind(**{**data, **self.model.graph_fields})
+
+    @property
+    def averages(self) -> bool:
+        return True
 
     @property
     def compiles(self) -> bool:
@@ -332,18 +336,22 @@ class PropertyTask(Task):
         return decoded(self.targets, predict_batches(network, batches(graphs, device_of(network))))
 
     def predict(self, network: torch.nn.Module, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
-        rows, crystals = start_rows(sources, self.targets)
+        members = network.members if isinstance(network, Ensemble) else []
+        rows, crystals = start_rows(sources, self.targets, spreads=bool(members))
         for part in in_parts(crystals, AT_A_TIME):
             made = self.graphs(part, log)
             for rejection in made.rejections:
                 rows[int(rejection.id)]["note"] = rejection.reason
             predicted = self.decoded(network, made.graphs)
+            each = np.array([self.decoded(member, made.graphs) for member in members])
             for k, (record, failures) in enumerate(zip(made.records, made.failures)):
                 row = rows[int(record.id)]
                 lacking = (f"no descriptor for {failure}" for failure in failures)
                 row["note"] = "; ".join(filter(None, [row["note"], *lacking]))
                 for target, own in zip(self.targets, slices(self.targets)):
                     row[target.name] = target.value(predicted[k, own], made.frames[k])
+                    if members:
+                        row[f"{target.name}_spread"] = float(np.linalg.norm(each[:, k, own].std(0, ddof=1)))
         return rows
 
     @property
@@ -352,10 +360,13 @@ class PropertyTask(Task):
         return self.config.data.point_groups or ("all" if group == "auto" else f"all subgroups of {group}")
 
 
-def start_rows(sources: Sequence[Any], targets: Sequence[Target]) -> tuple[list[dict[str, Any]], list[Record]]:
+def start_rows(
+    sources: Sequence[Any], targets: Sequence[Target], spreads: bool = False
+) -> tuple[list[dict[str, Any]], list[Record]]:
     """A row of predictions for every structure in the sources, still empty, and the structures that could be read.
 
-    The id of a structure is the number of its row: several files may name a crystal alike.
+    With ``spreads`` a row has a place for the spread of each target's predictions. The id of a structure is the number
+    of its row: several files may name a crystal alike.
     """
     rows: list[dict[str, Any]] = []
     crystals: list[Record] = []
@@ -364,6 +375,7 @@ def start_rows(sources: Sequence[Any], targets: Sequence[Target]) -> tuple[list[
         if isinstance(item, Record):
             crystals.append(replace(item, id=str(len(rows))))
         nothing = {target.name: None for target in targets}
+        nothing |= {f"{target.name}_spread": None for target in targets if spreads}
         rows.append({"file": file, "id": item.id, "formula": formula, **nothing, "note": note})
     return rows, crystals
 

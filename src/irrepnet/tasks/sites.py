@@ -148,6 +148,10 @@ class SiteRunConfig(RunConfig):
         return self
 
     @property
+    def averages(self) -> bool:
+        return True
+
+    @property
     def graph(self) -> SiteGraphOptions:
         data = self.data
         return SiteGraphOptions(data.cutoff, data.n_max, data.tolerance, symprec=data.symprec, group=self.model.group)

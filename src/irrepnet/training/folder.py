@@ -134,9 +134,9 @@ def write_data(out: Path, source: Source, examples: Examples, split: Mapping[str
     return description
 
 
-def write_history(out: Path, history: Sequence[Mapping[str, Any]]) -> None:
+def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """metrics.csv, one row an epoch."""
-    write_text(out / "metrics.csv", csv_text(history[0], (row.values() for row in history)))
+    write_text(path, csv_text(history[0], (row.values() for row in history)))
 
 
 def write_predictions(out: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

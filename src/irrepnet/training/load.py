@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.models import Ensemble
 from irrepnet.tasks import TASKS, RunConfig, Task, task_class
 from irrepnet.tasks.targets import Target, slices
 from irrepnet.training.loop import threads
@@ -103,7 +104,8 @@ def load_run(folder: str | Path) -> Run:
         task = kind(kind.Config.model_validate(card["config"]))
         task.load(card)
         with torch.random.fork_rng(devices=[]):  # loading leaves the caller's random numbers alone
-            model = task.network()
+            members = [task.network() for _ in range(task.config.training.members)]
+            model = members[0] if len(members) == 1 else Ensemble(members)
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (
         OSError,

@@ -87,7 +87,7 @@ def is_first() -> bool:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Ranks]:
+def rendezvous(device: str) -> Iterator[Ranks]:
     """Within the block the processes that torchrun has started know of each other; there may be one alone.
 
     Args:

@@ -15,7 +15,7 @@ Files of a run folder:
     start.json              only if it began with the weights of another run: which, and how many
     split.json              ids and formulas of the training, validation and test crystals
     checkpoint.safetensors  only while training: the state after the last whole epoch
-    metrics.csv             one row an epoch
+    metrics.csv             one row an epoch; of several members the second has checkpoint-2 and metrics-2
     predictions_test.csv    true and predicted values of the test split, or what was wrong with each prediction
     model.safetensors       the weights
     model.json              the card: network, targets with units, domain, data, errors
@@ -35,13 +35,14 @@ from safetensors.torch import save
 
 from irrepnet import __version__
 from irrepnet.errors import IrrepnetError
+from irrepnet.models import Ensemble
 from irrepnet.tasks import Examples, RunConfig, Task, task_class
 from irrepnet.training.checkpoint import State, replacing, write_json
 from irrepnet.training.folder import check_hash, open_folder, write_data, write_history, write_predictions
 from irrepnet.training.load import FORMAT, Run, load_run
 from irrepnet.training.log import Log, duration
 from irrepnet.training.loop import run_epochs, threads
-from irrepnet.training.ranks import Ranks, check_shares, joined
+from irrepnet.training.ranks import Ranks, check_shares, rendezvous
 from irrepnet.training.start import take_weights
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -69,7 +70,7 @@ def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool 
         IrrepnetError: ``out`` holds a run and ``resume`` is false, or another configuration or other data;
             the data cannot be used; the training diverges.
     """
-    with joined(config.training.device) as ranks, ranks.folder(Path(out)) as folder:
+    with rendezvous(config.training.device) as ranks, ranks.folder(Path(out)) as folder:
         log = Log(quiet or ranks.rank > 0)
         open_folder(folder, config, resume, log)
         if (folder / "metrics.json").exists():
@@ -115,22 +116,30 @@ def _train(task: Task, out: Path, log: Log, data: Any, ranks: Ranks) -> None:
     if description["noted"]:
         log.line(f"{description['noted']} of them were read with notes, see notes.csv")
 
-    torch.manual_seed(config.training.seed)
-    network = task.network().to(device)
-    check_shares(config.model.name, network, ranks)
-    together = f", {ranks.size} processes together" if ranks.size > 1 else ""
-    log.line(f"{config.model.name} network, {_size(network)} parameters, on {_device_name(device)}{together}")
-    start = _start(task, network, out, log)
-    state = _fit(task, network, examples, split, out, log, ranks)
+    networks, states, start = [], [], {}
+    for member in range(config.training.members):
+        torch.manual_seed(config.training.seed + member)
+        network = task.network().to(device)
+        if not member:
+            check_shares(config.model.name, network, ranks)
+            together = f", {ranks.size} processes together" if ranks.size > 1 else ""
+            log.line(f"{config.model.name} network, {_size(network)} parameters, on {_device_name(device)}{together}")
+        if config.training.members > 1:
+            log.line(f"network {member + 1} of {config.training.members}")
+        start = _start(task, network, out, member, log)
+        states.append(_fit(task, network, examples, split, out, member, log, ranks))
+        network.load_state_dict(states[-1].best)
+        networks.append(network)
+    network = networks[0] if len(networks) == 1 else Ensemble(networks)
+    history = [row for state in states for row in state.history]
 
-    network.load_state_dict(state.best)
     task.finish(network, examples, split)
     validation = task.judge(network, examples, split["validation"])
     test = task.judge(network, examples, split["test"])
     errors = {"validation": validation.errors, "test": test.errors}
     write_predictions(out, test.header, test.rows)
     with replacing(out / "model.safetensors") as part:
-        part.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in state.best.items()}))
+        part.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}))
     card = {
         "format": FORMAT,
         "irrepnet": __version__,
@@ -143,24 +152,33 @@ def _train(task: Task, out: Path, log: Log, data: Any, ranks: Ranks) -> None:
     }
     write_json(out / "model.json", card)
     metrics = {
-        "best_epoch": state.best_epoch,
-        "epochs": state.epoch,
+        "best_epoch": states[0].best_epoch,
+        "epochs": states[0].epoch,
+        "members": len(states),
         "parameters": _size(network),
-        "seconds_per_epoch": float(np.mean([row["seconds"] for row in state.history])),
-        "crystals_per_second": float(np.mean([row["crystals_per_second"] for row in state.history])),
+        "seconds_per_epoch": float(np.mean([row["seconds"] for row in history])),
+        "crystals_per_second": float(np.mean([row["crystals_per_second"] for row in history])),
         "peak_memory_mb": _peak_memory(),
         "device": _device_name(device),
         "units": {target.name: target.unit for target in task.targets},
         **errors,
     }
     write_json(out / "metrics.json", metrics)
-    (out / CHECKPOINT).unlink()
-    log.line(f"done in {duration(sum(row['seconds'] for row in state.history))}; best epoch {state.best_epoch}")
+    for member in range(len(states)):
+        (out / of_member(CHECKPOINT, member)).unlink()
+    best = ", ".join(str(state.best_epoch) for state in states)
+    log.line(f"done in {duration(sum(row['seconds'] for row in history))}; best epoch {best}")
     for target in task.targets:
         log.line(f"test split, {target.name}: {_in_words(target.unit, test.errors[target.name])}")
 
 
-def _start(task: Task, network: torch.nn.Module, out: Path, log: Log) -> dict[str, Any]:
+def of_member(name: str, member: int) -> str:
+    """The name of a file that each member has one of: the first's, and for the second checkpoint-2.safetensors."""
+    stem, dot, suffix = name.partition(".")
+    return f"{stem}-{member + 1}{dot}{suffix}" if member else name
+
+
+def _start(task: Task, network: torch.nn.Module, out: Path, member: int, log: Log) -> dict[str, Any]:
     """Begin with the weights of another run, if the configuration names one and there is no checkpoint yet.
 
     Returns what the card says of it.
@@ -168,7 +186,7 @@ def _start(task: Task, network: torch.nn.Module, out: Path, log: Log) -> dict[st
     path = out / "start.json"
     if task.config.start is None:
         return {}
-    if not (out / CHECKPOINT).exists():
+    if not (out / of_member(CHECKPOINT, member)).exists():
         found = take_weights(network, task, task.config.start)
         write_json(path, found)
         log.line(f"{found['taken']} of the {found['weights']} weights are those of {found['run']}")
@@ -181,13 +199,15 @@ def _fit(
     examples: Examples,
     split: Mapping[str, np.ndarray],
     out: Path,
+    member: int,
     log: Log,
     ranks: Ranks,
 ) -> State:
-    """Train from the checkpoint, if there is one, to the last epoch."""
+    """Train a member from its checkpoint, if there is one, to the last epoch."""
     config = task.config.training
+    config = config.model_copy(update={"seed": config.seed + member})
     state = State.start(network, config.weight_decay)
-    checkpoint = out / CHECKPOINT
+    checkpoint = out / of_member(CHECKPOINT, member)
     if checkpoint.exists():
         state.load(checkpoint)
         log.line(f"resuming after epoch {state.epoch}")
@@ -195,7 +215,7 @@ def _fit(
     learning = task.learning(examples, split, next(network.parameters()).device)
 
     def report(state: State) -> None:
-        write_history(out, state.history)
+        write_history(out / of_member("metrics.csv", member), state.history)
         log.line(_epoch_line(state, config.epochs, task.targets))
 
     with log.progress("training", size * config.epochs, size * state.epoch) as advance:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.models import Ensemble
 from irrepnet.tasks import Task
 from irrepnet.training.load import load_run
 
@@ -50,8 +51,9 @@ def take_weights(network: torch.nn.Module, task: Task, folder: str | Path) -> di
     if own != its:
         raise IrrepnetError(f"{folder}: a run of the network {its}, whose weights do not fit {own}; take another run")
     same = [(t.name, t.kind) for t in run.targets] == [(t.name, t.kind) for t in task.targets]
-    # a network with tensors among its targets has all of its parts in one called net
-    given = {name.removeprefix("net."): values for name, values in run.model.state_dict().items()}
+    # a network with tensors among its targets has all of its parts in one called net; of several the first counts
+    trained = run.model.members[0] if isinstance(run.model, Ensemble) else run.model
+    given = {name.removeprefix("net."): values for name, values in trained.state_dict().items()}
     state = network.state_dict()
     taken = {
         name: given[key]
