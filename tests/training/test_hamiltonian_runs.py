@@ -93,7 +93,7 @@ def test_folder(run, data):
     assert sorted(split["train"]["formula"]) == ["CaO", "MgO", "MgS"]
     rows = list(csv.DictReader((run / "predictions_test.csv").open()))
     assert float(rows[0]["symmetry"]) < 1e-7  # meV
-    assert load_config(run / "config.yaml").to_yaml().startswith("task: hamiltonians\nmodel:")
+    assert load_config(run / "config.yaml").to_yaml().startswith("task: hamiltonians\nstart: null\nmodel:")
 
 
 def test_resumed_run_has_the_same_bits(config, run, tmp_path, monkeypatch):

@@ -62,12 +62,12 @@ def train(
     Learned are numbers, classes and tensors of crystals, values of sites (site-symmetry), energies with forces and
     stress (energy), or Hamiltonians (hamiltonian).
     """
-    from irrepnet.training import configuration_from
-
     document: Any = config
     if config is None:
         if start is None:
             raise IrrepnetError("give a preset or a YAML file, or a run to begin with by --from")
+        from irrepnet.training import configuration_from
+
         document = configuration_from(start)
     flags = {
         "start": None if start is None else str(start),

@@ -30,7 +30,6 @@ from functools import cache, lru_cache
 from typing import Literal, get_args
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from irrepnet.crystals.frames import MODEL_GROUPS, frame_rotation, model_group
 from irrepnet.crystals.neighbours import NeighbourOptions, Neighbours, smooth_neighbours, whole_shells
@@ -387,6 +386,8 @@ def _carriers(crystal: SymmetricCrystal) -> np.ndarray:
 
 def _edge_classes(crystal: SymmetricCrystal, neighbours: Neighbours) -> tuple[np.ndarray, np.ndarray]:
     """Orbit of every edge under the space group: (E,) numbers, and one edge of each orbit (n_classes,)."""
+    from scipy.spatial import KDTree
+
     carrier = crystal.point_group.operations[_carriers(crystal)]
     # seen from the orbit's representative: s⁻¹r for an edge r of the atom s·a
     pulled = np.einsum("ekj,ek->ej", carrier[neighbours.receiver], neighbours.vector)
