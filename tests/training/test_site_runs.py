@@ -425,5 +425,5 @@ def test_charges_begin_with_the_weights_of_energies(energies, both, tmp_path):
     fresh = sum(
         w.numel() for name, w in run.model.named_parameters() if not name.startswith(("readouts", "share", "directed"))
     )
-    own = sum(w.numel() for name, w in energies.model.named_parameters() if not name.startswith("readouts"))
-    assert run.card["start"]["taken"] == fresh == own
+    its = sum(w.numel() for name, w in energies.model.named_parameters() if not name.startswith("readouts"))
+    assert run.card["start"]["taken"] == fresh == its
