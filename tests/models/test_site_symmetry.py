@@ -43,7 +43,11 @@ NONE = np.zeros(1, int)  # the identity alone
 def network(group, targets=TARGETS, sum_rule=("born",), **options):
     torch.manual_seed(0)
     config = SiteSymmetryConfig(group=group.name, **{"channels": 12, "covariants": 3, "layers": 2, **options})
-    return SiteSymmetryNet(config, targets, sum_rule).double().eval()
+    net = SiteSymmetryNet(config, targets, sum_rule).double().eval()
+    torch.manual_seed(1)
+    for tensors in net.directed.values():
+        torch.nn.init.normal_(tensors.weight.weight)  # they begin with zero
+    return net
 
 
 def group_of(net):

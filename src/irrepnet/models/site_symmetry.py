@@ -17,7 +17,7 @@ from irrepnet.models.network import ModelGroup
 from irrepnet.nn.edges import Edges
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.radial import GaussianBasis
-from irrepnet.nn.site import SiteConvolution, TensorReadout
+from irrepnet.nn.site import BondTensors, SiteConvolution, TensorReadout
 from irrepnet.nn.site_bonds import SiteBonds, coordinate_irreps
 
 if TYPE_CHECKING:
@@ -90,15 +90,21 @@ class SiteSymmetryNet(nn.Module):
         for kind in self.targets.values():
             acts = [(group, _representation(group, kind)) for group in groups]
             self.readouts.append(TensorReadout(acts, channels, covariants))
+        self.directed = nn.ModuleDict()
+        for number, kind in enumerate(self.targets.values()):
+            axial, projector = _kind(kind)
+            if covariants and not axial and len(projector) > 1 and not kind.startswith("ij=-ji"):
+                self.directed[str(number)] = BondTensors(channels, channels, 1 if len(projector) == 3 else 2)
         self.share = nn.Linear(channels, len(self.sum_rule)) if self.sum_rule else None
         if self.share is not None:
             nn.init.zeros_(self.share.weight)  # equal shares
             nn.init.zeros_(self.share.bias)
 
     def load_state_dict(self, state_dict: Mapping[str, torch.Tensor], *args: Any, **more: Any) -> Any:
-        """Of earlier runs too, in which sites did not know of their crystal: the weight of that is zero."""
-        context = {key: torch.zeros_like(w) for key, w in self.state_dict().items() if key.endswith("context.weight")}
-        return super().load_state_dict({**context, **state_dict}, *args, **more)
+        """Of earlier runs too, which did not know of their crystal or of tensors of bonds: these weights are zero."""
+        own = self.state_dict().items()
+        new = {key: torch.zeros_like(w) for key, w in own if key.endswith("context.weight") or "directed." in key}
+        return super().load_state_dict({**new, **state_dict}, *args, **more)
 
     @property
     def _bonds(self) -> dict[str, SiteBonds]:
@@ -134,9 +140,12 @@ class SiteSymmetryNet(nn.Module):
             s, x = convolution(s, _bounded(x, site, len(s)), hidden, tables, edges, coordinates, crystals)
         s = self.norm(s)
         outputs = {}
-        for (target, kind), readout in zip(self.targets.items(), self.readouts):
+        unit = torch.nn.functional.normalize(batch.vector, dim=-1)
+        for number, ((target, kind), readout) in enumerate(zip(self.targets.items(), self.readouts)):
             axial, projector = _kind(kind)
-            value = readout(s, x, name, batch.basis, coordinates).view(-1, *_shape(projector))
+            made = str(number)
+            given = self.directed[made](s, hidden, edges, unit) if made in self.directed else None
+            value = readout(s, x, name, batch.basis, coordinates, given).view(-1, *_shape(projector))
             value = _turned(value, batch.axes, axial)
             if target in self.sum_rule and self.share is not None:
                 share = torch.nn.functional.softplus(self.share(s)[:, self.sum_rule.index(target)])

@@ -152,10 +152,42 @@ class CoordinateWeights(nn.Module):
         return y
 
 
-class TensorReadout(nn.Module):
-    """From invariants and coordinates to Cartesian tensors of sites, T = A s + A_G s + Σ_Γ B_Γ x_Γ.
+class BondTensors(nn.Module):
+    """Cartesian tensors of sites from the directions of bonds, by weights that all model groups share.
 
-    A makes the tensors that all model groups leave alone, A_G those that only one of them does.
+        D_a = mean over neighbours b of φ(s_a, s_b, h_ab) t(r̂_ab),    t = r̂ for vectors, r̂ ⊗ r̂ − 1/3 for rank 2
+
+    for one edge of each orbit of edges: what :class:`TensorReadout` projects is what all of them make. φ begins with
+    zero.
+
+    Args:
+        channels: of s.
+        hidden: size of the embedded invariants h of an edge.
+        rank: 1 or 2.
+    """
+
+    def __init__(self, channels: int, hidden: int, rank: int) -> None:
+        super().__init__()
+        self.rank = rank
+        self.receiver = nn.Linear(channels, channels)
+        self.sender = nn.Linear(channels, channels, bias=False)
+        self.filter = nn.Linear(hidden, channels)
+        self.weight = nn.Linear(channels, 1, bias=False)
+        nn.init.zeros_(self.weight.weight)
+
+    def forward(self, s: torch.Tensor, hidden: torch.Tensor, edges: Edges, unit: torch.Tensor) -> torch.Tensor:
+        """(n_sites, channels), (n_edges, hidden), as in :class:`SiteConvolution`, (n_edges, 3) → (n_sites, 3^rank)."""
+        weight = self.weight(pair_features(edges, s, self.receiver, self.sender, self.filter(hidden)))
+        if self.rank == 2:
+            unit = (unit[:, :, None] * unit[:, None] - torch.eye(3).to(unit) / 3).flatten(1)
+        return edges.mean(weight * unit)
+
+
+class TensorReadout(nn.Module):
+    """From invariants and coordinates to Cartesian tensors of sites, T = A s + A_G s + Σ_Γ B_Γ x_Γ + P D.
+
+    A makes the tensors that all model groups leave alone, A_G those that only one of them does; P D is what the site
+    group leaves of given tensors D, such as those of :class:`BondTensors`.
 
     Args:
         representations: of each model group, the group and (|G|, w, w) how it acts on the tensors of w components; to
@@ -187,16 +219,18 @@ class TensorReadout(nn.Module):
         group: str,
         basis: torch.Tensor,
         coordinates: tuple[torch.Tensor, torch.Tensor],
+        given: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """(n_sites, channels), (n_coordinates, covariants), (n_coordinates, 3) → (n_sites, w)."""
-        tensors = self.own[group](s, x, basis, coordinates)
+        """(n_sites, channels), (n_coordinates, covariants), (n_coordinates, 3), D (n_sites, w) → (n_sites, w)."""
+        tensors = self.own[group](s, x, basis, coordinates, given)
+        common = self.get_buffer("common").to(s.dtype)
         if self.invariant is not None:
-            tensors = tensors + self.invariant(s) @ self.get_buffer("common").to(s.dtype)
-        return tensors
+            tensors = tensors + self.invariant(s) @ common
+        return tensors if given is None else tensors + given @ common.T @ common
 
 
 class GroupTensors(nn.Module):
-    """What a :class:`TensorReadout` makes for one model group: A_G s + Σ_Γ B_Γ x_Γ.
+    """What a :class:`TensorReadout` makes for one model group: A_G s + Σ_Γ B_Γ x_Γ + P D but for what A makes.
 
     Args:
         group, representation, channels, covariants: see there.
@@ -219,17 +253,27 @@ class GroupTensors(nn.Module):
         self.covariant = nn.Linear(covariants, len(forms), bias=False) if covariants and len(forms) else None
 
     def forward(
-        self, s: torch.Tensor, x: torch.Tensor, basis: torch.Tensor, coordinates: tuple[torch.Tensor, torch.Tensor]
+        self,
+        s: torch.Tensor,
+        x: torch.Tensor,
+        basis: torch.Tensor,
+        coordinates: tuple[torch.Tensor, torch.Tensor],
+        given: torch.Tensor | None,
     ) -> torch.Tensor:
         site, irrep = coordinates
-        forms = self.get_buffer("forms").to(s.dtype)
+        forms, isotropic = (self.get_buffer(name).to(s.dtype) for name in ("forms", "isotropic"))
         tensors = s.new_zeros(len(s), forms.shape[-1])
         if self.invariant is not None:
-            tensors = tensors + self.invariant(s) @ self.get_buffer("isotropic").to(s.dtype)
+            tensors = tensors + self.invariant(s) @ isotropic
         if self.covariant is not None:
-            own = self.covariant(x) * (irrep[:, None] == self.get_buffer("irrep"))
-            tensors = tensors.index_add(0, site, torch.einsum("pf,pd,fdw->pw", own, basis, forms))
-        return tensors
+            is_own = irrep[:, None] == self.get_buffer("irrep")
+            # an orthonormal basis of what the site group allows, but for the trivial irrep
+            allowed = torch.einsum("pd,fdw->pfw", basis, forms)
+            own = self.covariant(x)
+            if given is not None:
+                own = own + torch.einsum("pfw,pw->pf", allowed, given.index_select(0, site))
+            tensors = tensors.index_add(0, site, torch.einsum("pf,pfw->pw", own * is_own, allowed))
+        return tensors if given is None else tensors + given @ isotropic.T @ isotropic
 
 
 def _basis(projector: np.ndarray) -> np.ndarray:
