@@ -28,7 +28,7 @@ def held() -> list[dict]:
 def test_build_info_gc(small_data):
     assert not held()
     given = ["point-group", "--data", str(small_data), "--target", "formation_energy_per_atom"]
-    run("data", "build", *given, "--workers", "1")
+    assert json.loads(run("data", "build", *given, "--workers", "1", "--json")) == {"ready": 97, "rejected": 2}
     (row,) = held()
     assert row["graphs"] == 97
     assert row["current"] is True
@@ -38,8 +38,19 @@ def test_build_info_gc(small_data):
     assert "n_max=6" in run("data", "info")
     run("data", "gc")
     assert len(held()) == 2
-    run("data", "gc", "--days", "0")
+    assert json.loads(run("data", "gc", "--days", "0", "--json"))["files"] == 2
     assert not held()
+
+
+def test_an_interruption(small_data, monkeypatch):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("irrepnet.training.run.Log.progress", stop)
+    given = ["--data", str(small_data), "--target", "formation_energy_per_atom"]
+    ended = CliRunner().invoke(app, ["data", "build", "point-group", *given])
+    assert ended.exit_code == 130
+    assert "what is made is kept" in ended.stderr
 
 
 def test_what_is_not_kept(small_data):

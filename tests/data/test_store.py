@@ -172,16 +172,23 @@ def test_an_interruption_loses_no_shard_that_is_made(monkeypatch):
     assert [shard.graphs for shard in stored()] == [SHARD, SHARD]
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "nonsense"])
+def _flipped(content: bytes, at: int) -> bytes:
+    changed = bytearray(content)
+    changed[at] ^= 1
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("damage", ["cut", "array", "text", "empty", "nonsense"])
 def test_a_damaged_shard_is_made_anew(damage):
     given, options = records(), FrameOptions()
     record_graphs(given, options)
     (path,) = store_folder().iterdir()
     content = path.read_bytes()
     path.unlink()  # it is mapped
-    flipped = bytearray(content)
-    flipped[-40] ^= 16
-    path.write_bytes({"cut": content[:-9], "flipped": bytes(flipped), "empty": b"", "nonsense": b"\7" * 99}[damage])
+    about = content.index(b"overlap")  # in the text of the header
+    flipped = {"array": _flipped(content, -40), "text": _flipped(content, about)}
+    path.write_bytes({"cut": content[:-9], "empty": b"", "nonsense": b"\7" * 99, **flipped}[damage])
+    assert not any(shard.is_current for shard in stored()) or damage in flipped
     with pytest.warns(UserWarning, match="is damaged .* and is made anew"):
         again = record_graphs(given, options)
     same(record_graphs(given, options, keep=False)[0], again[0])
@@ -242,6 +249,31 @@ class _OwnOptions(FrameOptions):
 def test_graphs_of_a_users_code_are_not_kept():
     record_graphs(records(), _OwnOptions())
     assert not list(stored())
+
+
+def test_a_store_that_others_keep(monkeypatch):
+    """It can be read where nothing can be written."""
+    record_graphs(records(), FrameOptions())
+
+    def refuse(*arguments):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(module.os, "utime", refuse)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(record_graphs(records(), FrameOptions()).refused) == 1
+
+
+@pytest.mark.slow
+def test_on_a_dask_cluster(tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    given, options = records(), FrameOptions(max_frames=0)
+    alone = record_graphs(given, options, keep=False)
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        together = record_graphs(given, options, workers=cluster.scheduler_address)
+    assert together.refused == alone.refused
+    same(alone[0], together[0])
+    assert [shard.graphs for shard in stored()] == [39]
 
 
 def test_no_scheduler():

@@ -63,6 +63,7 @@ def build(
         str | None,
         typer.Option(help="Processes, as many as there are cores by default; or a Dask scheduler's address."),
     ] = None,
+    json_: Json = False,
 ) -> None:
     """Make and keep the graphs that `irrepnet train` with the same arguments reads, so that it starts at once.
 
@@ -72,7 +73,15 @@ def build(
 
     number = int(workers) if workers and workers.isdecimal() else workers
     flags = {"data.source": data, "data.targets": ",".join(target) if target else None, "data.workers": number}
-    made, rejected = build_graphs(load_config(config, overrides_of(flags, assignments)))
+    settings = load_config(config, overrides_of(flags, assignments))
+    try:
+        made, rejected = build_graphs(settings)
+    except KeyboardInterrupt:
+        typer.echo("stopped; what is made is kept, and the same command goes on", err=True)
+        raise typer.Exit(130) from None
+    if json_:
+        print_json({"ready": made, "rejected": rejected})
+        return
     typer.echo(f"{made} crystals are ready, {rejected} rejected", err=True)
 
 
@@ -107,11 +116,15 @@ def info(json_: Json = False) -> None:
 @app.command()
 def gc(
     days: Annotated[float, typer.Option(min=0, help="Delete also what has not been used for so many days.")] = 30,
+    json_: Json = False,
 ) -> None:
     """Delete graphs of the store that nothing will use again: made by another version, damaged, or long unused."""
     from irrepnet.data.store import collect_garbage
 
     files, size = collect_garbage(days)
+    if json_:
+        print_json({"files": files, "bytes": size})
+        return
     typer.echo(f"{files} files, {size / 1e6:.1f} MB deleted", err=True)
 
 

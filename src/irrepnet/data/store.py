@@ -21,9 +21,10 @@ import uuid
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ def stored() -> Iterator[StoredShard]:
         try:
             state = path.stat()
             with safe_open(path, framework="np") as file:
-                head = json.loads(file.metadata()["irrepnet"])
+                head = json.loads(file.metadata()["irrepnet"].partition(" ")[2])
             said = head["options"], head["records"], head["graphs"]
             is_current = head["made_by"] == _made_by()
         except FileNotFoundError:  # another process deleted it
@@ -264,17 +265,18 @@ def _content(records: Sequence[Record], options: GraphOptions, point_groups: Seq
         "failures": shard.failures,
         "options": repr(options),
         "made_by": _made_by(),
-        "crc": _crc(arrays),
     }
-    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, {"irrepnet": json.dumps(head)})
+    about = json.dumps(head)
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return save(whole, {"irrepnet": f"{_crc(about, whole)} {about}"})
 
 
 def _read(content: bytes) -> Shard:
     from safetensors.numpy import load
 
     size = int.from_bytes(content[:8], "little")
-    head = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["irrepnet"])
-    return _opened(head, load(content))
+    _, _, about = json.loads(content[8 : 8 + size])["__metadata__"]["irrepnet"].partition(" ")
+    return _opened(json.loads(about), load(content))
 
 
 def _kept(path: Path) -> Shard | None:
@@ -284,11 +286,13 @@ def _kept(path: Path) -> Shard | None:
     try:
         # of the two faces that safetensors has, PyTorch's maps the file, NumPy's copies it
         with safe_open(path, framework="pt") as file:
-            head = json.loads(file.metadata()["irrepnet"])
+            crc, _, about = file.metadata()["irrepnet"].partition(" ")
             arrays = {name: file.get_tensor(name).numpy() for name in list(file.keys())}
-        if head["crc"] != _crc(arrays):
+        if crc != str(_crc(about, arrays)):
             raise ValueError("its checksum is another")
-        os.utime(path)  # used today
+        head = json.loads(about)
+        with suppress(OSError):  # in a store that others keep
+            os.utime(path)  # used today
     except FileNotFoundError:
         return None
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -368,17 +372,19 @@ def _digest(records: Sequence[Record], options: GraphOptions, point_groups: Sequ
 
 @cache
 def _made_by() -> str:
-    """A digest of the code that makes graphs, and the versions of the libraries that it uses."""
+    """A digest of the code that makes graphs and keeps them, and the versions of the libraries that it uses."""
     digest = hashlib.blake2b(digest_size=8)
-    for room in _ROOMS:
-        for file in sorted((Path(irrepnet.__file__).parent / room).glob("*.py")):
-            digest.update(file.read_bytes())
+    rooms = (sorted((Path(irrepnet.__file__).parent / room).glob("*.py")) for room in _ROOMS)
+    for file in (*chain(*rooms), Path(__file__)):
+        digest.update(file.read_bytes())
     versions = (f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES)
     return ", ".join([f"irrepnet {irrepnet.__version__} ({digest.hexdigest()})", *versions])
 
 
-def _crc(arrays: Mapping[str, np.ndarray]) -> int:
-    crc = 0
-    for name in sorted(arrays):
-        crc = zlib.crc32(np.ascontiguousarray(arrays[name]).data.cast("B") if arrays[name].size else b"", crc)
+def _crc(about: str, arrays: Mapping[str, np.ndarray]) -> int:
+    """A checksum of all that a shard's file says; the arrays are contiguous."""
+    crc = zlib.crc32(about.encode())
+    for name, array in sorted(arrays.items()):
+        crc = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), crc)
+        crc = zlib.crc32(array.data.cast("B") if array.size else b"", crc)
     return crc

@@ -40,7 +40,9 @@ class SiteSymmetryConfig(BaseModel, extra="forbid", frozen=True):
 class SiteSymmetryNet(nn.Module):
     """Invariants and coordinates in the fixed subspaces of the site groups, convolved, read out as tensors of sites.
 
-    The tensor of a crystal is the mean of tensors of its atoms, and so one that the crystal's point group allows.
+    To polar vectors and tensors of rank 2 come those that the directions of the bonds make, projected likewise, by
+    weights that all model groups share (:class:`irrepnet.nn.site.BondTensors`). The tensor of a crystal is the mean of
+    tensors of its atoms, and so one that the crystal's point group allows.
 
     The network runs on the sites of a batch and does not know how much symmetry made them: one atom an orbit, or
     all atoms. Their results are equal.
