@@ -22,7 +22,15 @@ def test_rooms(room):
 
 @pytest.mark.parametrize(
     "command",
-    ["predict nosuch a.cif", "evaluate nosuch", "train nosuch --out a", "hamiltonian evaluate nosuch", "data info"],
+    [
+        "predict nosuch a.cif",
+        "evaluate nosuch",
+        "train nosuch --out a",
+        "hamiltonian evaluate nosuch",
+        "data info",
+        "verify nosuch a.cif",
+        "path nosuch a.cif b.cif",
+    ],
 )
 def test_a_wrong_name_is_told_before(command):
     call = f"app({command.split()!r}, standalone_mode=False)"

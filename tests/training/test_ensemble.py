@@ -116,3 +116,10 @@ def test_sites(tmp_path):
 def test_other_tasks_have_one_network():
     with pytest.raises(IrrepnetError, match=r"training\.members: is for properties and sites, not energies"):
         load_config("energy", {"data.source": "a", "data.parent": "b", "training.members": 2})
+
+
+def test_a_target_with_the_name_of_a_spread(small_config):
+    names = ["band_gap", "band_gap_spread"]
+    assert small_config(data__targets=names).training.members == 1
+    with pytest.raises(IrrepnetError, match="band_gap_spread is the spread of band_gap"):
+        small_config(data__targets=names, training__members=2)

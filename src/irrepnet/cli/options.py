@@ -13,6 +13,15 @@ def finished(run: Path | None) -> Path | None:
     return None if run is None else run_folder(run)
 
 
+def _preset_or_finished(name: str) -> str:
+    from irrepnet.training import presets
+
+    return name if name in presets() else str(finished(Path(name)))
+
+
+Model = Annotated[
+    str, typer.Argument(callback=_preset_or_finished, help="A run folder, or a preset for random weights.")
+]
 Run = Annotated[Path, typer.Argument(metavar="RUN", callback=finished, help="A finished run folder.")]
 File = Annotated[Path, typer.Argument(help="A structure file: CIF, POSCAR, extended XYZ or JSON.")]
 Symprec = Annotated[float, typer.Option(help="How far from symmetric an atom may be, Å.")]

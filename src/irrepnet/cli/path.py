@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irrepnet.cli.options import Json
+from irrepnet.cli.options import Json, Model
 from irrepnet.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def path(
-    model: Annotated[str, typer.Argument(help="A run folder, or a preset for random weights.")],
+    model: Model,
     start: Annotated[File, typer.Argument(help="A structure file.")],
     end: Annotated[File, typer.Argument(help="Another, with the same atoms in a corresponding cell.")],
     steps: Annotated[int, typer.Option(help="How many crystals, both ends included.")] = 41,

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from irrepnet.cli.options import Json
+from irrepnet.cli.options import Json, Model
 from irrepnet.cli.printing import print_json
 
 
 def verify(
-    model: Annotated[str, typer.Argument(help="A run folder, or a preset for random weights.")],
+    model: Model,
     file: Annotated[Path, typer.Argument(help="A structure file.")],
     json_: Json = False,
     seed: Annotated[int, typer.Option(help="Of the random rotation, translation and permutation.")] = 0,

@@ -156,6 +156,10 @@ class RunConfig(Section):
     def _averaged(self) -> Self:
         if self.training.members > 1 and not self.averages:
             raise ValueError(f"training.members: is for properties and sites, not {self.task}; leave it out")
+        names = getattr(self.data, "targets", [])
+        taken = [name for name in names if f"{name}_spread" in names]
+        if self.training.members > 1 and taken:
+            raise ValueError(f"training.members: {taken[0]}_spread is the spread of {taken[0]}; rename that target")
         return self
 
     @model_validator(mode="after")
