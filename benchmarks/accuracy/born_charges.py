@@ -55,7 +55,9 @@ from irrepnet.training.log import Log
 from irrepnet.training.loop import run_epochs
 
 NETWORKS: Mapping[str, Mapping[str, object]] = {
-    "invariants": {"model.covariants": 0},
+    "invariants": {"model.covariants": 0, "model.tensors": 0},
+    "no tensors": {"model.tensors": 0},
+    "no irreps": {"model.covariants": 0},
     "site irreps": {},
     "pretrained": {},  # and the run to begin with
     "three networks": {"training.members": 3},

@@ -17,8 +17,9 @@ from irrepnet.models.network import ModelGroup
 from irrepnet.nn.edges import Edges
 from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.radial import GaussianBasis
-from irrepnet.nn.site import BondTensors, SiteConvolution, TensorReadout
+from irrepnet.nn.site import SiteConvolution, TensorReadout
 from irrepnet.nn.site_bonds import SiteBonds, coordinate_irreps
+from irrepnet.nn.site_tensors import WIDTH, SiteTensors, TensorTotals
 
 if TYPE_CHECKING:
     from irrepnet.graphs import SiteGraph
@@ -29,7 +30,10 @@ class SiteSymmetryConfig(BaseModel, extra="forbid", frozen=True):
 
     group: ModelGroup = "auto"
     channels: int = Field(default=64, ge=1, description="channels of the invariants of a site")
-    covariants: int = Field(default=8, ge=0, description="channels of each non-trivial irrep; 0 for invariants alone")
+    covariants: int = Field(default=8, ge=0, description="channels of each non-trivial irrep; 0 for none")
+    tensors: int = Field(
+        default=16, ge=0, description="channels of the vectors and tensors that all model groups share; 0 for none"
+    )
     layers: int = Field(default=3, ge=0, description="convolutions")
     dropout: float = Field(
         default=0.15, ge=0, lt=1, description="share of the hidden features that a step of training leaves out"
@@ -40,9 +44,9 @@ class SiteSymmetryConfig(BaseModel, extra="forbid", frozen=True):
 class SiteSymmetryNet(nn.Module):
     """Invariants and coordinates in the fixed subspaces of the site groups, convolved, read out as tensors of sites.
 
-    To polar vectors and tensors of rank 2 come those that the directions of the bonds make, projected likewise, by
-    weights that all model groups share (:class:`irrepnet.nn.site.BondTensors`). The tensor of a crystal is the mean of
-    tensors of its atoms, and so one that the crystal's point group allows.
+    Beside them go vectors and tensors of rank 2, projected likewise, by weights that all model groups share
+    (:mod:`irrepnet.nn.site_tensors`). The tensor of a crystal is the mean of tensors of its atoms, and so one that the
+    crystal's point group allows.
 
     The network runs on the sites of a batch and does not know how much symmetry made them: one atom an orbit, or
     all atoms. Their results are equal.
@@ -84,7 +88,7 @@ class SiteSymmetryNet(nn.Module):
         )
         self.edge = nn.Linear(channels, channels)
         self.convolutions = nn.ModuleList(
-            SiteConvolution(self._bonds, channels, covariants, channels, layer == 0, config.dropout)
+            SiteConvolution(self._bonds, channels, covariants, config.tensors, channels, layer == 0, config.dropout)
             for layer in range(config.layers)
         )
         self.norm = nn.LayerNorm(channels)
@@ -92,20 +96,25 @@ class SiteSymmetryNet(nn.Module):
         for kind in self.targets.values():
             acts = [(group, _representation(group, kind)) for group in groups]
             self.readouts.append(TensorReadout(acts, channels, covariants))
-        self.directed = nn.ModuleDict()
+        self.site_tensors = nn.ModuleDict({group.name: SiteTensors(group) for group in groups})
+        self.totals = nn.ModuleDict()
         for number, kind in enumerate(self.targets.values()):
             axial, projector = _kind(kind)
-            if covariants and not axial and len(projector) > 1 and not kind.startswith("ij=-ji"):
-                self.directed[str(number)] = BondTensors(channels, channels, 1 if len(projector) == 3 else 2)
+            if config.tensors and not axial and len(projector) > 1:
+                self.totals[str(number)] = TensorTotals(config.tensors, projector)
         self.share = nn.Linear(channels, len(self.sum_rule)) if self.sum_rule else None
         if self.share is not None:
             nn.init.zeros_(self.share.weight)  # equal shares
             nn.init.zeros_(self.share.bias)
 
     def load_state_dict(self, state_dict: Mapping[str, torch.Tensor], *args: Any, **more: Any) -> Any:
-        """Of earlier runs too, which did not know of their crystal or of tensors of bonds: these weights are zero."""
+        """Of earlier runs too, which did not know of their crystal or of shared tensors: these weights are zero."""
         own = self.state_dict().items()
-        new = {key: torch.zeros_like(w) for key, w in own if key.endswith("context.weight") or "directed." in key}
+        new = {
+            key: torch.zeros_like(w)
+            for key, w in own
+            if key.endswith("context.weight") or "cartesian." in key or "totals." in key
+        }
         return super().load_state_dict({**new, **state_dict}, *args, **more)
 
     @property
@@ -138,15 +147,18 @@ class SiteSymmetryNet(nn.Module):
         edges = Edges(*numbers, 1 / neighbours[:, None], batch.weight)
         atoms = torch.zeros_like(s[: batch.size, 0]).index_add(0, batch.crystal, batch.multiplicity)
         crystals = (batch.crystal, batch.multiplicity / atoms[batch.crystal])
+        t = s.new_zeros(len(s), WIDTH, self.config.tensors)
+        unit = torch.nn.functional.normalize(batch.vector, dim=-1)
+        seen = self.site_tensors[name](unit, batch.carrier, batch.basis, coordinates, len(s))
         for convolution in self.convolutions:
-            s, x = convolution(s, _bounded(x, site, len(s)), hidden, tables, edges, coordinates, crystals)
+            x, t = _bounded(x, site, len(s)), t * torch.rsqrt(1 + t.square().mean(2).sum(1))[:, None, None]
+            s, x, t = convolution(s, x, t, hidden, tables, seen, edges, coordinates, crystals)
         s = self.norm(s)
         outputs = {}
-        unit = torch.nn.functional.normalize(batch.vector, dim=-1)
         for number, ((target, kind), readout) in enumerate(zip(self.targets.items(), self.readouts)):
             axial, projector = _kind(kind)
             made = str(number)
-            given = self.directed[made](s, hidden, edges, unit) if made in self.directed else None
+            given = self.totals[made](t) if made in self.totals else None
             value = readout(s, x, name, batch.basis, coordinates, given).view(-1, *_shape(projector))
             value = _turned(value, batch.axes, axial)
             if target in self.sum_rule and self.share is not None:

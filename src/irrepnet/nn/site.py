@@ -16,6 +16,7 @@ from irrepnet.nn.convolution import mlp
 from irrepnet.nn.edges import Edges
 from irrepnet.nn.kernels import neighbour_features, pair_features
 from irrepnet.nn.site_bonds import BondTables, SiteBonds
+from irrepnet.nn.site_tensors import TensorTables, TensorWeights, norms_of, parts_of
 
 
 def joined(x: torch.Tensor, size: int, to: torch.Tensor, of: torch.Tensor, coefficient: torch.Tensor) -> torch.Tensor:
@@ -39,9 +40,10 @@ class SiteConvolution(nn.Module):
     Args:
         bonds: of each model group, by name.
         channels: of s.
-        covariants: channels of x; 0 for a layer on invariants alone.
+        covariants: channels of x; 0 for a layer without.
+        tensors: channels of the vectors and tensors; 0 for a layer without.
         hidden: size of the embedded invariants h of an edge.
-        first: the coordinates are still zero, as in the first layer: without q and f.
+        first: coordinates and tensors are still zero, as in the first layer: without q and f.
         dropout: share of the hidden features of pairs and sites that a step of training leaves out; all are invariants.
     """
 
@@ -50,6 +52,7 @@ class SiteConvolution(nn.Module):
         bonds: Mapping[str, SiteBonds],
         channels: int,
         covariants: int,
+        tensors: int,
         hidden: int,
         first: bool = False,
         dropout: float = 0.0,
@@ -65,6 +68,7 @@ class SiteConvolution(nn.Module):
         nn.init.zeros_(self.context.weight)
         self.dropout = nn.Dropout(dropout)
         self.invariant = nn.Linear(2 * channels, channels)
+        self.cartesian = TensorWeights(channels, tensors, first) if tensors else None
         own = {name: CoordinateWeights(one, channels, covariants, first) for name, one in bonds.items() if covariants}
         self.own = nn.ModuleDict(own)
 
@@ -72,19 +76,23 @@ class SiteConvolution(nn.Module):
         self,
         s: torch.Tensor,
         x: torch.Tensor,
+        t: torch.Tensor,
         hidden: torch.Tensor,
         tables: BondTables,
+        tensor_tables: TensorTables,
         edges: Edges,
         coordinates: tuple[torch.Tensor, torch.Tensor],
         crystals: tuple[torch.Tensor, torch.Tensor],
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """One step, on crystals of one model group.
 
         Args:
             s: (n_sites, channels).
             x: (n_coordinates, covariants).
+            t: (n_sites, 12, tensors), see :mod:`irrepnet.nn.site_tensors`.
             hidden: (n_edges, hidden) embedded invariants.
             tables: of :class:`irrepnet.nn.site_bonds.SiteBonds`.
+            tensor_tables: of :class:`irrepnet.nn.site_tensors.SiteTensors`.
             edges: of the graph, each of a class of its own.
             coordinates: site and irrep of each coordinate.
             crystals: the crystal of each site, and the share of its atoms that the site stands for.
@@ -94,22 +102,26 @@ class SiteConvolution(nn.Module):
         own: CoordinateWeights | None = self.own[tables.group] if self.own else None  # type: ignore[assignment]
         if own is not None:
             seen = seen + own.projected(x, tables, len(hidden))
+        if self.cartesian is not None:
+            sent = self.cartesian.sent(t, tensor_tables, edges)
+            seen = seen + self.cartesian.projected(t, sent, tensor_tables, edges)
         pair = self.dropout(pair_features(edges, normed, self.receiver, self.sender, seen))
         (m,) = neighbour_features(edges, pair, self.message, None)
         crystal, of_atoms = crystals
         mean = torch.zeros_like(s).index_add(0, crystal, normed * of_atoms[:, None])  # no more crystals than sites
         update = self.update(torch.cat([normed, m], -1)) + self.context(mean).index_select(0, crystal)
-        if own is None:
-            return s + self.invariant(self.dropout(torch.nn.functional.silu(update))), x
-
-        site, irrep = coordinates
-        block = site * own.n_irreps + irrep  # the coordinates of one irrep at one site
-        y = own.arrived(pair, edges.share, x, tables)
-        norms = y.new_zeros(len(s) * own.n_irreps, y.shape[1]).index_add(0, block, y**2)
-        update = self.dropout(torch.nn.functional.silu(update + own.norms(norms.view(len(s), -1))))
-        gates = own.gates(update).view(norms.shape).index_select(0, block)
-        mixed = torch.einsum("nc,cid->nid", y, own.mix)[torch.arange(len(x), device=x.device), irrep]
-        return s + self.invariant(update), x + gates * mixed
+        if own is not None:
+            y = own.arrived(pair, edges.share, x, tables)
+            update = update + own.norms(own.squares(y, len(s), coordinates))
+        if self.cartesian is not None:
+            parts = parts_of(self.cartesian.arrived(pair, sent, tensor_tables, edges))
+            update = update + self.cartesian.norms(norms_of(parts))
+        update = self.dropout(torch.nn.functional.silu(update))
+        if own is not None:
+            x = x + own.updated(y, update, coordinates)
+        if self.cartesian is not None:
+            t = t + self.cartesian.updated(parts, self.cartesian.gates(update))
+        return s + self.invariant(update), x, t
 
 
 class CoordinateWeights(nn.Module):
@@ -151,43 +163,30 @@ class CoordinateWeights(nn.Module):
             y = y.index_add(0, p, kernel * x.index_select(0, q))
         return y
 
+    def squares(self, y: torch.Tensor, n_sites: int, coordinates: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """|y|² of each irrep at each site: (n_sites, n_irreps · covariants)."""
+        norms = y.new_zeros(n_sites * self.n_irreps, y.shape[1]).index_add(0, self._block(coordinates), y**2)
+        return norms.view(n_sites, -1)
 
-class BondTensors(nn.Module):
-    """Cartesian tensors of sites from the directions of bonds, by weights that all model groups share.
+    def updated(
+        self, y: torch.Tensor, update: torch.Tensor, coordinates: tuple[torch.Tensor, torch.Tensor]
+    ) -> torch.Tensor:
+        """What is added to x, from y and the hidden features of the sites (n_sites, 2 channels)."""
+        gates = self.gates(update).view(-1, y.shape[1]).index_select(0, self._block(coordinates))
+        mixed = torch.einsum("nc,cid->nid", y, self.mix)
+        return gates * mixed[torch.arange(len(y), device=y.device), coordinates[1]]
 
-        D_a = mean over neighbours b of φ(s_a, s_b, h_ab) t(r̂_ab),    t = r̂ for vectors, r̂ ⊗ r̂ − 1/3 for rank 2
-
-    for one edge of each orbit of edges: what :class:`TensorReadout` projects is what all of them make. φ begins with
-    zero.
-
-    Args:
-        channels: of s.
-        hidden: size of the embedded invariants h of an edge.
-        rank: 1 or 2.
-    """
-
-    def __init__(self, channels: int, hidden: int, rank: int) -> None:
-        super().__init__()
-        self.rank = rank
-        self.receiver = nn.Linear(channels, channels)
-        self.sender = nn.Linear(channels, channels, bias=False)
-        self.filter = nn.Linear(hidden, channels)
-        self.weight = nn.Linear(channels, 1, bias=False)
-        nn.init.zeros_(self.weight.weight)
-
-    def forward(self, s: torch.Tensor, hidden: torch.Tensor, edges: Edges, unit: torch.Tensor) -> torch.Tensor:
-        """(n_sites, channels), (n_edges, hidden), as in :class:`SiteConvolution`, (n_edges, 3) → (n_sites, 3^rank)."""
-        weight = self.weight(pair_features(edges, s, self.receiver, self.sender, self.filter(hidden)))
-        if self.rank == 2:
-            unit = (unit[:, :, None] * unit[:, None] - torch.eye(3).to(unit) / 3).flatten(1)
-        return edges.mean(weight * unit)
+    def _block(self, coordinates: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """(n_coordinates,) numbers the coordinates of one irrep at one site share."""
+        site, irrep = coordinates
+        return site * self.n_irreps + irrep
 
 
 class TensorReadout(nn.Module):
-    """From invariants and coordinates to Cartesian tensors of sites, T = A s + A_G s + Σ_Γ B_Γ x_Γ + P D.
+    """From invariants, coordinates and tensors D to Cartesian tensors of sites, T = A s + A_G s + Σ_Γ B_Γ x_Γ + P D.
 
-    A makes the tensors that all model groups leave alone, A_G those that only one of them does; P D is what the site
-    group leaves of given tensors D, such as those of :class:`BondTensors`.
+    A makes the tensors that all model groups leave alone, A_G those that only one of them does. P projects on what the
+    site group leaves alone, so that forbidden components are 0.0 and not the rounding error of D.
 
     Args:
         representations: of each model group, the group and (|G|, w, w) how it acts on the tensors of w components; to
@@ -265,15 +264,16 @@ class GroupTensors(nn.Module):
         tensors = s.new_zeros(len(s), forms.shape[-1])
         if self.invariant is not None:
             tensors = tensors + self.invariant(s) @ isotropic
+        # an orthonormal basis of what the site group allows, but for the trivial irrep
+        is_own = irrep[:, None] == self.get_buffer("irrep")
+        allowed = torch.einsum("pd,fdw,pf->pfw", basis, forms, is_own.to(s.dtype))
         if self.covariant is not None:
-            is_own = irrep[:, None] == self.get_buffer("irrep")
-            # an orthonormal basis of what the site group allows, but for the trivial irrep
-            allowed = torch.einsum("pd,fdw->pfw", basis, forms)
-            own = self.covariant(x)
-            if given is not None:
-                own = own + torch.einsum("pfw,pw->pf", allowed, given.index_select(0, site))
-            tensors = tensors.index_add(0, site, torch.einsum("pf,pfw->pw", own * is_own, allowed))
-        return tensors if given is None else tensors + given @ isotropic.T @ isotropic
+            tensors = tensors.index_add(0, site, torch.einsum("pf,pfw->pw", self.covariant(x), allowed))
+        if given is None:
+            return tensors
+        own = torch.einsum("pfw,pw->pf", allowed, given.index_select(0, site))
+        tensors = tensors.index_add(0, site, torch.einsum("pf,pfw->pw", own, allowed))
+        return tensors + given @ isotropic.T @ isotropic
 
 
 def _basis(projector: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from irrepnet.models import Ensemble
 from irrepnet.tasks import Task
 from irrepnet.training.load import load_run
 
-READOUTS = frozenset({"readout", "readouts", "output", "covariant", "tensors", "share", "directed"})
+READOUTS = frozenset({"readout", "readouts", "output", "covariant", "tensors", "share", "totals"})
 """Words in the names of the weights that make the targets of the features of a network."""
 
 GRAPH_KEYS = ("cutoff", "n_max", "tolerance", "symprec", "neighbours", "scale")
