@@ -118,8 +118,12 @@ def test_other_tasks_have_one_network():
         load_config("energy", {"data.source": "a", "data.parent": "b", "training.members": 2})
 
 
-def test_a_target_with_the_name_of_a_spread(small_config):
-    names = ["band_gap", "band_gap_spread"]
-    assert small_config(data__targets=names).training.members == 1
-    with pytest.raises(IrrepnetError, match="band_gap_spread is the spread of band_gap"):
-        small_config(data__targets=names, training__members=2)
+@pytest.mark.parametrize("word", ["spread", "bound"])
+def test_a_target_with_the_name_of_what_predictions_say_of_another(small_config, word):
+    with pytest.raises(IrrepnetError, match=f"band_gap_{word} is the .* of band_gap in predictions; rename"):
+        small_config(data__targets=["band_gap", f"band_gap_{word}"])
+
+
+def test_a_target_with_the_name_of_a_column(small_config):
+    with pytest.raises(IrrepnetError, match="nearest is a column of every table"):
+        small_config(data__targets=["nearest"])

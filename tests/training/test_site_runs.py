@@ -125,7 +125,7 @@ def test_the_folder(run):
     files = {path.name for path in run.folder.iterdir()}
     assert files == {
         "config.yaml", "versions.json", "data.json", "rejected.csv", "split.json", "metrics.csv", "metrics.json",
-        "predictions_test.csv", "model.safetensors", "model.json", "log.txt", "report.html", "parity.png",
+        "predictions_test.csv", "model.safetensors", "known.safetensors", "model.json", "log.txt", "report.html", "parity.png",
         "learning_curve.png",
     }  # fmt: skip
     with (run.folder / "rejected.csv").open() as stream:
@@ -423,7 +423,7 @@ def test_charges_begin_with_the_weights_of_energies(energies, both, tmp_path):
     settings = {"data.source": both.config.data.source, "data.targets": "born_charges", "start": str(energies.folder)}
     run = train(load_config("site-symmetry", settings | SMALL | {"training.epochs": 1}), tmp_path / "run", quiet=True)
     fresh = sum(
-        w.numel() for name, w in run.model.named_parameters() if not name.startswith(("readouts", "share", "directed"))
+        w.numel() for name, w in run.model.named_parameters() if not name.startswith(("readouts", "share", "totals"))
     )
     its = sum(w.numel() for name, w in energies.model.named_parameters() if not name.startswith("readouts"))
     assert run.card["start"]["taken"] == fresh == its

@@ -144,6 +144,10 @@ def predict(
 ) -> None:
     """Predict properties of structures; those that cannot be predicted are listed with the reason.
 
+    After ± stands what the error does not exceed for nine of ten crystals like those of the training, and wider where
+    the crystal is far from them; for tensors the Frobenius norm of the error, for sites its mean over atoms and
+    components.
+
     Exit code 0: all are predicted; 1: some are not; 2: none is.
     """
     from irrepnet.training import load_run
@@ -184,7 +188,13 @@ def _line(row: dict[str, Any], targets: Sequence["Target"]) -> str:
         return f"{row['file']}: rejected: {row['note']}"
     words = []
     for target in targets:
-        spread = row.get(f"{target.name}_spread")
-        words.append(target.in_words(row[target.name]) + ("" if spread is None else f" ± {spread:.2g}"))
+        word = target.in_words(row[target.name])
+        if (bound := row.get(f"{target.name}_bound")) is not None:
+            word += f" ± {bound:.2g}"
+        if (spread := row.get(f"{target.name}_spread")) is not None:
+            word += f" (networks differ by {spread:.2g})"
+        words.append(word)
+    if row.get("nearest"):
+        words.append("near " + ", ".join(dict.fromkeys(near["formula"] for near in row["nearest"])))
     note = f"  ({row['note']})" if row["note"] else ""
     return f"{row['file']}: {row['formula']}  {', '.join(words)}{note}"

@@ -16,6 +16,7 @@ from irrepnet.groups import PointGroup
 from irrepnet.models.network import ModelGroup
 from irrepnet.nn.edges import Edges
 from irrepnet.nn.elements import ElementEmbedding
+from irrepnet.nn.pooling import MeanSpread
 from irrepnet.nn.radial import GaussianBasis
 from irrepnet.nn.site import SiteConvolution, TensorReadout
 from irrepnet.nn.site_bonds import SiteBonds, coordinate_irreps
@@ -129,32 +130,8 @@ class SiteSymmetryNet(nn.Module):
         Raises:
             IrrepnetError: the batch was made for another model group.
         """
-        name = batch.group.name
-        if name not in self.bonds:
-            raise IrrepnetError(f"the network has the model group {' or '.join(self.bonds)}, the batch {name}")
-        tables = self.bonds[name](batch.vector, batch.receiver, batch.sender, batch.carrier, batch.fixed, batch.basis)
-        length = batch.vector.norm(dim=-1)
-        relative = 3 * length / batch.nearest[batch.receiver]
-        hidden = self.radial(torch.cat([self.distance(length), self.relative(relative)], -1))
-        hidden = torch.nn.functional.silu(hidden + self.angular[name](tables.invariants))
-        hidden = torch.nn.functional.silu(self.edge(hidden))
-        s = self.embedding(batch.numbers)
-        site = torch.repeat_interleave(batch.fixed.sum(1))
-        coordinates = (site, coordinate_irreps(batch.fixed))
-        x = batch.basis.new_zeros(len(batch.basis), self.config.covariants)
-        neighbours = torch.zeros_like(batch.nearest).index_add(0, batch.receiver, batch.weight)
-        numbers = (batch.receiver, batch.sender, torch.arange(len(hidden), device=hidden.device), len(hidden))
-        edges = Edges(*numbers, 1 / neighbours[:, None], batch.weight)
-        atoms = torch.zeros_like(s[: batch.size, 0]).index_add(0, batch.crystal, batch.multiplicity)
-        crystals = (batch.crystal, batch.multiplicity / atoms[batch.crystal])
-        t = s.new_zeros(len(s), WIDTH, self.config.tensors)
-        unit = torch.nn.functional.normalize(batch.vector, dim=-1)
-        seen = self.site_tensors[name](unit, batch.carrier, batch.basis, coordinates, len(s))
-        for convolution in self.convolutions:
-            x, t = _bounded(x, site, len(s)), t * torch.rsqrt(1 + t.square().mean(2).sum(1))[:, None, None]
-            s, x, t = convolution(s, x, t, hidden, tables, seen, edges, coordinates, crystals)
-        s = self.norm(s)
-        outputs = {}
+        s, x, t = self._features(batch)
+        name, coordinates, outputs = batch.group.name, _coordinates(batch), {}
         for number, ((target, kind), readout) in enumerate(zip(self.targets.items(), self.readouts)):
             axial, projector = _kind(kind)
             made = str(number)
@@ -168,6 +145,37 @@ class SiteSymmetryNet(nn.Module):
                 value = _crystal_mean(self._at_atoms(value, axial, batch), batch)
             outputs[target] = value
         return outputs
+
+    def pooled(self, batch: "SiteGraph[torch.Tensor]") -> torch.Tensor:
+        """(n_crystals, 2 channels) mean and spread of the invariants of each crystal's atoms."""
+        return MeanSpread()(self._features(batch)[0], batch.crystal, batch.size, batch.multiplicity)
+
+    def _features(self, batch: "SiteGraph[torch.Tensor]") -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Invariants, coordinates and tensors of the sites, after the layers."""
+        name = batch.group.name
+        if name not in self.bonds:
+            raise IrrepnetError(f"the network has the model group {' or '.join(self.bonds)}, the batch {name}")
+        tables = self.bonds[name](batch.vector, batch.receiver, batch.sender, batch.carrier, batch.fixed, batch.basis)
+        length = batch.vector.norm(dim=-1)
+        relative = 3 * length / batch.nearest[batch.receiver]
+        hidden = self.radial(torch.cat([self.distance(length), self.relative(relative)], -1))
+        hidden = torch.nn.functional.silu(hidden + self.angular[name](tables.invariants))
+        hidden = torch.nn.functional.silu(self.edge(hidden))
+        s = self.embedding(batch.numbers)
+        coordinates = _coordinates(batch)
+        x = batch.basis.new_zeros(len(batch.basis), self.config.covariants)
+        neighbours = torch.zeros_like(batch.nearest).index_add(0, batch.receiver, batch.weight)
+        numbers = (batch.receiver, batch.sender, torch.arange(len(hidden), device=hidden.device), len(hidden))
+        edges = Edges(*numbers, 1 / neighbours[:, None], batch.weight)
+        atoms = torch.zeros_like(s[: batch.size, 0]).index_add(0, batch.crystal, batch.multiplicity)
+        crystals = (batch.crystal, batch.multiplicity / atoms[batch.crystal])
+        t = s.new_zeros(len(s), WIDTH, self.config.tensors)
+        unit = torch.nn.functional.normalize(batch.vector, dim=-1)
+        seen = self.site_tensors[name](unit, batch.carrier, batch.basis, coordinates, len(s))
+        for convolution in self.convolutions:
+            x, t = _bounded(x, coordinates[0], len(s)), t * torch.rsqrt(1 + t.square().mean(2).sum(1))[:, None, None]
+            s, x, t = convolution(s, x, t, hidden, tables, seen, edges, coordinates, crystals)
+        return self.norm(s), x, t
 
     def at_atoms(
         self, outputs: Mapping[str, torch.Tensor], batch: "SiteGraph[torch.Tensor]"
@@ -254,6 +262,11 @@ def _couplings_added(old: dict[str, torch.Tensor], group: str, net: nn.Module) -
         else:
             found[key] = value
     return found
+
+
+def _coordinates(batch: "SiteGraph[torch.Tensor]") -> tuple[torch.Tensor, torch.Tensor]:
+    """Site and irrep of each coordinate."""
+    return torch.repeat_interleave(batch.fixed.sum(1)), coordinate_irreps(batch.fixed)
 
 
 def _bounded(x: torch.Tensor, site: torch.Tensor, n_sites: int) -> torch.Tensor:

@@ -20,6 +20,10 @@ def _names(value: Any) -> Any:
 Names = Annotated[list[str], BeforeValidator(_names)]
 
 
+COLUMNS = frozenset({"file", "id", "formula", "atom", "note", "nearest"})
+"""Of tables of predictions, besides the targets."""
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -157,9 +161,14 @@ class RunConfig(Section):
         if self.training.members > 1 and not self.averages:
             raise ValueError(f"training.members: is for properties and sites, not {self.task}; leave it out")
         names = getattr(self.data, "targets", [])
-        taken = [name for name in names if f"{name}_spread" in names]
-        if self.training.members > 1 and taken:
-            raise ValueError(f"training.members: {taken[0]}_spread is the spread of {taken[0]}; rename that target")
+        for name in names:
+            if name in COLUMNS:
+                raise ValueError(f"data.targets: {name} is a column of every table of predictions; rename that target")
+            for word, what in (("spread", "the spread"), ("bound", "the bound of the error")):
+                if f"{name}_{word}" in names:
+                    raise ValueError(
+                        f"data.targets: {name}_{word} is {what} of {name} in predictions; rename that target"
+                    )
         return self
 
     @model_validator(mode="after")

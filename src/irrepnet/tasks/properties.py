@@ -1,6 +1,7 @@
 """Numbers, classes and tensors of crystals, learned on graphs."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
@@ -18,8 +19,10 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import Graph, GraphOptions, HypergraphOptions, hyperedge_type
 from irrepnet.models import Ensemble, ModelConfig, PointGroupConfig, build_model
 from irrepnet.nn.elements import HEAVIEST
+from irrepnet.nn.pooling import MeanSpread
 from irrepnet.tasks.config import CrystalDataConfig, RunConfig, Section, TrainingConfig
 from irrepnet.tasks.metrics import Metrics
+from irrepnet.tasks.reliability import Reliability
 from irrepnet.tasks.targets import (
     OutputTarget,
     Target,
@@ -323,6 +326,18 @@ class PropertyTask(Task):
             rows.append(cells)
         return Judgement(self.errors(true, predicted), header, rows)
 
+    def features(self, network: torch.nn.Module, examples: PropertyExamples, part: np.ndarray) -> np.ndarray | None:
+        with pooled(network) as found:
+            self.decoded(network, Chosen(examples.graphs, part))
+        return joined(found)
+
+    def deviations(
+        self, network: torch.nn.Module, examples: PropertyExamples, part: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        true, predicted = examples.values[part], self.decoded(network, Chosen(examples.graphs, part))
+        parts = zip(self.targets, slices(self.targets))
+        return {target.name: target.deviations(true[:, own], predicted[:, own]) for target, own in parts}
+
     def errors(self, true: np.ndarray, predicted: np.ndarray) -> dict[str, Metrics]:
         """By target, of (n, W) decoded predictions."""
         return {
@@ -337,12 +352,15 @@ class PropertyTask(Task):
 
     def predict(self, network: torch.nn.Module, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
         members = network.members if isinstance(network, Ensemble) else []
-        rows, crystals = start_rows(sources, self.targets, spreads=bool(members))
+        rows, crystals = start_rows(sources, self.targets, self.reliability, spreads=bool(members))
         for part in in_parts(crystals, AT_A_TIME):
             made = self.graphs(part, log)
             for rejection in made.rejections:
                 rows[int(rejection.id)]["note"] = rejection.reason
-            predicted = self.decoded(network, made.graphs)
+            with pooled(network) as found:
+                predicted = self.decoded(network, made.graphs)
+            if made.records:
+                trust([rows[int(record.id)] for record in made.records], self.reliability, joined(found))
             each = np.array([self.decoded(member, made.graphs) for member in members])
             for k, (record, failures) in enumerate(zip(made.records, made.failures)):
                 row = rows[int(record.id)]
@@ -361,12 +379,12 @@ class PropertyTask(Task):
 
 
 def start_rows(
-    sources: Sequence[Any], targets: Sequence[Target], spreads: bool = False
+    sources: Sequence[Any], targets: Sequence[Target], reliability: Reliability | None = None, spreads: bool = False
 ) -> tuple[list[dict[str, Any]], list[Record]]:
     """A row of predictions for every structure in the sources, still empty, and the structures that could be read.
 
-    With ``spreads`` a row has a place for the spread of each target's predictions. The id of a structure is the number
-    of its row: several files may name a crystal alike.
+    A row has places for what :func:`trust` will say, and with ``spreads`` for the spread of each target's predictions.
+    The id of a structure is the number of its row: several files may name a crystal alike.
     """
     rows: list[dict[str, Any]] = []
     crystals: list[Record] = []
@@ -375,9 +393,53 @@ def start_rows(
         if isinstance(item, Record):
             crystals.append(replace(item, id=str(len(rows))))
         nothing = {target.name: None for target in targets}
+        if reliability is not None:
+            nothing |= {f"{name}_bound": None for name in reliability.bounds} | {"nearest": None}
         nothing |= {f"{target.name}_spread": None for target in targets if spreads}
         rows.append({"file": file, "id": item.id, "formula": formula, **nothing, "note": note})
     return rows, crystals
+
+
+def trust(rows: Sequence[dict[str, Any]], reliability: Reliability | None, features: np.ndarray | None) -> None:
+    """Say in rows of predictions how far these can be trusted: bounds of their errors, and the nearest crystals.
+
+    ``TARGET_bound``: nine of ten errors are below, see :mod:`irrepnet.tasks.reliability`. ``nearest``: positions among
+    the training crystals, and distances. The note tells what is far away.
+    """
+    if reliability is None or features is None:
+        return
+    for row, indices, distances in zip(rows, *reliability.neighbours(features)):
+        distance = float(distances.mean())
+        row |= {f"{name}_bound": float(reliability.bound(name, distances.mean())) for name in reliability.bounds}
+        row["nearest"] = [(int(i), float(d)) for i, d in zip(indices, distances) if i >= 0]
+        if distance > reliability.far:
+            far = f"far from anything seen: {distance:.1f} times the typical distance from the training crystals"
+            row["note"] = "; ".join(filter(None, [row["note"], far]))
+
+
+@contextmanager
+def pooled(network: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
+    """Within, a list gets what the network pools of each batch, (n_crystals, F); of several networks the first.
+
+    It stays empty where a network does not pool by :class:`irrepnet.nn.pooling.MeanSpread`.
+    """
+    first = network.members[0] if isinstance(network, Ensemble) else network
+    found: list[torch.Tensor] = []
+
+    def keep(_: torch.nn.Module, given: Any, result: torch.Tensor) -> None:
+        found.append(result)
+
+    hooks = [one.register_forward_hook(keep) for one in first.modules() if isinstance(one, MeanSpread)]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def joined(features: Sequence[torch.Tensor]) -> np.ndarray | None:
+    """(n, F) of the batches' features; None without any."""
+    return torch.cat(list(features)).double().cpu().numpy() if features else None
 
 
 def known_graph(crystal: SymmetricCrystal, options: GraphOptions) -> Any:

@@ -4,7 +4,7 @@ Numbers and tensors of the crystals can be learned beside them, or alone.
 """
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -23,10 +23,10 @@ from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity, tensor_coef
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import SiteGraph, SiteGraphOptions
 from irrepnet.groups import PointGroup
-from irrepnet.models import SeparateNetworks, SiteSymmetryConfig, SiteSymmetryNet
+from irrepnet.models import Ensemble, SeparateNetworks, SiteSymmetryConfig, SiteSymmetryNet
 from irrepnet.tasks.config import CrystalDataConfig, RunConfig, TrainingConfig
 from irrepnet.tasks.metrics import Metrics
-from irrepnet.tasks.properties import known_graph, start_rows
+from irrepnet.tasks.properties import known_graph, start_rows, trust
 from irrepnet.tasks.targets import (
     OutputTarget,
     SiteTarget,
@@ -359,23 +359,29 @@ class SiteTask(Task):
 
         return Learning(loss, validate)
 
-    def _outputs(
-        self, network: Any, graphs: Sequence[SiteGraph], dtype: torch.dtype = torch.float32
-    ) -> Rows[torch.Tensor]:
-        """Of several crystals, one after the other; one batch for each model group."""
-        starts = np.cumsum([0, *map(len, graphs)])
-        sites, crystals, rows, order = [], [], [], []
+    def _batches(
+        self, graphs: Sequence[SiteGraph], dtype: torch.dtype, device: torch.device
+    ) -> Iterator[tuple[SiteGraph[torch.Tensor], list[int]]]:
+        """One batch for each model group, and the positions of its graphs."""
         for name in self.groups:
             own = [k for k, graph in enumerate(graphs) if graph.group.name == name]
             if own:
-                batch = union([graphs[k] for k in own], dtype).to(device_of(network))
-                outputs = network(batch)
-                values = [outputs[t.name].reshape(-1, t.width) for t in self.of_sites]
-                sites.append(torch.cat([batch.nearest.new_empty(len(batch.numbers), 0), *values], 1))
-                values = [_coefficients(t, outputs[t.name]) for t in self.of_crystals]
-                crystals.append(torch.cat([sites[-1].new_empty(len(own), 0), *values], 1))
-                rows += [np.arange(starts[k], starts[k + 1]) for k in own]
-                order += own
+                yield union([graphs[k] for k in own], dtype).to(device), own
+
+    def _outputs(
+        self, network: Any, graphs: Sequence[SiteGraph], dtype: torch.dtype = torch.float32
+    ) -> Rows[torch.Tensor]:
+        """Of several crystals, one after the other."""
+        starts = np.cumsum([0, *map(len, graphs)])
+        sites, crystals, rows, order = [], [], [], []
+        for batch, own in self._batches(graphs, dtype, device_of(network)):
+            outputs = network(batch)
+            values = [outputs[t.name].reshape(-1, t.width) for t in self.of_sites]
+            sites.append(torch.cat([batch.nearest.new_empty(len(batch.numbers), 0), *values], 1))
+            values = [_coefficients(t, outputs[t.name]) for t in self.of_crystals]
+            crystals.append(torch.cat([sites[-1].new_empty(len(own), 0), *values], 1))
+            rows += [np.arange(starts[k], starts[k + 1]) for k in own]
+            order += own
 
         def in_order(parts: list[torch.Tensor], of: Any) -> torch.Tensor:
             return torch.cat(parts)[torch.from_numpy(np.argsort(of)).to(parts[0].device)]
@@ -431,8 +437,38 @@ class SiteTask(Task):
             result[target.name] = target.value(values.crystals[0, own], examples.frames[k])
         return result
 
+    def features(self, network: torch.nn.Module, examples: SiteExamples, part: np.ndarray) -> np.ndarray | None:
+        return self._features(network, [examples.graphs[k] for k in part])
+
+    def _features(self, network: torch.nn.Module, graphs: Sequence[SiteGraph]) -> np.ndarray | None:
+        """(n_crystals, F) mean and spread of the invariants of the atoms."""
+        first = network.members[0] if isinstance(network, Ensemble) else network
+        if not isinstance(first, SiteSymmetryNet):
+            return None
+        found: dict[int, torch.Tensor] = {}
+        with torch.inference_mode():
+            for part in in_parts(range(len(graphs))):
+                for batch, own in self._batches([graphs[k] for k in part], torch.float32, device_of(network)):
+                    for k, row in zip(own, first.eval().pooled(batch)):
+                        found[part[k]] = row
+        return torch.stack([found[k] for k in range(len(graphs))]).double().cpu().numpy()
+
+    def deviations(self, network: torch.nn.Module, examples: SiteExamples, part: np.ndarray) -> dict[str, np.ndarray]:
+        """Of a target of sites, means over the atoms."""
+        graphs = [examples.graphs[k] for k in part]
+        true = _joined([examples.values[k] for k in part])
+        predicted = self._decoded(self._exact(network, graphs))
+        crystal, atoms = np.repeat(np.arange(len(graphs)), [len(graph) for graph in graphs]), _multiplicity(graphs)
+        found = {}
+        for target, own in zip(self.of_sites, slices(self.of_sites)):
+            each = target.deviations(true.sites[:, own], predicted.sites[:, own])
+            found[target.name] = np.bincount(crystal, each * atoms) / np.bincount(crystal, atoms)
+        for target, own in zip(self.of_crystals, slices(self.of_crystals)):
+            found[target.name] = target.deviations(true.crystals[:, own], predicted.crystals[:, own])
+        return found
+
     def predict(self, network: torch.nn.Module, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
-        rows, crystals = start_rows(sources, self.targets)
+        rows, crystals = start_rows(sources, self.targets, self.reliability)
         made = self.graphs(crystals, log)
         for rejection in made.rejections:
             rows[int(rejection.id)]["note"] = rejection.reason
@@ -440,6 +476,8 @@ class SiteTask(Task):
             predicted = self._decoded(self._exact(network, made.graphs))
             for k, values in enumerate(_by_crystal(predicted, made.graphs)):
                 rows[int(made.records[k].id)] |= self._of_input(made, k, values)
+            own = [rows[int(record.id)] for record in made.records]
+            trust(own, self.reliability, self._features(network, made.graphs))
         return rows
 
     def card(self, examples: SiteExamples, train: np.ndarray) -> dict[str, Any]:

@@ -105,6 +105,11 @@ class OutputTarget(Target, Protocol):
         """Errors of decoded predictions (n, w); rows whose true value is NaN do not count."""
         ...
 
+    def deviations(self, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """(n,) sizes of the errors of decoded predictions (n, w); NaN where the true value is NaN, or all NaN if an
+        error has no size."""
+        ...
+
     def value(self, predicted: np.ndarray, frame: np.ndarray) -> Any:
         """A decoded prediction (w,) as a JSON value in the input's axes: x_input = frame @ x_standard."""
         ...
@@ -177,6 +182,9 @@ class NumberTarget(OneRow):
         known = ~np.isnan(true[:, 0])
         return regression_metrics(true[known, 0], predicted[known, 0], self.mean)
 
+    def deviations(self, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        return np.abs(predicted - true)[:, 0]
+
     def value(self, predicted: np.ndarray, frame: np.ndarray) -> float:
         return float(predicted[0])
 
@@ -225,6 +233,10 @@ class ClassTarget(NumberTarget):
         """See :func:`irrepnet.tasks.metrics.classification_metrics`."""
         known = ~np.isnan(true[:, 0])
         return classification_metrics(true[known, 0], predicted[known, 0])
+
+    def deviations(self, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """NaN: a probability says by itself how sure it is."""
+        return np.full(len(true), np.nan)
 
     def in_words(self, value: float) -> str:
         return f"{self.name} {value:.4g} probability"
@@ -329,6 +341,10 @@ class TensorTarget(OneRow):
         known = ~np.isnan(true).any(axis=1)
         mean = self.decode(np.zeros((1, self.width)))
         return tensor_metrics(self.tensor, self.nearer(true, predicted)[known], predicted[known], mean)
+
+    def deviations(self, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """Frobenius norms of the differences."""
+        return np.linalg.norm(predicted - self.nearer(true, predicted), axis=1)
 
     def value(self, predicted: np.ndarray, frame: np.ndarray) -> list[Any]:
         """Voigt's array (3×3 for rank 2) as nested lists, in the input's axes."""
@@ -467,6 +483,10 @@ class SiteTarget(OneRow):
             "frobenius": mean(np.linalg.norm(error, axis=1)),
             "mae_of_mean": mean(np.abs(off).mean(1)),
         }
+
+    def deviations(self, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """Means over the components."""
+        return np.abs(predicted - true).mean(1)
 
     def value(self, predicted: np.ndarray, frame: np.ndarray) -> Any:
         """Of several atoms (n_atoms, w): (n_atoms,), (n_atoms, 3) or (n_atoms, 3, 3) as nested lists."""

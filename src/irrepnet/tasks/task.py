@@ -19,6 +19,7 @@ import torch
 from irrepnet.data import DATASETS, Record, Rejection, data_hash, read_records, split_by_formula
 from irrepnet.errors import IrrepnetError
 from irrepnet.tasks.config import RunConfig
+from irrepnet.tasks.reliability import Reliability
 from irrepnet.tasks.targets import Target, load_target
 
 EVALUATION_BATCH = 256
@@ -119,6 +120,7 @@ class Task(ABC):
         name: in configurations and cards.
         Config: the class of its configurations.
         targets: what is predicted; empty before :meth:`fit` or :meth:`load`.
+        reliability: how far predictions can be trusted; None before :meth:`finish`, and where features are not known.
     """
 
     name: ClassVar[str]
@@ -129,6 +131,7 @@ class Task(ABC):
     def __init__(self, config: Any) -> None:
         self.config = config
         self.targets: list[Target] = []
+        self.reliability: Reliability | None = None
 
     def read(self, source: str, data: Any = None) -> Source:
         """What the source holds; see :func:`read_source`."""
@@ -157,8 +160,18 @@ class Task(ABC):
         """How the network learns from the split, on that device."""
 
     def finish(self, network: torch.nn.Module, examples: Any, split: Mapping[str, np.ndarray]) -> None:
-        """What is left to be known when the network has learned; nothing as a rule."""
+        """What is left to be known when the network has learned: how far it can be trusted."""
+        known, held = (self.features(network, examples, split[part]) for part in ("train", "validation"))
+        if known is not None and held is not None:
+            self.reliability = Reliability.fit(known, held, self.deviations(network, examples, split["validation"]))
+
+    def features(self, network: torch.nn.Module, examples: Any, part: np.ndarray) -> np.ndarray | None:
+        """(n, F) what the network makes of some of the examples before its readout; None if it makes no such thing."""
         return None
+
+    def deviations(self, network: torch.nn.Module, examples: Any, part: np.ndarray) -> dict[str, np.ndarray]:
+        """By target, (n,) sizes of the network's errors on some of the examples; NaN where they are not known."""
+        return {}
 
     @abstractmethod
     def judge(self, network: torch.nn.Module, examples: Any, part: np.ndarray) -> Judgement:

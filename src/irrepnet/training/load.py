@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from irrepnet.errors import IrrepnetError
 from irrepnet.models import Ensemble
 from irrepnet.tasks import TASKS, RunConfig, Task, task_class
+from irrepnet.tasks.reliability import Reliability
 from irrepnet.tasks.targets import Target, slices
 from irrepnet.training.loop import threads
 from irrepnet.training.where import run_folder
@@ -23,6 +24,7 @@ from irrepnet.training.where import run_folder
 FORMAT = 3
 """Number of the layout of model.json and of the weights' names; goes up when old ones become unreadable."""
 READABLE = (2, 3)
+KNOWN = "known.safetensors"
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def load_run(folder: str | Path) -> Run:
         kind = task_class(card["task"])
         task = kind(kind.Config.model_validate(card["config"]))
         task.load(card)
+        if (folder / KNOWN).exists():
+            task.reliability = Reliability.load(folder / KNOWN)
         with torch.random.fork_rng(devices=[]):  # loading leaves the caller's random numbers alone
             members = [task.network() for _ in range(task.config.training.members)]
             model = members[0] if len(members) == 1 else Ensemble(members)
@@ -112,6 +116,7 @@ def load_run(folder: str | Path) -> Run:
         ValidationError,
         KeyError,
         TypeError,
+        ValueError,
         json.JSONDecodeError,
         SafetensorError,
         RuntimeError,

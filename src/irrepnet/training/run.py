@@ -18,6 +18,7 @@ Files of a run folder:
     metrics.csv             one row an epoch; of several members the second has checkpoint-2 and metrics-2
     predictions_test.csv    true and predicted values of the test split, or what was wrong with each prediction
     model.safetensors       the weights
+    known.safetensors       where the training crystals are, see irrepnet.tasks.reliability
     model.json              the card: network, targets with units, domain, data, errors
     metrics.json            the result; its presence marks a finished run
     log.txt                 what was said
@@ -39,7 +40,7 @@ from irrepnet.models import Ensemble
 from irrepnet.tasks import Examples, RunConfig, Task, task_class
 from irrepnet.training.checkpoint import State, replacing, write_json
 from irrepnet.training.folder import check_hash, open_folder, write_data, write_history, write_predictions
-from irrepnet.training.load import FORMAT, Run, load_run
+from irrepnet.training.load import FORMAT, KNOWN, Run, load_run
 from irrepnet.training.log import Log, duration
 from irrepnet.training.loop import run_epochs, threads
 from irrepnet.training.ranks import Ranks, check_shares, rendezvous
@@ -140,6 +141,8 @@ def _train(task: Task, out: Path, log: Log, data: Any, ranks: Ranks) -> None:
     write_predictions(out, test.header, test.rows)
     with replacing(out / "model.safetensors") as part:
         part.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}))
+    if task.reliability is not None:
+        task.reliability.save(out / KNOWN)
     card = {
         "format": FORMAT,
         "irrepnet": __version__,

@@ -37,10 +37,10 @@ def evaluate(
 
     Returns:
         ``target``, ``kind``, ``unit``, ``data``, ``split``, the errors (see :mod:`irrepnet.tasks.metrics`; ``n`` is the
-        number of values), ``seen_in_training`` (how many of the crystals have
-        a formula of the training split, or are frames of it),
-        ``failed_sites`` (on how many sites of them a descriptor failed),
-        ``rejected`` (how many crystals of the data could not be used) and ``rejections`` (their ``id`` and
+        number of values); where a run has bounds (:mod:`irrepnet.tasks.reliability`), ``coverage``, the share of the
+        crystals whose error is within its bound, and ``mean_bound``; ``seen_in_training`` (how many have a formula of
+        the training split, or are frames of it), ``failed_sites`` (on how many sites of them a descriptor
+        failed), ``rejected`` (how many crystals of the data could not be used) and ``rejections`` (their ``id`` and
         ``reason``).
 
     Raises:
@@ -51,6 +51,7 @@ def evaluate(
     examples, name, split, rejections = judged_examples(run, source, split, chosen.name, quiet)
     with threads(run.config.training.threads):
         errors = run.task.judge(run.model, examples, np.arange(len(examples))).errors
+        trusted = _coverage(run, examples, chosen.name)
     key = run.task.grouped_by
     seen = frozenset(run.split["train"][key])
     return {
@@ -60,11 +61,25 @@ def evaluate(
         "data": name,
         "split": split,
         **errors[chosen.name],
+        **trusted,
         "seen_in_training": sum(getattr(record, key) in seen for record in examples.records),
         "failed_sites": sum(map(len, examples.failures)),
         "rejected": len(rejections),
         "rejections": [{"id": rejection.id, "reason": rejection.reason} for rejection in rejections],
     }
+
+
+def _coverage(run: Run, examples: Any, target: str) -> dict[str, Any]:
+    """How many of the crystals are within the bounds of their errors, and the mean of these."""
+    reliability, part = run.task.reliability, np.arange(len(examples))
+    if reliability is None or target not in reliability.bounds:
+        return {}
+    features = run.task.features(run.model, examples, part)
+    assert features is not None  # for the run has made its own
+    bounds = reliability.bound(target, reliability.neighbours(features).distance.mean(1))
+    errors = run.task.deviations(run.model, examples, part)[target]
+    known = np.isfinite(errors)
+    return {"coverage": float((errors <= bounds)[known].mean()), "mean_bound": float(bounds[known].mean())}
 
 
 def judged_examples(
@@ -121,7 +136,13 @@ def predict(run: Run | str | Path, files: Any) -> list[dict[str, Any]]:
     is_one = not isinstance(files, list | tuple)
     with threads(run.config.training.threads):
         rows = run.task.predict(run.model, [files] if is_one else files, Log(quiet=True))
+    known = run.split["train"] if run.task.reliability is not None else {}
     for row in rows:
+        if row.get("nearest"):
+            row["nearest"] = [
+                {"id": known["id"][k], "formula": known["formula"][k], "distance": distance}
+                for k, distance in row["nearest"]
+            ]
         if row["formula"] and any(row[target.name] is not None for target in run.targets):
             row["note"] = "; ".join([*notes(run, row["formula"]), *filter(None, [row["note"]])])
     return rows
@@ -130,7 +151,8 @@ def predict(run: Run | str | Path, files: Any) -> list[dict[str, Any]]:
 def prediction_table(rows: Sequence[dict[str, Any]], targets: Sequence[Target]) -> tuple[list[str], list[list[Any]]]:
     """Predictions as a table: header and lines, a line a structure, or a line an atom if a target has values of atoms.
 
-    Headings name the units, and a tensor takes a column a component; a missing value is None.
+    Headings name the units, and a tensor takes a column a component; a missing value is None. The nearest crystals are
+    in one column, by formula and id.
     """
     named = {target.name: target for target in targets}
     blocks = [{key: named[key].rows(value) if key in named else None for key, value in row.items()} for row in rows]
@@ -150,6 +172,8 @@ def prediction_table(rows: Sequence[dict[str, Any]], targets: Sequence[Target]) 
             for key, value in row.items():
                 if (block := own[key]) is not None:
                     line += block[atom] if atom < len(block) else [None] * len(named[key].columns)
+                elif key == "nearest":
+                    line.append(value and "; ".join(f"{near['formula']} ({near['id']})" for near in value))
                 else:
                     line += [value, atom + 1] if by_atom and key == "formula" else [value]
             lines.append(line)

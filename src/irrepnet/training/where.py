@@ -1,16 +1,33 @@
 """Where a trained model lies. Without PyTorch, so that a wrong name is told at once."""
 
+from difflib import get_close_matches
 from pathlib import Path
 
 from irrepnet.errors import IrrepnetError
 
+SHIPPED = Path(__file__).parent / "shipped"
+"""Runs that come with the package, each in a folder of its name."""
+
+
+def shipped() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.parent.name for path in SHIPPED.glob("*/model.json"))
+
 
 def run_folder(name: str | Path) -> Path:
-    """The folder of a finished run; raises IrrepnetError when there is none."""
+    """The folder of a finished run, or of a model that comes with the package; a folder of that name comes first.
+
+    Raises IrrepnetError when there is none.
+    """
     folder = Path(name)
     if (folder / "model.json").exists():
         return folder
     if (folder / "config.yaml").exists():
         hint = f"`irrepnet train {folder / 'config.yaml'} --out {folder} --resume` goes on"
         raise IrrepnetError(f"{folder}: this run is not finished; {hint}")
-    raise IrrepnetError(f"{folder}: holds no run (there is no model.json); give the --out folder of a training")
+    if str(name) in shipped():
+        return SHIPPED / name
+    close = get_close_matches(str(name), shipped(), 1)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    hint = f"give the --out folder of a training, or one of {', '.join(shipped())}" if shipped() else ""
+    raise IrrepnetError(f"{folder}: holds no run (there is no model.json){meant}; {hint}")

@@ -1,0 +1,120 @@
+"""How far a prediction can be trusted: which training crystals are near, and how wrong predictions as far away were.
+
+The features that a network makes of a crystal before its readout are the place; distances between crystals are those of
+the standardised features on their principal axes, divided by the typical distance of a validation crystal from its
+neighbours among the training crystals (Janet et al., Chem. Sci. 10, 7913 (2019)). Errors of the validation crystals
+give bounds that hold for nine of ten crystals like them: a conformal prediction whose width grows with the distance
+(Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018), section 5.2).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save
+
+COVERAGE = 0.9
+NEAREST = 3
+AXES = 16
+
+
+class Neighbours(NamedTuple):
+    """Of n crystals.
+
+    Attributes:
+        index: (n, NEAREST) positions of the nearest training crystals, the nearest first; -1 where there are fewer.
+        distance: (n, NEAREST), in typical distances.
+    """
+
+    index: np.ndarray
+    distance: np.ndarray
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """What a run knows of its training crystals.
+
+    Attributes:
+        mean, axes: (F,) and (F, k): features − mean times axes are coordinates.
+        known: (n, k) of the training crystals.
+        unit: the typical distance.
+        far: a distance, in units, that all but one of a hundred validation crystals have.
+        bounds: by target, a and b: a + b · distance is not exceeded by the errors of nine of ten crystals.
+    """
+
+    mean: np.ndarray
+    axes: np.ndarray
+    known: np.ndarray
+    unit: float
+    far: float
+    bounds: dict[str, tuple[float, float]]
+
+    @classmethod
+    def fit(cls, train: np.ndarray, held: np.ndarray, errors: Mapping[str, np.ndarray]) -> "Reliability":
+        """From features of training and validation crystals, (n, F) and (m, F), and errors (m,) by target.
+
+        An error that is not known is NaN. Targets of which too few are known for nine of ten to mean anything have no
+        bound.
+        """
+        mean, spread = train.mean(0), train.std(0)
+        scaled = (train - mean) / np.where(spread > 1e-9, spread, 1.0)
+        _, _, rows = np.linalg.svd(scaled, full_matrices=False)
+        axes = (rows[:AXES] / np.where(spread > 1e-9, spread, 1.0)).T
+        known = (train - mean) @ axes
+        raw = cls(mean, axes, known.astype(np.float16), 1.0, np.inf, {})
+        distance = raw.neighbours(held).distance.mean(1)
+        unit = float(np.median(distance)) or 1.0
+        distance = distance / unit
+        bounds = {}
+        for name, error in errors.items():
+            good = np.isfinite(error)
+            if (bound := _bound(distance[good], error[good])) is not None:
+                bounds[name] = bound
+        return cls(mean, axes, raw.known, unit, float(np.quantile(distance, 0.99)), bounds)
+
+    def neighbours(self, features: np.ndarray) -> Neighbours:
+        """The training crystals nearest to crystals with features (n, F)."""
+        from scipy.spatial import KDTree
+
+        at = (features - self.mean) @ self.axes
+        distance, index = KDTree(self.known.astype(float)).query(at, k=NEAREST)
+        beyond = index == len(self.known)
+        distance[beyond] = distance.max(where=~beyond, initial=0.0)
+        return Neighbours(np.where(beyond, -1, index), distance / self.unit)
+
+    def bound(self, target: str, distance: np.ndarray) -> np.ndarray:
+        """(n,) what errors at mean distances (n,) of the nearest crystals do not exceed, in nine cases of ten."""
+        a, b = self.bounds[target]
+        return a + b * distance
+
+    def save(self, path: Path) -> None:
+        text = json.dumps({"unit": self.unit, "far": self.far, "bounds": self.bounds})
+        tensors = {"mean": self.mean.astype(np.float32), "axes": self.axes.astype(np.float32), "known": self.known}
+        in_order = {name: np.ascontiguousarray(array) for name, array in tensors.items()}  # others are written wrong
+        path.write_bytes(save(in_order, metadata={"reliability": text}))
+
+    @classmethod
+    def load(cls, path: Path) -> "Reliability":
+        """Raises OSError, KeyError, ValueError or SafetensorError if the file is none of :meth:`save`."""
+        with safe_open(path, "numpy") as file:
+            said = json.loads(file.metadata()["reliability"])
+            tensors = {name: file.get_tensor(name) for name in ("mean", "axes", "known")}
+        bounds = {name: (float(a), float(b)) for name, (a, b) in said["bounds"].items()}
+        return cls(**tensors, unit=said["unit"], far=said["far"], bounds=bounds)
+
+
+def _bound(distance: np.ndarray, error: np.ndarray) -> tuple[float, float] | None:
+    """a and b of the bound a + b · distance."""
+    from scipy.optimize import nnls
+
+    n = len(error)
+    rank = int(np.ceil((n + 1) * COVERAGE))
+    if rank > n or not error.any():
+        return None
+    a, b = nnls(np.stack([np.ones(n), distance], 1), error)[0]
+    quantile = np.sort(error / np.maximum(a + b * distance, 1e-300))[rank - 1]
+    return float(a * quantile), float(b * quantile)
