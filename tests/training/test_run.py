@@ -14,8 +14,8 @@ from irrepnet.training import load_run, train
 
 FILES = {
     "config.yaml", "versions.json", "data.json", "rejected.csv", "split.json", "metrics.csv", "metrics.json",
-    "model.safetensors", "known.safetensors", "model.json", "predictions_test.csv", "log.txt", "parity.png", "learning_curve.png",
-    "report.html",
+    "model.safetensors", "known.safetensors", "model.json", "predictions_test.csv", "log.txt", "parity.png",
+    "learning_curve.png", "report.html",
 }  # fmt: skip
 
 

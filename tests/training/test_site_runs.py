@@ -125,8 +125,8 @@ def test_the_folder(run):
     files = {path.name for path in run.folder.iterdir()}
     assert files == {
         "config.yaml", "versions.json", "data.json", "rejected.csv", "split.json", "metrics.csv", "metrics.json",
-        "predictions_test.csv", "model.safetensors", "known.safetensors", "model.json", "log.txt", "report.html", "parity.png",
-        "learning_curve.png",
+        "predictions_test.csv", "model.safetensors", "known.safetensors", "model.json", "log.txt", "report.html",
+        "parity.png", "learning_curve.png",
     }  # fmt: skip
     with (run.folder / "rejected.csv").open() as stream:
         reasons = {row["id"]: row["reason"] for row in csv.DictReader(stream)}

@@ -329,7 +329,7 @@ class PropertyTask(Task):
     def features(self, network: torch.nn.Module, examples: PropertyExamples, part: np.ndarray) -> np.ndarray | None:
         with pooled(network) as found:
             self.decoded(network, Chosen(examples.graphs, part))
-        return joined(found)
+        return all_features(found)
 
     def deviations(
         self, network: torch.nn.Module, examples: PropertyExamples, part: np.ndarray
@@ -360,7 +360,7 @@ class PropertyTask(Task):
             with pooled(network) as found:
                 predicted = self.decoded(network, made.graphs)
             if made.records:
-                trust([rows[int(record.id)] for record in made.records], self.reliability, joined(found))
+                trust([rows[int(record.id)] for record in made.records], self.reliability, all_features(found))
             each = np.array([self.decoded(member, made.graphs) for member in members])
             for k, (record, failures) in enumerate(zip(made.records, made.failures)):
                 row = rows[int(record.id)]
@@ -437,7 +437,7 @@ def pooled(network: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
             hook.remove()
 
 
-def joined(features: Sequence[torch.Tensor]) -> np.ndarray | None:
+def all_features(features: Sequence[torch.Tensor]) -> np.ndarray | None:
     """(n, F) of the batches' features; None without any."""
     return torch.cat(list(features)).double().cpu().numpy() if features else None
 

@@ -22,7 +22,7 @@ NEAREST = 3
 AXES = 16
 
 
-class Neighbours(NamedTuple):
+class NearestCrystals(NamedTuple):
     """Of n crystals.
 
     Attributes:
@@ -76,7 +76,7 @@ class Reliability:
                 bounds[name] = bound
         return cls(mean, axes, raw.known, unit, float(np.quantile(distance, 0.99)), bounds)
 
-    def neighbours(self, features: np.ndarray) -> Neighbours:
+    def neighbours(self, features: np.ndarray) -> NearestCrystals:
         """The training crystals nearest to crystals with features (n, F)."""
         from scipy.spatial import KDTree
 
@@ -84,7 +84,7 @@ class Reliability:
         distance, index = KDTree(self.known.astype(float)).query(at, k=NEAREST)
         beyond = index == len(self.known)
         distance[beyond] = distance.max(where=~beyond, initial=0.0)
-        return Neighbours(np.where(beyond, -1, index), distance / self.unit)
+        return NearestCrystals(np.where(beyond, -1, index), distance / self.unit)
 
     def bound(self, target: str, distance: np.ndarray) -> np.ndarray:
         """(n,) what errors at mean distances (n,) of the nearest crystals do not exceed, in nine cases of ten."""
