@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from irrepnet.cli import train as commands
 from irrepnet.errors import IrrepnetError
 
 app = typer.Typer()
-for command in (commands.train, commands.evaluate, commands.predict):
+for command in (commands.train, commands.evaluate, commands.predict, commands.models):
     app.command()(command)
 
 ENERGY = "formation_energy_per_atom"
@@ -83,7 +84,8 @@ def test_predict_writes_a_table_with_units(small_run, small_data, tmp_path):
     assert result.exit_code == 1, result.output
     assert "96 predicted, 4 rejected" in result.stderr
     rows = list(csv.DictReader(out.open()))
-    assert list(rows[0]) == ["file", "id", "formula", f"{ENERGY} [eV/atom]", "metal [probability]", "note"]
+    columns = [f"{ENERGY} [eV/atom]", "metal [probability]", f"{ENERGY}_bound [eV/atom]", "nearest"]
+    assert list(rows[0]) == ["file", "id", "formula", *columns, "note"]
     assert len(rows) == 100
     assert [bool(row[f"{ENERGY} [eV/atom]"]) for row in rows].count(True) == 96
     assert all(row["note"] for row in rows if not row[f"{ENERGY} [eV/atom]"])
@@ -94,14 +96,19 @@ def test_predict_prints_one_json_document(small_run, small_data):
     document = json.loads(result.stdout)
     assert (document["n"], document["rejected"]) == (96, 3)
     assert document["units"] == {ENERGY: "eV/atom", "metal": ""}
-    assert isinstance(document["predictions"][0][ENERGY], float)
+    row = document["predictions"][0]
+    assert isinstance(row[ENERGY], float)
+    assert row[f"{ENERGY}_bound"] > 0
+    assert "metal_bound" not in row  # a probability says by itself how sure it is
+    assert [set(near) for near in row["nearest"]] == 3 * [{"id", "formula", "distance"}]
 
 
 def test_predict_prints_a_line_a_structure(small_run, small_data):
     lines = call("predict", small_run, small_data).stdout.splitlines()
     assert len(lines) == 99
     assert lines[1].startswith(f"{small_data}: LiS  {ENERGY} ")
-    assert " eV/atom, metal 0." in lines[1]
+    assert " ± " in lines[1]
+    assert "probability, near " in lines[1]
     assert sum(": rejected: " in line for line in lines) == 3
 
 
@@ -124,3 +131,27 @@ def test_help_needs_no_heavy_import():
 def test_an_unwritable_table_is_named(small_run, small_data, tmp_path):
     result = call("predict", small_run, small_data, "-o", tmp_path / "absent" / "out.csv")
     assert "cannot be written" in str(result.exception)
+
+
+def test_models_that_come_with_the_package(small_run, small_data, tmp_path, monkeypatch):
+    """A run in the folder of such models is known by its name, and all of them are asked by "all"."""
+    from irrepnet.training import where
+
+    for name in ("energies", "metals"):
+        shutil.copytree(small_run, tmp_path / "shipped" / name)
+    monkeypatch.setattr(where, "SHIPPED", tmp_path / "shipped")
+    rows = call("models").stdout.splitlines()
+    assert [row.split()[:2] for row in rows if "metal" in row or ENERGY in row][:2] == [
+        ["energies", ENERGY], ["energies", "metal"]
+    ]  # fmt: skip
+    assert set(json.loads(call("models", "--json").stdout)) == {"energies", "metals"}
+    by_name = call("predict", "energies", small_data, "--json").stdout
+    assert by_name == call("predict", small_run, small_data, "--json").stdout
+    every = json.loads(call("predict", "all", small_data, "--json").stdout)
+    assert every == {name: json.loads(by_name) for name in ("energies", "metals")}
+    assert call("predict", "all", small_data, "-o", tmp_path / "out").exit_code == 1
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"energies.csv", "metals.csv"}
+    assert "did you mean energies?" in str(call("predict", "energys", small_data).exception)
+    result = json.loads(call("evaluate", "metals", "--data", small_data, "--target", ENERGY, "--json").stdout)
+    assert 0 <= result["coverage"] <= 1
+    assert result["mean_bound"] > 0

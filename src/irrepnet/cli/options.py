@@ -13,6 +13,10 @@ def finished(run: Path | None) -> Path | None:
     return None if run is None else run_folder(run)
 
 
+def _all_or_finished(name: str) -> str:
+    return name if name == "all" else str(finished(Path(name)))
+
+
 def _preset_or_finished(name: str) -> str:
     from irrepnet.training import presets
 
@@ -22,7 +26,18 @@ def _preset_or_finished(name: str) -> str:
 Model = Annotated[
     str, typer.Argument(callback=_preset_or_finished, help="A run folder, or a preset for random weights.")
 ]
-Run = Annotated[Path, typer.Argument(metavar="RUN", callback=finished, help="A finished run folder.")]
+Run = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", callback=finished, help="A finished run folder, or a name of `irrepnet models`."),
+]
+Runs = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        callback=_all_or_finished,
+        help="A finished run folder, a name of `irrepnet models`, or all for all of these.",
+    ),
+]
 File = Annotated[Path, typer.Argument(help="A structure file: CIF, POSCAR, extended XYZ or JSON.")]
 Symprec = Annotated[float, typer.Option(help="How far from symmetric an atom may be, Å.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irrepnet.cli.options import Json, Run, finished
+from irrepnet.cli.options import Json, Run, Runs, finished
 from irrepnet.cli.printing import leave, print_json
 from irrepnet.errors import IrrepnetError
 
@@ -135,11 +135,13 @@ def evaluate(
 
 
 def predict(
-    run: Run,
+    run: Runs,
     files: Annotated[
         list[Path], typer.Argument(metavar="FILES", help="CIF, POSCAR, extended XYZ, JSON or JSON lines.")
     ],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a CSV file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write a CSV file; with all a folder, a file a model.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Predict properties of structures; those that cannot be predicted are listed with the reason.
@@ -152,23 +154,51 @@ def predict(
     """
     from irrepnet.training import load_run
     from irrepnet.training import predict as predict_run
+    from irrepnet.training.where import shipped
 
-    trained = load_run(run)
-    rows = predict_run(trained, files)
-    predicted = sum(row[trained.targets[0].name] is not None for row in rows)
-    if out is not None:
-        _write_csv(out, rows, trained.targets)
-        typer.echo(f"{out}: {predicted} predicted, {len(rows) - predicted} rejected", err=True)
-    if json_:
+    folders = {name: finished(Path(name)) for name in shipped()} if run == "all" else {run: Path(run)}
+    documents, total, rejected = {}, 0, 0
+    for name, folder in folders.items():
+        trained = load_run(folder or name)
+        rows = predict_run(trained, files)
+        predicted = sum(row[trained.targets[0].name] is not None for row in rows)
+        total, rejected = total + predicted, rejected + len(rows) - predicted
+        if out is not None:
+            if run == "all":
+                out.mkdir(parents=True, exist_ok=True)
+            path = out / f"{name}.csv" if run == "all" else out
+            _write_csv(path, rows, trained.targets)
+            typer.echo(f"{path}: {predicted} predicted, {len(rows) - predicted} rejected", err=True)
         units = {target.name: target.value_unit for target in trained.targets}
-        document = {"n": predicted, "rejected": len(rows) - predicted, "units": units, "predictions": rows}
-        print_json(document)
-    elif out is None:
-        for row in rows:
-            typer.echo(_line(row, trained.targets))
-    if not predicted:
+        counts = {"n": predicted, "rejected": len(rows) - predicted}
+        documents[name] = {**counts, "units": units, "predictions": rows}
+        if out is None and not json_:
+            for row in rows:
+                typer.echo(_line(row, trained.targets))
+    if json_:
+        print_json(documents if run == "all" else documents[run])
+    if not total:
         raise IrrepnetError("none of the structures could be predicted; see the notes for the reasons")
-    leave(predicted, len(rows) - predicted)
+    leave(total, rejected)
+
+
+def models(json_: Json = False) -> None:
+    """List the models that come with the package: `predict`, `evaluate` and `train --from` take their names."""
+    from irrepnet.training.where import card_of, shipped
+
+    cards = {name: card_of(name) for name in shipped()}
+    if json_:
+        print_json(cards)
+        return
+    from irrepnet.cli.printing import print_table
+
+    rows = []
+    for name, card in cards.items():
+        for target in card["targets"]:
+            errors = card["errors"]["test"][target["name"]]
+            key = next(key for key in ("mae", "frobenius", "auc") if key in errors)
+            rows.append([name, target["name"], target["unit"], f"{key} {errors[key]:.3g}", str(card["data"]["train"])])
+    print_table("models", ["name", "target", "unit", "test error", "crystals"], rows)
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]], targets: Sequence["Target"]) -> None:

@@ -164,7 +164,9 @@ def prediction_table(rows: Sequence[dict[str, Any]], targets: Sequence[Target]) 
             target = named[key]
             header += [column.replace(f"[{target.unit}]", f"[{target.value_unit}]") for column in target.columns]
         else:
-            header += [key, "atom"] if by_atom and key == "formula" else [key]
+            target = named.get(key.removesuffix("_bound").removesuffix("_spread"))
+            heading = f"{key} [{target.unit}]" if target and target.unit else key
+            header += [heading, "atom"] if by_atom and key == "formula" else [heading]
     lines = []
     for row, own, length in zip(rows, blocks, lengths):
         for atom in range(length):

@@ -1,7 +1,9 @@
 """Where a trained model lies. Without PyTorch, so that a wrong name is told at once."""
 
+import json
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from irrepnet.errors import IrrepnetError
 
@@ -12,6 +14,15 @@ SHIPPED = Path(__file__).parent / "shipped"
 def shipped() -> list[str]:
     """Names of the models that come with the package."""
     return sorted(path.parent.name for path in SHIPPED.glob("*/model.json"))
+
+
+def card_of(name: str | Path) -> dict[str, Any]:
+    """The card of a run or of a model that comes with the package, as it is in model.json."""
+    path = run_folder(name) / "model.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise IrrepnetError(f"{path}: cannot be read ({error}); copy the whole folder again") from None
 
 
 def run_folder(name: str | Path) -> Path:
