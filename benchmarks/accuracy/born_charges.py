@@ -235,7 +235,9 @@ def o3_rows(records: list[Record], used: list[Record], config: Any) -> tuple[lis
     run_epochs(state, len(parts["train"]), task.learning(examples, parts, torch.device("cpu")), training)
     state.model.load_state_dict(state.best)
     validation = task.judge(state.model, examples, parts["validation"]).errors["born_charges"]["mae"]
-    found = [np.array(row["born_charges"], float) for row in task.predict(state.model, [records], log)]
+    found = [
+        np.array(row["born_charges"], float) for row in task.predict(state.model, list(task.items([records])), log)
+    ]
     return found, float(validation or 0), sum(row["cpu_seconds"] for row in state.history)
 
 

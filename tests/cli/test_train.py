@@ -155,3 +155,18 @@ def test_models_that_come_with_the_package(small_run, small_data, tmp_path, monk
     result = json.loads(call("evaluate", "metals", "--data", small_data, "--target", ENERGY, "--json").stdout)
     assert 0 <= result["coverage"] <= 1
     assert result["mean_bound"] > 0
+
+
+def test_a_table_that_is_not_finished_is_not_there(small_run, small_data, tmp_path, monkeypatch):
+    from irrepnet.training import use
+
+    rows = use.predict(small_run, small_data)
+
+    def broken(run, files):
+        yield rows
+        raise IrrepnetError("out of order")
+
+    monkeypatch.setattr(use, "stream_predictions", broken)
+    result = call("predict", small_run, small_data, "-o", tmp_path / "out.csv")
+    assert "out of order" in str(result.exception)
+    assert not list(tmp_path.iterdir())

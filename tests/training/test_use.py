@@ -135,3 +135,27 @@ def test_a_structure_a_path_or_a_list_of_both(run, rock_salt):
     together = [row[ENERGY] for row in predict(run, [rock_salt, structure])]
     assert alone == pytest.approx(3 * [alone[0]])
     assert together == pytest.approx(alone[:2])
+
+
+def test_predictions_are_made_a_part_at_a_time(run, small_data, monkeypatch):
+    from irrepnet.training import use
+
+    whole = predict(run, small_data)
+    monkeypatch.setattr(use, "AT_A_TIME", 7)
+    records, taken = read_records(str(small_data))[0], 0
+
+    def one_by_one():
+        nonlocal taken
+        for record in records:
+            taken += 1
+            yield record
+
+    parts = use.stream_predictions(run, one_by_one())
+    assert len(next(parts)) == 7
+    assert taken <= 8  # the reader looks one ahead
+    assert [len(part) for part in use.stream_predictions(run, small_data)] == [7] * 14 + [1]
+    again = predict(run, small_data)
+    for one, other in zip(again, whole, strict=True):
+        assert (one[ENERGY] is None) == (other[ENERGY] is None)
+        assert one[ENERGY] is None or one[ENERGY] == pytest.approx(other[ENERGY], rel=1e-5)
+    assert [row["note"] for row in again] == [row["note"] for row in whole]

@@ -1,7 +1,9 @@
 """`irrepnet train`, `evaluate` and `predict`."""
 
 import csv
+import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -153,33 +155,78 @@ def predict(
     Exit code 0: all are predicted; 1: some are not; 2: none is.
     """
     from irrepnet.training import load_run
-    from irrepnet.training import predict as predict_run
+    from irrepnet.training.use import stream_predictions
     from irrepnet.training.where import shipped
 
     folders = {name: finished(Path(name)) for name in shipped()} if run == "all" else {run: Path(run)}
     documents, total, rejected = {}, 0, 0
     for name, folder in folders.items():
         trained = load_run(folder or name)
-        rows = predict_run(trained, files)
-        predicted = sum(row[trained.targets[0].name] is not None for row in rows)
-        total, rejected = total + predicted, rejected + len(rows) - predicted
+        table, count, predicted, kept, start = None, 0, 0, [], time.monotonic()
         if out is not None:
             if run == "all":
                 out.mkdir(parents=True, exist_ok=True)
-            path = out / f"{name}.csv" if run == "all" else out
-            _write_csv(path, rows, trained.targets)
-            typer.echo(f"{path}: {predicted} predicted, {len(rows) - predicted} rejected", err=True)
+            table = PredictionFile(out / f"{name}.csv" if run == "all" else out, trained.targets)
+        with table or nullcontext():
+            for rows in stream_predictions(trained, files):
+                if count:
+                    rate = count / (time.monotonic() - start)
+                    typer.echo(f"{count} structures, {rate:.0f} a second", err=True)
+                count += len(rows)
+                predicted += sum(row[trained.targets[0].name] is not None for row in rows)
+                if table is not None:
+                    table.write(rows)
+                if json_:
+                    kept += rows
+                elif table is None:
+                    for row in rows:
+                        typer.echo(_line(row, trained.targets))
+        if table is not None:
+            typer.echo(f"{table.path}: {predicted} predicted, {count - predicted} rejected", err=True)
+        total, rejected = total + predicted, rejected + count - predicted
         units = {target.name: target.value_unit for target in trained.targets}
-        counts = {"n": predicted, "rejected": len(rows) - predicted}
-        documents[name] = {**counts, "units": units, "predictions": rows}
-        if out is None and not json_:
-            for row in rows:
-                typer.echo(_line(row, trained.targets))
+        documents[name] = {"n": predicted, "rejected": count - predicted, "units": units, "predictions": kept}
     if json_:
         print_json(documents if run == "all" else documents[run])
     if not total:
         raise IrrepnetError("none of the structures could be predicted; see the notes for the reasons")
     leave(total, rejected)
+
+
+class PredictionFile:
+    """A CSV file of predictions, written while they are made; it has its name when it is whole.
+
+    Raises:
+        IrrepnetError: it cannot be written.
+    """
+
+    def __init__(self, path: Path, targets: Sequence["Target"]) -> None:
+        self.path, self.targets, self.part = path, targets, path.with_name(path.name + ".part")
+
+    def __enter__(self) -> "PredictionFile":
+        try:
+            self.stream = self.part.open("w", encoding="utf-8", newline="")
+        except OSError as error:
+            raise IrrepnetError(f"{self.path}: cannot be written ({error.strerror})") from None
+        self.header: list[str] = []
+        return self
+
+    def write(self, rows: list[dict[str, Any]]) -> None:
+        from irrepnet.training.use import prediction_table
+
+        header, lines = prediction_table(rows, self.targets)
+        try:
+            csv.writer(self.stream, lineterminator="\n").writerows(lines if self.header else [header, *lines])
+        except OSError as error:
+            raise IrrepnetError(f"{self.path}: cannot be written ({error.strerror})") from None
+        self.header = header
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.stream.close()
+        if kind is None:
+            self.part.replace(self.path)
+        else:
+            self.part.unlink()
 
 
 def models(json_: Json = False) -> None:
@@ -199,17 +246,6 @@ def models(json_: Json = False) -> None:
             key = next(key for key in ("mae", "frobenius", "auc") if key in errors)
             rows.append([name, target["name"], target["unit"], f"{key} {errors[key]:.3g}", str(card["data"]["train"])])
     print_table("models", ["name", "target", "unit", "test error", "crystals"], rows)
-
-
-def _write_csv(path: Path, rows: list[dict[str, Any]], targets: Sequence["Target"]) -> None:
-    from irrepnet.training.use import prediction_table
-
-    header, lines = prediction_table(rows, targets)
-    try:
-        with path.open("w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows([header, *lines])
-    except OSError as error:
-        raise IrrepnetError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _line(row: dict[str, Any], targets: Sequence["Target"]) -> str:

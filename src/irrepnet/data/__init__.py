@@ -2,7 +2,7 @@
 
 from irrepnet.data.records import Record, Rejection, data_hash, site_array
 from irrepnet.data.sets import DATASETS, Dataset
-from irrepnet.data.sources import KINDS, embedded, read_records
+from irrepnet.data.sources import KINDS, embedded, read_records, stream_records
 from irrepnet.data.splits import split_by_formula
 from irrepnet.data.targets import (
     QUANTITIES,
@@ -27,6 +27,7 @@ __all__ = [
     "scalar_targets",
     "site_array",
     "split_by_formula",
+    "stream_records",
     "target_kind",
     "target_unit",
     "target_values",

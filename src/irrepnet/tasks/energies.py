@@ -21,7 +21,7 @@ from irrepnet.tasks.config import NeighbourDataConfig, RunConfig, TrainingConfig
 from irrepnet.tasks.metrics import Metrics, regression_metrics
 from irrepnet.tasks.properties import start_rows
 from irrepnet.tasks.targets import ResponseTarget, atom_rows
-from irrepnet.tasks.task import Examples, Judgement, Learning, Log, Source, Task, followed, in_parts, none_left
+from irrepnet.tasks.task import Examples, Item, Judgement, Learning, Log, Source, Task, followed, in_parts, none_left
 
 EVALUATION_BATCH = 16
 QUANTITIES: tuple[str, ...] = ("energy", "forces", "stress")
@@ -538,8 +538,8 @@ class EnergyTask(Task):
             for matched, energy, own, stress in zip(frames, energies, forces, stresses)
         ]
 
-    def predict(self, network: Any, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
-        rows, records = start_rows(sources, self.targets)
+    def predict(self, network: Any, items: Sequence[Item], log: Log) -> list[dict[str, Any]]:
+        rows, records = start_rows(items, self.targets)
         matched = {}
         for record in records:
             try:

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -28,7 +28,19 @@ from irrepnet.hamiltonians.reduced import ReducedHamiltonian, coefficients, expa
 from irrepnet.hamiltonians.symmetry import Action
 from irrepnet.tasks.config import DataConfig, Names, RunConfig, TrainingConfig
 from irrepnet.tasks.targets import HamiltonianTarget
-from irrepnet.tasks.task import Examples, Judgement, Learning, Log, Source, Task, device_of, none_left
+from irrepnet.tasks.task import (
+    GIVEN,
+    Examples,
+    Item,
+    Judgement,
+    Learning,
+    Log,
+    Source,
+    Task,
+    device_of,
+    none_left,
+    source_name,
+)
 
 
 class HamiltonianDataConfig(DataConfig):
@@ -226,15 +238,18 @@ class HamiltonianTask(Task):
         rows = [[s.id, s.formula, *(own[key] for key in keys)] for s, own in zip(samples, figures)]
         return Judgement({"hamiltonian": errors}, ["id", "formula", *keys], rows)
 
-    def predict(self, network: torch.nn.Module, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
+    def items(self, sources: Iterable[Any]) -> Iterator[Item]:
+        """The files."""
+        return ((source_name(source), source) for source in sources)
+
+    def predict(self, network: torch.nn.Module, items: Sequence[Item], log: Log) -> list[dict[str, Any]]:
         rows = []
-        for source in sources:
-            is_file = isinstance(source, str | Path)
-            name, id = (str(source), Path(source).stem) if is_file else ("given", "")
-            row: dict[str, Any] = {"file": name, "id": id, "formula": "", "hamiltonian": None}
+        for name, source in items:
+            row: dict[str, Any] = {"file": name, "id": "", "formula": "", "hamiltonian": None}
             try:
-                if not is_file:
+                if name == GIVEN:
                     raise IrrepnetError("Hamiltonians are predicted for files: write the structure into one")
+                row["id"] = Path(source).stem
                 sample = sample_for(source, self.settings)
                 notes = () if Path(source).suffix == ".safetensors" else read_cell(source).notes
                 found = with_fermi(sample, self.hamiltonian(network, sample))

@@ -35,6 +35,7 @@ from irrepnet.tasks.targets import (
 )
 from irrepnet.tasks.task import (
     Examples,
+    Item,
     Judgement,
     Learning,
     Log,
@@ -44,13 +45,9 @@ from irrepnet.tasks.task import (
     followed,
     in_parts,
     none_left,
-    read_files,
 )
 from irrepnet.tensors import CartesianTensor
 from irrepnet.tensors.positive import is_matrix
-
-AT_A_TIME = 4096
-"""Crystals whose graphs a prediction holds in memory."""
 
 
 class TensorConfig(Section):
@@ -350,26 +347,25 @@ class PropertyTask(Task):
             return np.empty((0, sum(target.width for target in self.targets)))
         return decoded(self.targets, predict_batches(network, batches(graphs, device_of(network))))
 
-    def predict(self, network: torch.nn.Module, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
+    def predict(self, network: torch.nn.Module, items: Sequence[Item], log: Log) -> list[dict[str, Any]]:
         members = network.members if isinstance(network, Ensemble) else []
-        rows, crystals = start_rows(sources, self.targets, self.reliability, spreads=bool(members))
-        for part in in_parts(crystals, AT_A_TIME):
-            made = self.graphs(part, log)
-            for rejection in made.rejections:
-                rows[int(rejection.id)]["note"] = rejection.reason
-            with pooled(network) as found:
-                predicted = self.decoded(network, made.graphs)
-            if made.records:
-                trust([rows[int(record.id)] for record in made.records], self.reliability, all_features(found))
-            each = np.array([self.decoded(member, made.graphs) for member in members])
-            for k, (record, failures) in enumerate(zip(made.records, made.failures)):
-                row = rows[int(record.id)]
-                lacking = (f"no descriptor for {failure}" for failure in failures)
-                row["note"] = "; ".join(filter(None, [row["note"], *lacking]))
-                for target, own in zip(self.targets, slices(self.targets)):
-                    row[target.name] = target.value(predicted[k, own], made.frames[k])
-                    if members:
-                        row[f"{target.name}_spread"] = float(np.linalg.norm(each[:, k, own].std(0, ddof=1)))
+        rows, crystals = start_rows(items, self.targets, self.reliability, spreads=bool(members))
+        made = self.graphs(crystals, log)
+        for rejection in made.rejections:
+            rows[int(rejection.id)]["note"] = rejection.reason
+        with pooled(network) as found:
+            predicted = self.decoded(network, made.graphs)
+        if made.records:
+            trust([rows[int(record.id)] for record in made.records], self.reliability, all_features(found))
+        each = np.array([self.decoded(member, made.graphs) for member in members])
+        for k, (record, failures) in enumerate(zip(made.records, made.failures)):
+            row = rows[int(record.id)]
+            lacking = (f"no descriptor for {failure}" for failure in failures)
+            row["note"] = "; ".join(filter(None, [row["note"], *lacking]))
+            for target, own in zip(self.targets, slices(self.targets)):
+                row[target.name] = target.value(predicted[k, own], made.frames[k])
+                if members:
+                    row[f"{target.name}_spread"] = float(np.linalg.norm(each[:, k, own].std(0, ddof=1)))
         return rows
 
     @property
@@ -379,16 +375,16 @@ class PropertyTask(Task):
 
 
 def start_rows(
-    sources: Sequence[Any], targets: Sequence[Target], reliability: Reliability | None = None, spreads: bool = False
+    items: Sequence[Item], targets: Sequence[Target], reliability: Reliability | None = None, spreads: bool = False
 ) -> tuple[list[dict[str, Any]], list[Record]]:
-    """A row of predictions for every structure in the sources, still empty, and the structures that could be read.
+    """A row of predictions for every item, still empty, and the structures that could be read.
 
     A row has places for what :func:`trust` will say, and with ``spreads`` for the spread of each target's predictions.
     The id of a structure is the number of its row: several files may name a crystal alike.
     """
     rows: list[dict[str, Any]] = []
     crystals: list[Record] = []
-    for file, item in read_files(sources):
+    for file, item in items:
         formula, note = ("", item.reason) if isinstance(item, Rejection) else (item.formula, "; ".join(item.notes))
         if isinstance(item, Record):
             crystals.append(replace(item, id=str(len(rows))))

@@ -40,6 +40,7 @@ from irrepnet.tasks.targets import (
 )
 from irrepnet.tasks.task import (
     Examples,
+    Item,
     Judgement,
     Learning,
     Log,
@@ -467,8 +468,8 @@ class SiteTask(Task):
             found[target.name] = target.deviations(true.crystals[:, own], predicted.crystals[:, own])
         return found
 
-    def predict(self, network: torch.nn.Module, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
-        rows, crystals = start_rows(sources, self.targets, self.reliability)
+    def predict(self, network: torch.nn.Module, items: Sequence[Item], log: Log) -> list[dict[str, Any]]:
+        rows, crystals = start_rows(items, self.targets, self.reliability)
         made = self.graphs(crystals, log)
         for rejection in made.rejections:
             rows[int(rejection.id)]["note"] = rejection.reason

@@ -8,7 +8,7 @@ configuration; :meth:`Task.fit` or :meth:`Task.load` tell it its targets.
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -16,13 +16,17 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from irrepnet.data import DATASETS, Record, Rejection, data_hash, read_records, split_by_formula
+from irrepnet.data import DATASETS, Rejection, data_hash, read_records, split_by_formula, stream_records
 from irrepnet.errors import IrrepnetError
 from irrepnet.tasks.config import RunConfig
 from irrepnet.tasks.reliability import Reliability
 from irrepnet.tasks.targets import Target, load_target
 
 EVALUATION_BATCH = 256
+GIVEN = "given"
+Item = tuple[str, Any]
+"""The name of a file, or `GIVEN`, and what is to be predicted: a Record, or the Rejection of one; of Hamiltonians what
+was given itself."""
 
 
 class Log(Protocol):
@@ -177,9 +181,20 @@ class Task(ABC):
     def judge(self, network: torch.nn.Module, examples: Any, part: np.ndarray) -> Judgement:
         """The errors of the network on some of the examples."""
 
+    def items(self, sources: Iterable[Any]) -> Iterator[Item]:
+        """What :meth:`predict` takes, one after the other: all crystals in the sources, and what could not be read,
+        each with the name of its source."""
+        for source in sources:
+            name = source_name(source)
+            try:
+                for item in stream_records(source if name == GIVEN else name):
+                    yield name, item
+            except IrrepnetError as error:
+                yield name, Rejection("", str(error))
+
     @abstractmethod
-    def predict(self, network: torch.nn.Module, sources: Sequence[Any], log: Log) -> list[dict[str, Any]]:
-        """A row a structure: ``file``, ``id``, ``formula``, the value of each target by its name (None if there is no
+    def predict(self, network: torch.nn.Module, items: Sequence[Item], log: Log) -> list[dict[str, Any]]:
+        """A row an item: ``file``, ``id``, ``formula``, the value of each target by its name (None if there is no
         prediction), and ``note``: why there is none, or what to know about it."""
 
     def card(self, examples: Any, train: np.ndarray) -> dict[str, Any]:
@@ -235,14 +250,6 @@ def device_of(network: torch.nn.Module) -> torch.device:
     return next(network.parameters()).device
 
 
-def read_files(sources: Sequence[Any]) -> list[tuple[str, Record | Rejection]]:
-    """Every structure in the sources, and what could not be read, each with the name of its source."""
-    found: list[tuple[str, Record | Rejection]] = []
-    for source in sources:
-        name = str(source) if isinstance(source, str) or hasattr(source, "__fspath__") else "given"
-        try:
-            records, rejections = read_records(source if name == "given" else name)
-        except IrrepnetError as error:
-            records, rejections = [], [Rejection("", str(error))]
-        found += [(name, item) for item in (*records, *rejections)]
-    return found
+def source_name(source: Any) -> str:
+    """What rows of predictions call a source."""
+    return str(source) if isinstance(source, str) or hasattr(source, "__fspath__") else GIVEN

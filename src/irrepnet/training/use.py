@@ -1,8 +1,9 @@
 """A trained network put to use: its errors on data with known values, and its predictions for structures."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,6 +16,8 @@ from irrepnet.training.load import Run, load_run
 from irrepnet.training.log import Log
 from irrepnet.training.loop import threads
 
+AT_A_TIME = 4096
+"""Crystals that a prediction holds in memory."""
 Split = Literal["auto", "all", "train", "validation", "test"]
 
 
@@ -132,10 +135,22 @@ def predict(run: Run | str | Path, files: Any) -> list[dict[str, Any]]:
         is Voigt's array, 3×3 for rank 2, in the axes of the input; values of sites are those of every atom of the
         input, in its order and axes.
     """
+    return [row for rows in stream_predictions(run, files) for row in rows]
+
+
+def stream_predictions(run: Run | str | Path, files: Any) -> Iterator[list[dict[str, Any]]]:
+    """The same, some thousand structures at a time: no more of them are in memory, if the files are read one crystal
+    after the other, as JSON lines are."""
     run = run if isinstance(run, Run) else load_run(run)
-    is_one = not isinstance(files, list | tuple)
-    with threads(run.config.training.threads):
-        rows = run.task.predict(run.model, [files] if is_one else files, Log(quiet=True))
+    items = run.task.items(files if isinstance(files, list | tuple) else [files])
+    while part := list(islice(items, AT_A_TIME)):
+        with threads(run.config.training.threads):
+            rows = run.task.predict(run.model, part, Log(quiet=True))
+        yield _told(run, rows)
+
+
+def _told(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of predictions with the names of the nearest crystals and with notes."""
     known = run.split["train"] if run.task.reliability is not None else {}
     for row in rows:
         if row.get("nearest"):

@@ -1,5 +1,5 @@
 """Where records come from: `KINDS` is the table of sources, `read_records` the one reader of them all."""
 
-from irrepnet.data.sources.kinds import KINDS, Kind, embedded, read_records
+from irrepnet.data.sources.kinds import KINDS, Kind, embedded, read_records, stream_records
 
-__all__ = ["KINDS", "Kind", "embedded", "read_records"]
+__all__ = ["KINDS", "Kind", "embedded", "read_records", "stream_records"]

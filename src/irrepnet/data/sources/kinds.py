@@ -87,6 +87,13 @@ def read_records(source: Any) -> tuple[list[Record], list[Rejection]]:
     Raises:
         IrrepnetError: the source does not exist, is of no known kind, is empty, or is damaged as a whole.
     """
+    items = list(stream_records(source))
+    records = [item for item in items if isinstance(item, Record)]
+    return records, [item for item in items if isinstance(item, Rejection)]
+
+
+def stream_records(source: Any) -> Items:
+    """The same one after the other, so that JSON lines, for example, are never in memory as a whole."""
     if isinstance(source, str | os.PathLike):
         source = _existing(source)
     kind = next((kind for kind in KINDS if kind.matches(source)), None)
@@ -95,27 +102,28 @@ def read_records(source: Any) -> tuple[list[Record], list[Rejection]]:
         what = source if isinstance(source, Path) else f"a {type(source).__name__}"
         raise IrrepnetError(f"{what}: no kind of source that is known; there are: {known}")
     name = str(source) if isinstance(source, str | Path) else type(source).__name__
-    records: dict[str, Record] = {}
-    rejections: list[Rejection] = []
+    ids: set[str] = set()
     told: dict[tuple[str, type[Warning]], str] = {}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        warnings.simplefilter("ignore", DeprecationWarning)
-        for item in kind.read(source):
-            for warning in caught:
-                told.setdefault((str(warning.message), warning.category), item.id)
-            caught.clear()
-            if isinstance(item, Rejection):
-                rejections.append(item)
-            elif item.id in records:
-                rejections.append(Rejection(item.id, f"{name}: the id {item.id} came before; only the first is kept"))
-            else:
-                records[item.id] = item
+    items = kind.read(source)
+    item: Record | Rejection | None = None
+    while True:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warnings.simplefilter("ignore", DeprecationWarning)
+            item, last = next(items, None), item
+        if item is None:
+            break
+        for warning in caught:
+            told.setdefault((str(warning.message), warning.category), item.id)
+        if isinstance(item, Record) and item.id in ids:
+            item = Rejection(item.id, f"{name}: the id {item.id} came before; only the first is kept")
+        elif isinstance(item, Record):
+            ids.add(item.id)
+        yield item
     for (text, category), id in told.items():
         warnings.warn(f"{name}: {id}: {text}", category, stacklevel=2)
-    if not records and not rejections:
+    if last is None:
         raise IrrepnetError(f"{name}: holds no crystal")
-    return list(records.values()), rejections
 
 
 def _existing(source: Any) -> str | Path:
