@@ -1,0 +1,126 @@
+"""Make of a finished run a model that comes with the package.
+
+    python scripts/ship_model.py runs/gap gap --data mp_2018.jsonl.gz
+
+Copies into src/irrepnet/training/shipped what predicting, evaluating and beginning with it take, and writes card.md:
+what the model learned from, how it was trained, its errors on the test part by crystal system and by element.
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from irrepnet.crystals import SymmetricCrystal
+from irrepnet.groups import PointGroup
+from irrepnet.training import load_run
+from irrepnet.training.load import Run
+from irrepnet.training.use import judged_examples
+from irrepnet.training.where import SHIPPED
+
+FILES = (
+    "config.yaml",
+    "model.json",
+    "model.safetensors",
+    "known.safetensors",
+    "split.json",
+    "rejected.csv",
+    "metrics.json",
+)
+DATA: Mapping[str, str] = {
+    "mp_2018": "Materials Project, snapshot of 2018, PBE, PBE+U for oxides and fluorides of some transition metals; "
+    "CC BY 4.0; A. Jain et al., APL Mater. 1, 011002 (2013)",
+    "elastic_tensor_2015": "Materials Project, elastic tensors of 2015, PBE; CC BY 4.0; M. de Jong et al., "
+    "Sci. Data 2, 150009 (2015)",
+    "moduli_binary": "bulk and shear moduli of binary compounds of the Materials Project, PBE, as they come with the "
+    "benchmarks of MatCalc (BSD-3)",
+    "dielectric_constant": "Materials Project, permittivities of 2017, PBE, DFPT; CC BY 4.0; I. Petousis et al., "
+    "Sci. Data 4, 160134 (2017)",
+    "born_charges": "Born charges and permittivities of the repository e3nn-models (MIT), by DFPT; presumably those of "
+    "G. Petretto et al., Sci. Data 5, 180065 (2018), PBEsol, on the Materials Project (CC BY 4.0)",
+}
+LIMITS = (
+    "What it has not seen it does not know: elements, structures and bonds that are rare in the data, pressures, "
+    "surfaces, molecules, disorder, other magnetic orders. The functional's errors are learned too. Bounds of errors "
+    'hold for crystals like those of the data; see docs/training.md, "How far a prediction can be trusted".'
+)
+LEAST = 20
+"""Crystals that a line of a table must have."""
+
+
+def table(label: str, rows: Iterable[tuple[str, np.ndarray]]) -> list[str]:
+    """Lines of a table: a name, the number of errors, their mean."""
+    lines = [f"| {label} | test crystals | error |", "|---|---|---|"]
+    return lines + [f"| {name} | {len(own)} | {own.mean():.3g} |" for name, own in rows if len(own) >= LEAST]
+
+
+def errors_by_kind(run: Run, data: str) -> list[str]:
+    """Errors on the test part, by crystal system and by element."""
+    examples, *_ = judged_examples(run, data, "test", quiet=True)
+    deviations = run.task.deviations(run.model, examples, np.arange(len(examples)))
+    systems = [PointGroup(SymmetricCrystal.from_structure(r).point_group.name).system for r in examples.records]
+    lines = []
+    for target in run.targets:
+        error = deviations[target.name]
+        known = np.isfinite(error)
+        if not known.any():
+            continue
+        of_system = {name: np.array([s == name for s in systems]) & known for name in dict.fromkeys(systems)}
+        symbols = sorted({symbol for record in examples.records for symbol in record.species})
+        of_element = {s: np.array([s in record.species for record in examples.records]) & known for s in symbols}
+        unit = f" ({target.unit})" if target.unit else ""
+        lines += ["", f"### {target.name}{unit}", ""]
+        lines += table("crystal system", ((name, error[own]) for name, own in of_system.items()))
+        by_size = sorted(of_element.items(), key=lambda item: -error[item[1]].mean() if item[1].any() else 0.0)
+        lines += ["", *table("with the element", ((name, error[own]) for name, own in by_size))]
+    return lines
+
+
+def card(run: Run, name: str, data: str, sources: list[str], command: str) -> str:
+    said = run.card["data"]
+    lines = [f"# {name}", "", "## Learned from", ""]
+    lines += [f"- `{source}`: {DATA[source]}" for source in sources]
+    lines += [
+        "",
+        f"{said['used']} crystals, of which {said['train']} for training, {said['validation']} chose the epoch and "
+        f"{said['test']} are the test part; split by formula (seed {run.config.data.split_seed}). Seeds of the "
+        f"weights: {', '.join(str(run.config.training.seed + k) for k in range(run.config.training.members))}.",
+    ]
+    lines += ["", "Trained again by", "", f"    {command}", "", "## Errors", ""]
+    lines += ["| target | unit | | " + " | ".join(("validation", "test")) + " |", "|---|---|---|---|---|"]
+    for target in run.targets:
+        both = [run.card["errors"][part][target.name] for part in ("validation", "test")]
+        for key in both[0]:
+            if all(isinstance(errors[key], int | float) for errors in both):
+                cells = " | ".join(f"{errors[key]:.4g}" for errors in both)
+                lines.append(f"| {target.name} | {target.unit} | {key.replace('_', ' ')} | {cells} |")
+    lines += [
+        "",
+        "By kind, of the test part: numbers |error|, tensors the Frobenius norm, sites the mean over atoms and",
+    ]
+    lines += ["components."]
+    lines += errors_by_kind(run, data)
+    return "\n".join([*lines, "", "## Limits", "", LIMITS, ""])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("--data", required=True, help="what it was trained on")
+    parser.add_argument("--sources", required=True, help="names of the sets in it, separated by commas")
+    parser.add_argument("--command", required=True, help="by which it was trained")
+    options = parser.parse_args()
+    out = SHIPPED / options.name
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    for file in FILES:
+        shutil.copy(options.run / file, out / file)
+    split = json.loads((out / "split.json").read_text(encoding="utf-8"))
+    (out / "split.json").write_text(json.dumps(split, separators=(",", ":")), encoding="utf-8")
+    text = card(load_run(out), options.name, options.data, options.sources.split(","), options.command)
+    (out / "card.md").write_text(text, encoding="utf-8")
+    print(f"{out}: {sum(path.stat().st_size for path in out.iterdir()) / 1e6:.1f} MB")
