@@ -7,12 +7,13 @@ export OMP_NUM_THREADS ?= 1
 
 .PHONY: quickstart test test-all lint bench install
 
-quickstart:  ## fresh environment, then train, evaluate and predict on the embedded data
+quickstart:  ## fresh environment, predict with the models that come with it, fine-tune one on the embedded data
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e .
 	rm -rf $(RUN)
-	$(BIN)/irrepnet train point-group --data formation_energy_2015 --target formation_energy_per_atom --set data.point_groups=m-3m --out $(RUN)
-	$(BIN)/irrepnet evaluate $(RUN) --data formation_energy_2015 --target formation_energy_per_atom
+	$(BIN)/irrepnet predict all examples/SrTiO3.cif
+	$(BIN)/irrepnet train --from formation-energy --data elastic_tensor_2015 --target log_K_VRH --epochs 20 --out $(RUN)
+	$(BIN)/irrepnet evaluate $(RUN) --data elastic_tensor_2015 --target log_K_VRH
 	$(BIN)/irrepnet predict $(RUN) examples/SrTiO3.cif
 	@echo "Look at $(RUN)/report.html"
 

@@ -10,9 +10,11 @@ random, 1,209 for training and 100 for the test, of which half choose the epoch.
     element          the mean of each element's isotropic charges in the training part
     structure type   charges of the nearest training crystal of the same space group, Wyckoff positions and numbers of
                      elements (by the tabulated properties of the elements), the element's mean where there is none
-    invariants       the preset `site-symmetry` without coordinates in irreps (model.covariants=0): isotropic charges,
-                     and what the model group leaves alone
-    site irreps      the preset
+    invariants       the preset `site-symmetry` without coordinates in irreps and without tensors
+                     (model.covariants=0, model.tensors=0): isotropic charges, and what the model group leaves alone
+    site irreps      the preset, with both
+    no tensors       without the tensors that all model groups share (model.tensors=0)
+    no irreps        without the coordinates in irreps (model.covariants=0)
     pretrained       the preset, begun with the weights of the run ``--start``; where there is none it is trained first,
                      on formation energies and band gaps of the crystals with at most 12 atoms in ``--crystals``
     three networks   the mean of three presets that begin with other weights
