@@ -18,7 +18,7 @@ quickstart:  ## fresh environment, then train, evaluate and predict on the embed
 
 install: $(VENV)/.dev-installed
 
-$(VENV)/.dev-installed: pyproject.toml constraints.txt src/irrepnet/nn/kernels.c
+$(VENV)/.dev-installed: pyproject.toml constraints.txt src/irrepnet/geometry.c src/irrepnet/nn/kernels.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
 	touch $@

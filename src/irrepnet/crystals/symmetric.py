@@ -22,6 +22,7 @@ from typing import Any
 import moyopy
 import numpy as np
 
+from irrepnet import compiled
 from irrepnet.crystals.cell import Cell
 from irrepnet.crystals.reading import read_cell
 from irrepnet.errors import IrrepnetError
@@ -168,10 +169,10 @@ def _symmetrise(cell: Cell, symprec: float) -> SymmetricCrystal:
     moved = (moved - moved.mean(axis=0)) @ lattice
     deformation = (cell.lattice.T @ to_standard) @ np.linalg.inv(lattice.T)
     left, stretches, right = np.linalg.svd(deformation)
-    turns = left @ right @ group.operations[np.linalg.det(group.operations) > 0]
+    turns = left @ right @ _proper_operations(group)
 
     first_of = permutation.min(axis=0)
-    representatives, orbits = np.unique(first_of, return_inverse=True)
+    representatives = np.flatnonzero(first_of == np.arange(len(numbers)))
     input_atom = np.empty(len(numbers), dtype=int)
     input_atom[image] = np.arange(len(image))
     letters, symbols = found.wyckoffs, found.site_symmetry_symbols
@@ -181,15 +182,15 @@ def _symmetrise(cell: Cell, symprec: float) -> SymmetricCrystal:
         numbers=numbers,
         hall_number=found.hall_number,
         spacegroup_number=found.number,
-        spacegroup_symbol=moyopy.SpaceGroupType(found.number).hm_short.replace(" ", ""),
+        spacegroup_symbol=_short_symbol(found.number),
         point_group=group,
         rotations=rotations,
         translations=translations,
         permutation=permutation,
         wyckoff=tuple(letters[i] for i in input_atom),
-        orbits=orbits,
+        orbits=np.searchsorted(representatives, first_of),
         representatives=representatives,
-        site_groups=tuple(np.flatnonzero(permutation[:, a] == a) for a in representatives),
+        site_groups=tuple(fixed.nonzero()[0] for fixed in (permutation[:, representatives] == representatives).T),
         site_symmetry=tuple(symbols[input_atom[a]] for a in representatives),
         rotation=turns[turns.trace(axis1=1, axis2=2).argmax()],
         displacement=float(np.linalg.norm(moved, axis=1).max()),
@@ -197,6 +198,16 @@ def _symmetrise(cell: Cell, symprec: float) -> SymmetricCrystal:
         symprec=found.symprec,
         notes=(*cell.notes, *_notes(found.symprec, symprec)),
     )
+
+
+@cache
+def _proper_operations(group: PointGroup) -> np.ndarray:
+    return group.operations[np.linalg.det(group.operations) > 0]
+
+
+@cache
+def _short_symbol(number: int) -> str:
+    return moyopy.SpaceGroupType(number).hm_short.replace(" ", "")
 
 
 def _notes(found: float, asked: float) -> tuple[str, ...]:
@@ -292,17 +303,30 @@ def exact_sites(
     name: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The permutation table (M, n) and the averaged sites (n, 3), x_a ← mean over g of s_g⁻¹(x_{g·a})."""
+    if compiled.is_there():
+        permutation, correction = np.empty((len(rotations), len(numbers)), int), np.zeros((len(numbers), 3))
+        given = (frac_coords, numbers, rotations, translations, lattice)
+        sizes = len(numbers), len(rotations), tolerance
+        is_symmetric = compiled.run("averaged_sites", *sizes, *given, permutation, correction) == 0
+    else:
+        permutation, residual = _nearest_images(frac_coords, rotations, translations)
+        is_bijective = (np.sort(permutation, axis=1) == np.arange(len(numbers))).all()
+        is_symmetric = is_bijective and (numbers[permutation] == numbers).all()
+        is_symmetric &= np.linalg.norm(residual @ lattice, axis=-1).max() <= tolerance
+        # s_g⁻¹ takes the residual back by R_g⁻¹; what is left of it on average is the correction.
+        correction = (residual @ np.linalg.inv(rotations).round().transpose(0, 2, 1)).mean(axis=0)
+    if not is_symmetric:
+        raise IrrepnetError(f"{name}: its sites do not obey the space group found; try a smaller symprec")
+    return permutation, (frac_coords + correction) % 1.0 % 1.0  # twice, for -1e-17 % 1.0 is 1.0
+
+
+def _nearest_images(
+    frac_coords: np.ndarray, rotations: np.ndarray, translations: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(M, n) the site nearest to where each operation takes each site, and (M, n, 3) how far it is away."""
     from scipy.spatial import KDTree  # half of the time that importing irrepnet.crystals would take
 
     images = frac_coords @ rotations.transpose(0, 2, 1) + translations[:, None]
-    wrapped = frac_coords % 1.0 % 1.0  # twice, for -1e-17 % 1.0 is 1.0
-    permutation = np.asarray(KDTree(wrapped, boxsize=1.0).query(images % 1.0 % 1.0)[1])
+    permutation = np.asarray(KDTree(frac_coords % 1.0 % 1.0, boxsize=1.0).query(images % 1.0 % 1.0)[1])
     residual = frac_coords[permutation] - images
-    residual -= np.round(residual)
-    is_bijective = (np.sort(permutation, axis=1) == np.arange(len(numbers))).all()
-    is_symmetric = is_bijective and (numbers[permutation] == numbers).all()
-    if not is_symmetric or np.linalg.norm(residual @ lattice, axis=-1).max() > tolerance:
-        raise IrrepnetError(f"{name}: its sites do not obey the space group found; try a smaller symprec")
-    # s_g⁻¹ takes the residual back by R_g⁻¹; what is left of it on average is the correction.
-    correction = (residual @ np.linalg.inv(rotations).transpose(0, 2, 1)).mean(axis=0)
-    return permutation, (frac_coords + correction) % 1.0 % 1.0
+    return permutation, residual - np.round(residual)
