@@ -374,8 +374,9 @@ def _digest(records: Sequence[Record], options: GraphOptions, point_groups: Sequ
 def _made_by() -> str:
     """A digest of the code that makes graphs and keeps them, and the versions of the libraries that it uses."""
     digest = hashlib.blake2b(digest_size=8)
-    rooms = (sorted((Path(irrepnet.__file__).parent / room).glob("*.py")) for room in _ROOMS)
-    for file in (*chain(*rooms), Path(__file__)):
+    package = Path(irrepnet.__file__).parent
+    rooms = (sorted((package / room).glob("*.py")) for room in _ROOMS)
+    for file in (*chain(*rooms), *package.glob("geometry.c"), Path(__file__)):
         digest.update(file.read_bytes())
     versions = (f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES)
     return ", ".join([f"irrepnet {irrepnet.__version__} ({digest.hexdigest()})", *versions])

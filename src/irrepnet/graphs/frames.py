@@ -179,11 +179,11 @@ def frame_graph(
     rotation = frame_rotation(crystal)
     found = found._replace(vector=found.vector @ rotation.T)
     if form == "full":
-        graph = _full(crystal, group, found)
+        graph, symmetry = _full(crystal, group, found), np.ones(1, np.uint64)
     else:
         make = _asymmetric_unit if form == "asymmetric-unit" else _one_frame
-        graph = replace(make(crystal, group, members, found), symmetry=_symmetry(crystal))
-    return replace(graph, axes=rotation.T @ graph.axes)
+        graph, symmetry = make(crystal, group, members, found), _symmetry(crystal)
+    return replace(graph, axes=rotation.T @ graph.axes, symmetry=symmetry)
 
 
 def _symmetry(crystal: SymmetricCrystal) -> np.ndarray:
@@ -285,7 +285,7 @@ def orbit_graph(crystal: SymmetricCrystal, options: NeighbourOptions | None = No
         segments={},
         frames=1,
         point_group_number=_number(crystal),
-        axes=np.tile(np.eye(3), (len(crystal.representatives), 1, 1)),
+        axes=np.repeat(np.eye(3)[None], len(crystal.representatives), axis=0),
         symmetry=_symmetry(crystal),
     )
 
@@ -359,7 +359,7 @@ def _frames(
     moved = group.multiplication[frames].T  # [h, c] -> c h
     translate = (coset[moved][:, :, None] * n + back[factor[moved]]).reshape(group.order, -1)
     offset = n * np.arange(len(frames))[:, None]
-    vector = np.einsum("ei,cij->cej", edges.vector, group.operations[frames]).reshape(-1, 3)  # c⁻¹ r
+    vector = (edges.vector @ group.operations[frames]).reshape(-1, 3)  # c⁻¹ r
     return FrameGraph(
         numbers=np.tile(crystal.numbers, len(frames)),
         crystal=np.zeros(n * len(frames), int),
