@@ -80,13 +80,13 @@ def function(name: str) -> Any:
     return getattr(_library(), name)
 
 
-def run(name: str, *arguments: float | np.ndarray) -> int:
-    """Call a function with numbers and arrays of float64 or int64, which it reads or writes.
+def run(name: str, *arguments: float | np.ndarray | None) -> int:
+    """Call a function with numbers and arrays of float64 or int64, which it reads or writes; None is the null pointer.
 
     Raises:
         TypeError: an array is of another type, or not contiguous.
     """
-    values = []
+    values: list[float | None] = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
             if argument.dtype not in _ARRAYS or not argument.flags.c_contiguous:

@@ -64,10 +64,10 @@ int64_t pairs(
             int i = 0;
             for (; i < 3; i++) {
                 const double d = cells[3 * b + i] - cells[3 * a + i];
+                if (fabs(d - rounded(d)) > reach[i]) break; /* even the nearest image */
                 low[i] = above(-reach[i] - d);
                 high[i] = below(reach[i] - d);
                 apart[i] = points[3 * b + i] - points[3 * a + i];
-                if (low[i] > high[i]) break;
             }
             if (i < 3) continue;
             for (int64_t s0 = low[0]; s0 <= high[0]; s0++)

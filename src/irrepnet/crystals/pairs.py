@@ -73,7 +73,7 @@ def are_apart(points: np.ndarray, lattice: np.ndarray, distance: float) -> bool:
     """Whether it is known at once that neither atoms nor their images are nearer; if not, :func:`close_pairs` tells."""
     if not compiled.is_there():
         return False
-    return _pairs(points, lattice, distance, np.arange(len(points)), 0, (np.empty(0),) * len(_COLUMNS)) == 0
+    return _pairs(points, lattice, distance, np.arange(len(points)), 0, (None,) * len(_COLUMNS)) == 0
 
 
 _COLUMNS = (((), np.int64), ((), np.int64), ((3,), np.int64), ((3,), np.float64), ((), np.float64))
@@ -85,7 +85,7 @@ def _pairs(
     radius: float,
     receivers: np.ndarray,
     capacity: int,
-    columns: tuple[np.ndarray, ...],
+    columns: tuple[np.ndarray | None, ...],
 ) -> int:
     """How many pairs there are, written to the columns if these have room; negative where vesin has to do it."""
     sizes = len(points), len(receivers), radius, capacity
