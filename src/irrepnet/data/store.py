@@ -33,7 +33,7 @@ import numpy as np
 import irrepnet
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data.records import Record
-from irrepnet.errors import IrrepnetError
+from irrepnet.errors import IrrepnetError, each_or_error
 from irrepnet.graphs import GraphOptions, Packed, pack
 from irrepnet.graphs.cache import folder as cache_folder
 from irrepnet.graphs.cache import is_bypassed
@@ -227,17 +227,18 @@ def _made(
     number = np.full(len(records), -1, np.int32)
     refused: dict[int, str] = {}
     failures: dict[int, tuple[str, ...]] = {}
+
+    def admitted(crystal: SymmetricCrystal) -> SymmetricCrystal:
+        check_admitted(crystal.point_group.name, point_groups)
+        return crystal
+
     for start in range(0, len(records), SHARD):
-        # all crystals before all graphs: what either needs stays in the processor's caches, and a tenth of the time
-        crystals = [_crystal(record, options, point_groups) for record in records[start : start + SHARD]]
-        for k, crystal in enumerate(crystals, start):
+        found = SymmetricCrystal.from_structures(records[start : start + SHARD], options.symprec)
+        crystals = each_or_error(admitted, found)
+        for k, (crystal, graph) in enumerate(zip(crystals, each_or_error(options.graph, crystals)), start):
             progress(1)
-            try:
-                if isinstance(crystal, IrrepnetError):
-                    raise crystal
-                graph = options.graph(crystal)
-            except IrrepnetError as error:
-                refused[k] = str(error)
+            if isinstance(graph, IrrepnetError):
+                refused[k] = str(graph)
                 continue
             number[k] = len(graphs)
             if failed := getattr(graph, "failures", ()):
@@ -245,18 +246,6 @@ def _made(
             graphs.append(graph)
             rotations.append(crystal.rotation)
     return Shard(graphs, number, refused, failures, np.reshape(rotations, (-1, 3, 3)))
-
-
-def _crystal(
-    record: Record, options: GraphOptions, point_groups: Sequence[str] | None
-) -> SymmetricCrystal | IrrepnetError:
-    """The crystal of a record, or why there is none."""
-    try:
-        crystal = SymmetricCrystal.from_structure(record, symprec=options.symprec)
-        check_admitted(crystal.point_group.name, point_groups)
-    except IrrepnetError as error:
-        return error
-    return crystal
 
 
 def check_admitted(name: str, admitted: Sequence[str] | None) -> None:
