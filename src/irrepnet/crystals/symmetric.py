@@ -36,6 +36,7 @@ logging.getLogger("moyo").setLevel(logging.ERROR)
 _STEP = 0.95
 _STEPS = 90
 _LONG = 5.0  # s, after which a search is said to be long
+_TRIED = 2**27  # images and sites; where there are more, a tree of the sites is faster than to try all of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -323,7 +324,7 @@ def exact_sites(
     name: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The permutation table (M, n) and the averaged sites (n, 3), x_a ← mean over g of s_g⁻¹(x_{g·a})."""
-    if compiled.is_there():
+    if len(rotations) * len(numbers) ** 2 < _TRIED and compiled.is_there():
         permutation, correction = np.empty((len(rotations), len(numbers)), int), np.zeros((len(numbers), 3))
         given = (frac_coords, numbers, rotations, translations, lattice)
         sizes = len(numbers), len(rotations), tolerance
