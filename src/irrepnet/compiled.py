@@ -24,7 +24,7 @@ _KERNELS = {
     "averaged_adamw": "iddddddd" + 7 * "p",
 }
 _SIGNATURES = {f"{name}_{real}": types for name, types in _KERNELS.items() for real in ("float", "double")} | {
-    "pairs": "iidi" + 8 * "p",
+    "pairs": "iididdi" + 8 * "p",
     "averaged_sites": "iid" + 7 * "p",
     "vector_orbits": "id" + 6 * "p",
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ROUNDING 1e-8 /* Å, as in crystals/neighbours.py */
+
 typedef struct { double distance; int64_t place; } Key;
 typedef struct { int64_t sender, shift[3]; double vector[3]; } Pair;
 
@@ -22,97 +24,150 @@ static int by_distance(const void *a, const void *b) {
     return p->place < q->place ? -1 : 1;
 }
 
-/* Pairs of m of the n atoms at ``points`` with all atoms and their images not farther than ``radius``, in the order of
-   receivers, then of distances, senders and shifts. Returns how many there are, also when that is more than ``capacity``
-   and only those of the first receivers are written; -1 where there is no memory; -2 where so many images would have to be
-   tried that a search by cells is better. The lattice has row vectors. */
-int64_t pairs(
-    int64_t n, int64_t m, double radius, int64_t capacity, const double *points, const double *lattice,
-    const int64_t *atoms, int64_t *receiver, int64_t *sender, int64_t *shift, double *vector, double *distance) {
+/* The images that a search looks at, and what it has found for one receiver. */
+typedef struct {
+    int64_t n, size, room;
+    const double *points, *lattice;
+    double *cells; /* (n, 3) fractional */
+    double dual[9]; /* reciprocal vectors as rows */
+    Key *keys;
+    Pair *found;
+} Search;
+
+/* How many cells a radius reaches beyond each face; returns how many images of an atom it has to look at. */
+static double reach_of(const Search *search, double radius, double *reach) {
+    double images = 1;
+    for (int i = 0; i < 3; i++) {
+        const double *normal = search->dual + 3 * i;
+        reach[i] = radius * sqrt(normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2]) + 1e-9;
+        images *= 2 * reach[i] + 1;
+    }
+    return images;
+}
+
+/* Whether there is memory for it. */
+static int begin(Search *search, int64_t n, const double *points, const double *lattice) {
     const double *L = lattice;
-    const double largest = radius * radius * (1 + 1e-12);
-    int64_t count = 0, room = 64;
-    double dual[9], reach[3], images = (double)n * m; /* reciprocal vectors as rows; how many cells the radius reaches beyond a face */
+    *search = (Search){.n = n, .room = 64, .points = points, .lattice = lattice};
     for (int i = 0; i < 3; i++) {
         const double *p = L + 3 * ((i + 1) % 3), *q = L + 3 * ((i + 2) % 3);
-        double *normal = dual + 3 * i, volume = 0, square = 0;
+        double *normal = search->dual + 3 * i, volume = 0;
         for (int j = 0; j < 3; j++) {
             normal[j] = p[(j + 1) % 3] * q[(j + 2) % 3] - p[(j + 2) % 3] * q[(j + 1) % 3];
             volume += normal[j] * L[3 * i + j];
         }
-        for (int j = 0; j < 3; j++) {
-            normal[j] /= volume;
-            square += normal[j] * normal[j];
-        }
-        reach[i] = radius * sqrt(square) + 1e-9;
-        images *= 2 * reach[i] + 1;
+        for (int j = 0; j < 3; j++) normal[j] /= volume;
     }
-    if (!(images < 4194304)) return -2;
-    double *cells = malloc(3 * n * sizeof(double));
-    Key *keys = malloc(room * sizeof(Key));
-    Pair *found = malloc(room * sizeof(Pair));
-    if (!cells || !keys || !found) goto no_memory;
+    search->cells = malloc(3 * n * sizeof(double));
+    search->keys = malloc(search->room * sizeof(Key));
+    search->found = malloc(search->room * sizeof(Pair));
+    if (!search->cells || !search->keys || !search->found) return 0;
     for (int64_t b = 0; b < n; b++)
-        for (int i = 0; i < 3; i++)
-            cells[3 * b + i] = points[3 * b] * dual[3 * i] + points[3 * b + 1] * dual[3 * i + 1] + points[3 * b + 2] * dual[3 * i + 2];
-    for (int64_t k = 0; k < m; k++) {
-        const int64_t a = atoms[k];
-        int64_t size = 0;
-        for (int64_t b = 0; b < n; b++) {
-            int64_t low[3], high[3];
-            double apart[3];
-            int i = 0;
-            for (; i < 3; i++) {
-                const double d = cells[3 * b + i] - cells[3 * a + i];
-                if (fabs(d - rounded(d)) > reach[i]) break; /* even the nearest image */
-                low[i] = above(-reach[i] - d);
-                high[i] = below(reach[i] - d);
-                apart[i] = points[3 * b + i] - points[3 * a + i];
-            }
-            if (i < 3) continue;
-            for (int64_t s0 = low[0]; s0 <= high[0]; s0++)
-                for (int64_t s1 = low[1]; s1 <= high[1]; s1++)
-                    for (int64_t s2 = low[2]; s2 <= high[2]; s2++) {
-                        double v[3];
-                        for (int i = 0; i < 3; i++) v[i] = apart[i] + (s0 * L[i] + s1 * L[3 + i] + s2 * L[6 + i]);
-                        const double square = v[0] * v[0] + v[1] * v[1] + v[2] * v[2];
-                        if (square > largest || (a == b && !s0 && !s1 && !s2)) continue;
-                        const double d = sqrt(square);
-                        if (d > radius) continue;
-                        if (size == room) {
-                            room *= 2;
-                            void *more = realloc(keys, room * sizeof(Key));
-                            if (!more) goto no_memory;
-                            keys = more;
-                            more = realloc(found, room * sizeof(Pair));
-                            if (!more) goto no_memory;
-                            found = more;
-                        }
-                        keys[size] = (Key){d, size};
-                        found[size++] = (Pair){b, {s0, s1, s2}, {v[0], v[1], v[2]}};
-                    }
+        for (int i = 0; i < 3; i++) {
+            const double *normal = search->dual + 3 * i, *x = points + 3 * b;
+            search->cells[3 * b + i] = x[0] * normal[0] + x[1] * normal[1] + x[2] * normal[2];
         }
-        if (count + size <= capacity) {
-            qsort(keys, size, sizeof(Key), by_distance);
+    return 1;
+}
+
+static void end(Search *search) {
+    free(search->cells);
+    free(search->keys);
+    free(search->found);
+}
+
+/* All within ``radius`` of atom a, sorted by distance, then by sender and shift. Whether there was memory for it. */
+static int look(Search *search, int64_t a, double radius) {
+    const double *L = search->lattice, *points = search->points, *cells = search->cells;
+    const double largest = radius * radius * (1 + 1e-12);
+    double reach[3];
+    reach_of(search, radius, reach);
+    search->size = 0;
+    for (int64_t b = 0; b < search->n; b++) {
+        int64_t low[3], high[3];
+        double apart[3];
+        int i = 0;
+        for (; i < 3; i++) {
+            const double d = cells[3 * b + i] - cells[3 * a + i];
+            if (fabs(d - rounded(d)) > reach[i]) break; /* even the nearest image */
+            low[i] = above(-reach[i] - d);
+            high[i] = below(reach[i] - d);
+            apart[i] = points[3 * b + i] - points[3 * a + i];
+        }
+        if (i < 3) continue;
+        for (int64_t s0 = low[0]; s0 <= high[0]; s0++)
+            for (int64_t s1 = low[1]; s1 <= high[1]; s1++)
+                for (int64_t s2 = low[2]; s2 <= high[2]; s2++) {
+                    double v[3];
+                    for (i = 0; i < 3; i++) v[i] = apart[i] + (s0 * L[i] + s1 * L[3 + i] + s2 * L[6 + i]);
+                    const double square = v[0] * v[0] + v[1] * v[1] + v[2] * v[2];
+                    if (square > largest || (a == b && !s0 && !s1 && !s2)) continue;
+                    const double d = sqrt(square);
+                    if (d > radius) continue;
+                    if (search->size == search->room) {
+                        search->room *= 2;
+                        void *more = realloc(search->keys, search->room * sizeof(Key));
+                        if (!more) return 0;
+                        search->keys = more;
+                        more = realloc(search->found, search->room * sizeof(Pair));
+                        if (!more) return 0;
+                        search->found = more;
+                    }
+                    search->keys[search->size] = (Key){d, search->size};
+                    search->found[search->size++] = (Pair){b, {s0, s1, s2}, {v[0], v[1], v[2]}};
+                }
+    }
+    qsort(search->keys, search->size, sizeof(Key), by_distance);
+    return 1;
+}
+
+/* Pairs of m of the n atoms at ``points`` with all atoms and their images, in the order of receivers, then of distances,
+   senders and shifts: with ``wanted`` 0 those not farther than ``radius``; else the whole shells of so many neighbours, as
+   neighbour_shells of crystals/neighbours.py tells, which are first looked for within ``radius``. Returns how many there
+   are, also when that is more than ``capacity`` and only those of the first receivers are written; -1 where there is no
+   memory; -2 where so many images would have to be tried that a search by cells is better. The lattice has row vectors. */
+int64_t pairs(
+    int64_t n, int64_t m, double radius, int64_t wanted, double cutoff, double tolerance, int64_t capacity,
+    const double *points, const double *lattice, const int64_t *atoms,
+    int64_t *receiver, int64_t *sender, int64_t *shift, double *vector, double *distance) {
+    Search search;
+    double reach[3];
+    int64_t count = begin(&search, n, points, lattice) ? 0 : -1;
+    for (int64_t k = 0; k < m && count >= 0; k++) {
+        int64_t size = 0;
+        for (double within = radius;; within = within < cutoff && cutoff < 1.3 * within ? cutoff : 1.3 * within) {
+            const double farthest = wanted ? within + tolerance + ROUNDING : radius;
+            if (!(reach_of(&search, farthest, reach) * n * m < 4194304)) {
+                count = -2;
+                break;
+            }
+            if (!look(&search, atoms[k], farthest)) {
+                count = -1;
+                break;
+            }
+            size = search.size;
+            if (!wanted) break;
+            const Key *keys = search.keys;
+            const double first = size ? keys[0].distance : INFINITY, nearest = first > cutoff ? first : cutoff;
+            const double limit = size >= wanted && keys[wanted - 1].distance < nearest ? keys[wanted - 1].distance : nearest;
+            if (!(limit <= within + ROUNDING)) continue;
+            while (size && keys[size - 1].distance > limit + tolerance + ROUNDING) size--;
+            break;
+        }
+        if (count < 0) break;
+        if (count + size <= capacity)
             for (int64_t e = 0; e < size; e++) {
-                const Pair *pair = found + keys[e].place;
+                const Pair *pair = search.found + search.keys[e].place;
                 const int64_t row = count + e;
-                receiver[row] = a;
+                receiver[row] = atoms[k];
                 sender[row] = pair->sender;
-                distance[row] = keys[e].distance;
+                distance[row] = search.keys[e].distance;
                 memcpy(shift + 3 * row, pair->shift, sizeof pair->shift);
                 memcpy(vector + 3 * row, pair->vector, sizeof pair->vector);
             }
-        }
         count += size;
     }
-    goto done;
-no_memory:
-    count = -1;
-done:
-    free(cells);
-    free(keys);
-    free(found);
+    end(&search);
     return count;
 }
 

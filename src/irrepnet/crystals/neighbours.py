@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from irrepnet.crystals.cell import CLOSEST
-from irrepnet.crystals.pairs import SEARCH, sorted_pairs
+from irrepnet.crystals.pairs import SEARCH, compiled_pairs, sorted_pairs
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
 
@@ -139,6 +139,13 @@ def neighbour_shells(
             "neighbour shells need a positive cutoff, n_max of at least 1 and a tolerance of "
             f"at most {CLOSEST} Å, got {cutoff}, {n_max}, {tolerance}"
         )
+    atoms = np.arange(len(crystal)) if atoms is None else atoms
+    limits, room = (n_max, cutoff, tolerance), 2 * n_max + 8
+    found = compiled_pairs(
+        crystal.cart_coords, crystal.lattice, atoms, _radius_of(crystal, n_max, cutoff), room, *limits
+    )
+    if found is not None:
+        return Neighbours(*found, np.ones(len(found[0])))
     return _within(
         crystal, n_max, lambda first, nth: np.minimum(nth, np.maximum(cutoff, first)), tolerance, cutoff, atoms
     )
@@ -348,6 +355,11 @@ def _spacing(crystal: SymmetricCrystal) -> float:
     return float(np.cbrt(abs(np.linalg.det(crystal.lattice)) / len(crystal)))
 
 
+def _radius_of(crystal: SymmetricCrystal, n: int, cutoff: float) -> float:
+    """Å, of a sphere that holds n atoms on average and more: where to look for neighbours, and to grow from."""
+    return max(SEARCH, min(cutoff, 1.3 * _spacing(crystal) * np.cbrt(3 * (n + 1) / (4 * np.pi))))
+
+
 def _within(
     crystal: SymmetricCrystal,
     n: int,
@@ -362,8 +374,7 @@ def _within(
     those of which one of them is the receiver.
     """
     atoms = np.arange(len(crystal)) if atoms is None else atoms
-    # Start from the sphere that holds n atoms on average, and grow it until every limit lies inside.
-    radius = max(SEARCH, min(cutoff, 1.3 * _spacing(crystal) * np.cbrt(3 * (n + 1) / (4 * np.pi))))
+    radius = _radius_of(crystal, n, cutoff)
     while True:
         pairs = all_pairs(crystal, radius + tolerance + _ROUNDING, atoms)
         starts, stops = (np.searchsorted(pairs.receiver, atoms, side) for side in ("left", "right"))

@@ -12,6 +12,9 @@ LONGEST, SEARCH = 500.0, 3.0
 """Å; cells with a longer (reduced) lattice vector are refused, and no neighbour search goes less far: vesin
 divides by zero in a cell that is thin and yet hundreds of cutoffs long."""
 
+Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Of pairs: receiver, sender, shift, vector, distance."""
+
 
 def close_pairs(
     points: np.ndarray, lattice: np.ndarray, cutoff: float, twice: bool = True
@@ -32,9 +35,7 @@ def close_pairs(
     return first.astype(np.int64), second.astype(np.int64), shift.astype(np.int64)
 
 
-def sorted_pairs(
-    points: np.ndarray, lattice: np.ndarray, radius: float, receivers: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def sorted_pairs(points: np.ndarray, lattice: np.ndarray, radius: float, receivers: np.ndarray) -> Columns:
     """Pairs of some atoms with all that are not farther, in the order of receivers, distances, senders and shifts.
 
     Args:
@@ -47,16 +48,10 @@ def sorted_pairs(
         receiver (E,), sender (E,), shift (E, 3), int64; vector (E, 3), Å, which is points[sender] + shift @ lattice −
         points[receiver]; and distance (E,), its length.
     """
-    volume = abs(np.linalg.det(lattice))
-    capacity = int(len(receivers) * (40 + 6 * radius**3 * len(points) / volume))
-    while compiled.is_there():
-        columns = tuple(np.empty((capacity, *shape), kind) for shape, kind in _COLUMNS)
-        count = _pairs(points, lattice, radius, receivers, capacity, columns)
-        if 0 <= count <= capacity:
-            return tuple(column[:count] for column in columns)  # type: ignore[return-value]
-        if count < 0:
-            break
-        capacity = count
+    density = len(points) / abs(np.linalg.det(lattice))
+    found = compiled_pairs(points, lattice, receivers, radius, 40 + int(6 * radius**3 * density))
+    if found is not None:
+        return found
     receiver, sender, shift = close_pairs(points, lattice, radius)
     if len(receivers) < len(points):
         kept = np.isin(np.arange(len(points)), receivers)[receiver]
@@ -69,27 +64,46 @@ def sorted_pairs(
     return receiver[order], sender[order], shift[order], vector[order], distance[order]
 
 
+def compiled_pairs(
+    points: np.ndarray,
+    lattice: np.ndarray,
+    receivers: np.ndarray,
+    radius: float,
+    room: int,
+    wanted: int = 0,
+    cutoff: float = 0.0,
+    tolerance: float = 0.0,
+) -> Columns | None:
+    """:func:`sorted_pairs` by compiled code; None where there is none, or other ways are better for so many images.
+
+    Args:
+        room: pairs a receiver for which there is memory at first.
+        wanted: if not 0, the pairs are the whole shells of so many neighbours, which ``cutoff`` and ``tolerance``
+            limit as in :func:`irrepnet.crystals.neighbour_shells`, and ``radius`` is where to look at first.
+    """
+    capacity = room * len(receivers)
+    sizes = len(points), len(receivers), radius, wanted, cutoff, tolerance
+    while compiled.is_there():
+        columns = [np.empty((capacity, *shape), kind) for shape, kind in _COLUMNS]
+        count = compiled.run("pairs", *sizes, capacity, points, np.ascontiguousarray(lattice), receivers, *columns)
+        if 0 <= count <= capacity:
+            receiver, sender, shift, vector, distance = (column[:count] for column in columns)
+            return receiver, sender, shift, vector, distance
+        if count < 0:
+            break
+        capacity = count
+    return None
+
+
 def are_apart(points: np.ndarray, lattice: np.ndarray, distance: float) -> bool:
     """Whether it is known at once that neither atoms nor their images are nearer; if not, :func:`close_pairs` tells."""
     if not compiled.is_there():
         return False
-    return _pairs(points, lattice, distance, np.arange(len(points)), 0, (None,) * len(_COLUMNS)) == 0
+    sizes, arrays = (len(points), len(points), distance, 0, 0.0, 0.0, 0), (points, np.ascontiguousarray(lattice))
+    return compiled.run("pairs", *sizes, *arrays, np.arange(len(points)), *(None,) * len(_COLUMNS)) == 0
 
 
 _COLUMNS = (((), np.int64), ((), np.int64), ((3,), np.int64), ((3,), np.float64), ((), np.float64))
-
-
-def _pairs(
-    points: np.ndarray,
-    lattice: np.ndarray,
-    radius: float,
-    receivers: np.ndarray,
-    capacity: int,
-    columns: tuple[np.ndarray | None, ...],
-) -> int:
-    """How many pairs there are, written to the columns if these have room; negative where vesin has to do it."""
-    sizes = len(points), len(receivers), radius, capacity
-    return compiled.run("pairs", *sizes, points, np.ascontiguousarray(lattice), receivers, *columns)
 
 
 @cache
