@@ -140,7 +140,7 @@ def neighbour_shells(
             f"at most {CLOSEST} Å, got {cutoff}, {n_max}, {tolerance}"
         )
     atoms = np.arange(len(crystal)) if atoms is None else atoms
-    limits, room = (n_max, cutoff, tolerance), 2 * n_max + 8
+    limits, room = (n_max, cutoff, tolerance), 2 * min(n_max, 500) + 8
     found = compiled_pairs(
         crystal.cart_coords, crystal.lattice, atoms, _radius_of(crystal, n_max, cutoff), room, *limits
     )
