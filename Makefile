@@ -19,7 +19,7 @@ quickstart:  ## fresh environment, predict with the models that come with it, fi
 
 install: $(VENV)/.dev-installed
 
-$(VENV)/.dev-installed: pyproject.toml constraints.txt src/irrepnet/nn/kernels.c
+$(VENV)/.dev-installed: pyproject.toml constraints.txt src/irrepnet/geometry.c src/irrepnet/nn/kernels.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
 	touch $@
@@ -36,4 +36,4 @@ lint: install
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: install  ## what is in benchmarks/speed, one script after the other
-	for script in groups hamiltonians store training; do echo "$$script"; $(BIN)/python benchmarks/speed/$$script.py || exit 1; done
+	for script in featurising groups hamiltonians store training; do echo "$$script"; $(BIN)/python benchmarks/speed/$$script.py || exit 1; done

@@ -4,9 +4,8 @@ import json
 
 from typer.testing import CliRunner
 
-from irrepnet import __version__
+from irrepnet import __version__, compiled
 from irrepnet.cli.main import app
-from irrepnet.nn import compiled
 
 
 def test_versions_and_kernels_are_named():

@@ -254,6 +254,21 @@ def test_one_crystal_in_many_descriptions(structure, description):
     assert abs(abs(turn).round() - abs(turn)).max() < 1e-6
 
 
+def test_many_at_once_are_made_as_one_by_one(examples):
+    bad = {"species": ["H", "H"], "frac_coords": [[0, 0, 0], [0.01, 0, 0]], "lattice": 4 * np.eye(3), "id": "twins"}
+    sources = [examples["NaCl"], bad, examples["Si"], {}]
+    found = SymmetricCrystal.from_structures(sources)
+    for name, crystal in zip(("NaCl", "Si"), found[::2], strict=True):
+        alone = SymmetricCrystal.from_structure(examples[name])
+        assert all(
+            np.array_equal(value, vars(crystal)[key]) for key, value in vars(alone).items() if key != "site_groups"
+        )
+    assert [type(error) for error in found[1::2]] == [IrrepnetError] * 2
+    assert str(found[1]).startswith("twins: sites 1 (H) and 2 (H) overlap")
+    with pytest.raises(IrrepnetError, match="symprec"):
+        SymmetricCrystal.from_structures(sources, symprec=2)
+
+
 def test_a_long_search_says_so(monkeypatch):
     record = {"species": ["Na", "Cl"], "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5]], "lattice": 3 * np.eye(3), "id": "x"}
     monkeypatch.setattr("irrepnet.crystals.symmetric._LONG", -1)

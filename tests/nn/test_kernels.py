@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import silu
 
-from irrepnet.nn import GroupConvolution, Moments, compiled
+from irrepnet import compiled
+from irrepnet.nn import GroupConvolution, Moments
 from irrepnet.nn.edges import Edges
 from irrepnet.nn.kernels import neighbour_features, pair_features
 
@@ -199,8 +200,8 @@ def test_without_compiled_code_a_layer_is_the_same_and_says_why(monkeypatch):
 
 
 def test_files_that_are_missing_or_damaged(monkeypatch, tmp_path):
-    monkeypatch.setattr(compiled, "__file__", str(tmp_path / "kernels.py"))
+    monkeypatch.setattr(compiled, "__file__", str(tmp_path / "compiled.py"))
     find = compiled._library.__wrapped__
     assert find().startswith("not compiled: install irrepnet again")
-    Path(tmp_path / f"_kernels{compiled.EXTENSION_SUFFIXES[0]}").write_text("no code")
+    Path(tmp_path / f"_compiled{compiled.EXTENSION_SUFFIXES[0]}").write_text("no code")
     assert "cannot be loaded: " in find()

@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 import torch
 
-from irrepnet.nn import compiled
+from irrepnet import compiled
 from irrepnet.training.checkpoint import State
 from irrepnet.training.optimizer import Update
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import moyopy
 import numpy as np
 
-from irrepnet.crystals.pairs import LONGEST, SEARCH, close_pairs
+from irrepnet.crystals.pairs import LONGEST, SEARCH, are_apart, close_pairs
 from irrepnet.errors import IrrepnetError
 
 CLOSEST = 0.5
@@ -116,6 +116,9 @@ def near_pairs(
 
 
 def _refuse_overlaps(lattice: np.ndarray, frac_coords: np.ndarray, numbers: np.ndarray, name: str) -> None:
+    longest = np.linalg.norm(lattice, axis=1).max()
+    if longest <= LONGEST and are_apart(frac_coords % 1.0 @ lattice, lattice, CLOSEST):
+        return
     try:
         first, second, distances = near_pairs(lattice, frac_coords, CLOSEST)
     except IrrepnetError as error:

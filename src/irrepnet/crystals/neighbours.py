@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from irrepnet.crystals.cell import CLOSEST
-from irrepnet.crystals.pairs import SEARCH, close_pairs
+from irrepnet.crystals.pairs import SEARCH, compiled_pairs, sorted_pairs
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
 
@@ -139,6 +139,13 @@ def neighbour_shells(
             "neighbour shells need a positive cutoff, n_max of at least 1 and a tolerance of "
             f"at most {CLOSEST} Å, got {cutoff}, {n_max}, {tolerance}"
         )
+    atoms = np.arange(len(crystal)) if atoms is None else atoms
+    limits, room = (n_max, cutoff, tolerance), 2 * min(n_max, 500) + 8
+    found = compiled_pairs(
+        crystal.cart_coords, crystal.lattice, atoms, _radius_of(crystal, n_max, cutoff), room, *limits
+    )
+    if found is not None:
+        return Neighbours(*found, np.ones(len(found[0])))
     return _within(
         crystal, n_max, lambda first, nth: np.minimum(nth, np.maximum(cutoff, first)), tolerance, cutoff, atoms
     )
@@ -151,7 +158,9 @@ def whole_shells(crystal: SymmetricCrystal, options: NeighbourOptions, atoms: np
     return neighbour_shells(crystal, options.cutoff, options.n_max, options.tolerance, atoms)
 
 
-def smooth_neighbours(crystal: SymmetricCrystal, cutoff: float = 8.0, n_max: int = 12) -> Neighbours:
+def smooth_neighbours(
+    crystal: SymmetricCrystal, cutoff: float = 8.0, n_max: int = 12, atoms: np.ndarray | None = None
+) -> Neighbours:
     """About `n_max` neighbours of each atom, with weights that fade out: no neighbour comes or goes at once.
 
     The neighbour of atom a at distance d weighs u(d / R_a), u the envelope of :func:`find_neighbours`' method
@@ -162,18 +171,19 @@ def smooth_neighbours(crystal: SymmetricCrystal, cutoff: float = 8.0, n_max: int
     Args:
         cutoff: Å.
         n_max: the sum of an atom's weights.
+        atoms: whose neighbours are wanted, the representatives of the orbits among them; those of all by default.
 
     Raises:
         IrrepnetError: a cutoff or `n_max` that is not positive.
     """
     if not (0 < cutoff < np.inf and n_max >= 1):
         raise IrrepnetError(f"smooth neighbours need a positive cutoff and n_max of at least 1, got {cutoff}, {n_max}")
-    atoms = crystal.representatives
+    first = crystal.representatives
     # Start from a sphere that holds the weights on average, and grow it until every R_a lies inside.
     radius = max(SEARCH, min(cutoff, 1.1 * _spacing(crystal) * np.cbrt(n_max / (4 * np.pi * _ENVELOPE_VOLUME))))
     while True:
-        pairs = all_pairs(crystal, radius)
-        starts, stops = np.searchsorted(pairs.receiver, [atoms, atoms + 1])
+        pairs = all_pairs(crystal, radius, atoms)
+        starts, stops = np.searchsorted(pairs.receiver, [first, first + 1])
         distances = [pairs.distance[start:stop] for start, stop in zip(starts, stops)]
         largest = [max(cutoff, 2 * d[0]) if len(d) else np.inf for d in distances]
         if all(top <= radius or fading_weight(d / radius).sum() >= n_max for d, top in zip(distances, largest)):
@@ -345,6 +355,11 @@ def _spacing(crystal: SymmetricCrystal) -> float:
     return float(np.cbrt(abs(np.linalg.det(crystal.lattice)) / len(crystal)))
 
 
+def _radius_of(crystal: SymmetricCrystal, n: int, cutoff: float) -> float:
+    """Å, of a sphere that holds n atoms on average and more: where to look for neighbours, and to grow from."""
+    return max(SEARCH, min(cutoff, 1.3 * _spacing(crystal) * np.cbrt(3 * (n + 1) / (4 * np.pi))))
+
+
 def _within(
     crystal: SymmetricCrystal,
     n: int,
@@ -359,16 +374,13 @@ def _within(
     those of which one of them is the receiver.
     """
     atoms = np.arange(len(crystal)) if atoms is None else atoms
-    # Start from the sphere that holds n atoms on average, and grow it until every limit lies inside.
-    radius = max(SEARCH, min(cutoff, 1.3 * _spacing(crystal) * np.cbrt(3 * (n + 1) / (4 * np.pi))))
+    radius = _radius_of(crystal, n, cutoff)
     while True:
         pairs = all_pairs(crystal, radius + tolerance + _ROUNDING, atoms)
-        counts = np.bincount(pairs.receiver, minlength=len(crystal))
-        starts = (np.cumsum(counts) - counts)[atoms]
-        counts = counts[atoms]
+        starts, stops = (np.searchsorted(pairs.receiver, atoms, side) for side in ("left", "right"))
         padded = np.append(pairs.distance, np.inf)
-        first = padded[np.where(counts > 0, starts, -1)]
-        nth = padded[np.where(counts >= n, starts + n - 1, -1)]
+        first = padded[np.where(stops > starts, starts, -1)]
+        nth = padded[np.where(stops >= starts + n, starts + n - 1, -1)]
         limits = np.zeros(len(crystal))
         limits[atoms] = limit(first, nth)
         if (limits <= radius + _ROUNDING).all():
@@ -378,12 +390,6 @@ def _within(
 
 def all_pairs(crystal: SymmetricCrystal, radius: float, atoms: np.ndarray | None = None) -> Neighbours:
     """All pairs not farther than `radius`, Å, each with weight 1; with `atoms` those that one of them receives."""
-    points = crystal.cart_coords
-    receiver, sender, shift = close_pairs(points, crystal.lattice, radius)
-    if atoms is not None and len(atoms) < len(crystal):
-        kept = np.isin(np.arange(len(crystal)), atoms)[receiver]
-        receiver, sender, shift = receiver[kept], sender[kept], shift[kept]
-    vector = points[sender] - points[receiver] + shift @ crystal.lattice
-    distance = np.linalg.norm(vector, axis=1)
-    order = np.lexsort((distance, receiver))
-    return Neighbours(receiver, sender, shift, vector, distance, np.ones(len(distance))).select(order)
+    atoms = np.arange(len(crystal)) if atoms is None else atoms
+    found = sorted_pairs(crystal.cart_coords, crystal.lattice, radius, atoms)
+    return Neighbours(*found, np.ones(len(found[0])))

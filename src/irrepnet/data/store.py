@@ -33,7 +33,7 @@ import numpy as np
 import irrepnet
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data.records import Record
-from irrepnet.errors import IrrepnetError
+from irrepnet.errors import IrrepnetError, each_or_error
 from irrepnet.graphs import GraphOptions, Packed, pack
 from irrepnet.graphs.cache import folder as cache_folder
 from irrepnet.graphs.cache import is_bypassed
@@ -227,20 +227,24 @@ def _made(
     number = np.full(len(records), -1, np.int32)
     refused: dict[int, str] = {}
     failures: dict[int, tuple[str, ...]] = {}
-    for k, record in enumerate(records):
-        progress(1)
-        try:
-            crystal = SymmetricCrystal.from_structure(record, symprec=options.symprec)
-            check_admitted(crystal.point_group.name, point_groups)
-            graph = options.graph(crystal)
-        except IrrepnetError as error:
-            refused[k] = str(error)
-            continue
-        number[k] = len(graphs)
-        if failed := getattr(graph, "failures", ()):
-            failures[k] = failed
-        graphs.append(graph)
-        rotations.append(crystal.rotation)
+
+    def admitted(crystal: SymmetricCrystal) -> SymmetricCrystal:
+        check_admitted(crystal.point_group.name, point_groups)
+        return crystal
+
+    for start in range(0, len(records), SHARD):
+        found = SymmetricCrystal.from_structures(records[start : start + SHARD], options.symprec)
+        crystals = each_or_error(admitted, found)
+        for k, (crystal, graph) in enumerate(zip(crystals, each_or_error(options.graph, crystals)), start):
+            progress(1)
+            if isinstance(graph, IrrepnetError):
+                refused[k] = str(graph)
+                continue
+            number[k] = len(graphs)
+            if failed := getattr(graph, "failures", ()):
+                failures[k] = failed
+            graphs.append(graph)
+            rotations.append(crystal.rotation)
     return Shard(graphs, number, refused, failures, np.reshape(rotations, (-1, 3, 3)))
 
 
@@ -374,8 +378,9 @@ def _digest(records: Sequence[Record], options: GraphOptions, point_groups: Sequ
 def _made_by() -> str:
     """A digest of the code that makes graphs and keeps them, and the versions of the libraries that it uses."""
     digest = hashlib.blake2b(digest_size=8)
-    rooms = (sorted((Path(irrepnet.__file__).parent / room).glob("*.py")) for room in _ROOMS)
-    for file in (*chain(*rooms), Path(__file__)):
+    package = Path(irrepnet.__file__).parent
+    rooms = (sorted((package / room).glob("*.py")) for room in _ROOMS)
+    for file in (*chain(*rooms), *package.glob("geometry.c"), Path(__file__)):
         digest.update(file.read_bytes())
     versions = (f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES)
     return ", ".join([f"irrepnet {irrepnet.__version__} ({digest.hexdigest()})", *versions])

@@ -25,9 +25,10 @@ written are those of `frames.frame_rotation`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -36,7 +37,15 @@ from irrepnet.crystals.neighbours import NeighbourOptions, Neighbours, smooth_ne
 from irrepnet.crystals.pseudosymmetry import parents
 from irrepnet.crystals.symmetric import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
-from irrepnet.graphs.edges import SAME, carriers, edge_orbits, nearest_distances
+from irrepnet.graphs.edges import (
+    SAME,
+    carried,
+    carriers,
+    edge_orbits,
+    first_edges,
+    first_of_orbits,
+    nearest_distances,
+)
 from irrepnet.graphs.graph import A, Graph, GraphOptions, Part, alone, rows, span
 from irrepnet.groups import POINT_GROUPS, PointGroup, crystallographic_indices, operation_set, operations_in
 
@@ -166,15 +175,15 @@ def frame_graph(
         raise IrrepnetError(f"unknown form {form!r}; choose one of {', '.join(FORMS)}")
     options = options or NeighbourOptions()
     members = operations_in(group, crystal.point_group)
-    neighbours = _neighbours(crystal, options)
+    found = _neighbours(crystal, options, None if form == "full" else crystal.representatives)
     rotation = frame_rotation(crystal)
-    neighbours = neighbours._replace(vector=neighbours.vector @ rotation.T)
+    found = found._replace(vector=found.vector @ rotation.T)
     if form == "full":
-        graph = _full(crystal, group, neighbours)
+        graph, symmetry = _full(crystal, group, found), np.ones(1, np.uint64)
     else:
         make = _asymmetric_unit if form == "asymmetric-unit" else _one_frame
-        graph = replace(make(crystal, group, members, neighbours), symmetry=_symmetry(crystal))
-    return replace(graph, axes=rotation.T @ graph.axes)
+        graph, symmetry = make(crystal, group, members, found), _symmetry(crystal)
+    return replace(graph, axes=rotation.T @ graph.axes, symmetry=symmetry)
 
 
 def _symmetry(crystal: SymmetricCrystal) -> np.ndarray:
@@ -241,7 +250,7 @@ def _in_frames(crystal: SymmetricCrystal, options: FrameOptions) -> FrameGraph |
 
 def _neighbours(crystal: SymmetricCrystal, options: NeighbourOptions, atoms: np.ndarray | None = None) -> Neighbours:
     if isinstance(options, FrameOptions) and options.continuous:
-        return smooth_neighbours(crystal, options.cutoff, options.n_max)
+        return smooth_neighbours(crystal, options.cutoff, options.n_max, atoms)
     return whole_shells(crystal, options, atoms)
 
 
@@ -252,14 +261,12 @@ def orbit_graph(crystal: SymmetricCrystal, options: NeighbourOptions | None = No
     """
     options = options or NeighbourOptions()
     neighbours = _neighbours(crystal, options, crystal.representatives)
-    own = np.flatnonzero(neighbours.receiver == crystal.representatives[crystal.orbits[neighbours.receiver]])
-    receiver, sender = crystal.orbits[neighbours.receiver[own]], crystal.orbits[neighbours.sender[own]]
-    distance = neighbours.distance[own]
-    order = np.lexsort((distance, sender, receiver))
-    receiver, sender, distance = receiver[order], sender[order], distance[order]
-    vector, weight = neighbours.vector[own[order]], neighbours.weight[own[order]]
-    new = (np.diff(receiver, prepend=-1) > 0) | (np.diff(sender, prepend=-1) != 0)
-    new |= np.diff(distance, prepend=0) > SAME
+    receiver, sender = crystal.orbits[neighbours.receiver], crystal.orbits[neighbours.sender]
+    order = np.lexsort((neighbours.distance, sender, receiver))
+    receiver, sender, distance = receiver[order], sender[order], neighbours.distance[order]
+    vector, weight = neighbours.vector[order], neighbours.weight[order]
+    new = np.ones(len(distance), bool)
+    new[1:] = (receiver[1:] != receiver[:-1]) | (sender[1:] != sender[:-1]) | (distance[1:] - distance[:-1] > SAME)
     edge, first = np.cumsum(new) - 1, np.flatnonzero(new)
     # the mean of distances that are nearly equal: whether they are taken for equal matters in second order only
     mean = np.bincount(edge, distance) / np.bincount(edge)
@@ -278,7 +285,7 @@ def orbit_graph(crystal: SymmetricCrystal, options: NeighbourOptions | None = No
         segments={},
         frames=1,
         point_group_number=_number(crystal),
-        axes=np.tile(np.eye(3), (len(crystal.representatives), 1, 1)),
+        axes=np.repeat(np.eye(3)[None], len(crystal.representatives), axis=0),
         symmetry=_symmetry(crystal),
     )
 
@@ -306,6 +313,18 @@ def _inverse_positions(group: PointGroup, members: np.ndarray) -> np.ndarray:
     return position[group.inverse[members]]
 
 
+class _Edges(NamedTuple):
+    """Edges of all atoms in the order of receivers, and their classes, as :class:`FrameGraph` has them."""
+
+    receiver: np.ndarray
+    sender: np.ndarray
+    vector: np.ndarray
+    weight: np.ndarray
+    edge_class: np.ndarray
+    class_vector: np.ndarray
+    class_nearest: np.ndarray
+
+
 def _segment(translate: np.ndarray, n_edges: int, n_classes: int) -> Segment:
     """The one segment of a crystal's graph, from the table (N, n_nodes) of right translations, (g, a) → (g k, a).
 
@@ -328,9 +347,9 @@ def _segment(translate: np.ndarray, n_edges: int, n_classes: int) -> Segment:
 
 
 def _frames(
-    crystal: SymmetricCrystal, group: PointGroup, members: np.ndarray, permutation: np.ndarray, neighbours: Neighbours
+    crystal: SymmetricCrystal, group: PointGroup, members: np.ndarray, permutation: np.ndarray, edges: _Edges
 ) -> FrameGraph:
-    """Nodes (c, a) for c in P\\G, numbered c·n + a; (p c, a) is the node (c, p⁻¹·a). Every edge is its own class.
+    """Nodes (c, a) for c in P\\G, numbered c·n + a; (p c, a) is the node (c, p⁻¹·a). Frames share classes.
 
     ``members`` are the elements of P in G, and ``permutation`` (|P|, n) is how they permute the atoms.
     """
@@ -340,20 +359,20 @@ def _frames(
     moved = group.multiplication[frames].T  # [h, c] -> c h
     translate = (coset[moved][:, :, None] * n + back[factor[moved]]).reshape(group.order, -1)
     offset = n * np.arange(len(frames))[:, None]
-    vector = np.einsum("ei,cij->cej", neighbours.vector, group.operations[frames]).reshape(-1, 3)  # c⁻¹ r
+    vector = (edges.vector @ group.operations[frames]).reshape(-1, 3)  # c⁻¹ r
     return FrameGraph(
         numbers=np.tile(crystal.numbers, len(frames)),
         crystal=np.zeros(n * len(frames), int),
         multiplicity=np.ones(n * len(frames)),
-        receiver=(offset + neighbours.receiver).ravel(),
-        sender=(offset + neighbours.sender).ravel(),
+        receiver=(offset + edges.receiver).ravel(),
+        sender=(offset + edges.sender).ravel(),
         vector=vector,
         edge=np.arange(len(vector)),
-        weight=np.tile(neighbours.weight, len(frames)),
-        edge_class=np.arange(len(vector)),
-        class_vector=vector,
-        class_nearest=np.tile(nearest_distances(crystal, neighbours)[neighbours.receiver], len(frames)),
-        segments={group.name: _segment(translate, len(vector), len(vector))},
+        weight=np.tile(edges.weight, len(frames)),
+        edge_class=np.tile(edges.edge_class, len(frames)),
+        class_vector=edges.class_vector,
+        class_nearest=edges.class_nearest,
+        segments={group.name: _segment(translate, len(vector), len(edges.class_vector))},
         frames=len(frames),
         point_group_number=_number(crystal),
         axes=np.repeat(group.operations[frames], n, axis=0),
@@ -361,81 +380,63 @@ def _frames(
     )
 
 
-def _full(crystal: SymmetricCrystal, group: PointGroup, neighbours: Neighbours) -> FrameGraph:
-    """All frames: as if the identity were the crystal's only operation."""
-    return _frames(crystal, group, np.zeros(1, int), np.arange(len(crystal))[None], neighbours)
-
-
-def _one_frame(crystal: SymmetricCrystal, group: PointGroup, members: np.ndarray, neighbours: Neighbours) -> FrameGraph:
-    """Frames P\\G, with one class an edge orbit."""
-    graph = _frames(crystal, group, members, crystal.permutation, neighbours)
-    number, examples = _edge_classes(crystal, neighbours)
-    segment = replace(graph.segments[group.name], classes=slice(0, len(examples)))
+def _full(crystal: SymmetricCrystal, group: PointGroup, found: Neighbours) -> FrameGraph:
+    """All frames, as if the identity were the crystal's only operation; every edge is its own class."""
+    nearest = nearest_distances(crystal, found)[found.receiver]
+    edges = _Edges(found.receiver, found.sender, found.vector, found.weight, found.receiver, found.vector, nearest)
+    graph = _frames(crystal, group, np.zeros(1, int), np.arange(len(crystal))[None], edges)
+    number = np.arange(len(graph.vector))
+    segment = replace(graph.segments[group.name], classes=slice(0, len(number)))
     return replace(
         graph,
         segments={group.name: segment},
-        edge_class=np.tile(number, len(graph) // len(crystal)),
-        class_vector=neighbours.vector[examples],
-        class_nearest=graph.class_nearest[examples],
+        edge_class=number,
+        class_vector=graph.vector,
+        class_nearest=np.tile(nearest, len(graph) // len(crystal)),
     )
 
 
-def _carriers(crystal: SymmetricCrystal) -> np.ndarray:
-    return carriers(crystal.permutation, crystal.representatives[crystal.orbits])
+def _one_frame(crystal: SymmetricCrystal, group: PointGroup, members: np.ndarray, found: Neighbours) -> FrameGraph:
+    """Frames P\\G, with one class an edge orbit; of ``found`` the representatives are the receivers."""
+    number, examples, nearest = _edge_classes(crystal, found, crystal.point_group.operations, crystal.site_groups)
+    edge, receiver, sender, vector = carried(crystal, found)
+    edges = _Edges(receiver, sender, vector, found.weight[edge], number[edge], found.vector[examples], nearest)
+    return _frames(crystal, group, members, crystal.permutation, edges)
 
 
-def _edge_classes(crystal: SymmetricCrystal, neighbours: Neighbours) -> tuple[np.ndarray, np.ndarray]:
-    """Orbit of every edge under the space group: (E,) numbers, and one edge of each orbit (n_classes,)."""
-    from scipy.spatial import KDTree
-
-    carrier = crystal.point_group.operations[_carriers(crystal)]
-    # seen from the orbit's representative: s⁻¹r for an edge r of the atom s·a
-    pulled = np.einsum("ekj,ek->ej", carrier[neighbours.receiver], neighbours.vector)
-    first = np.searchsorted(neighbours.receiver, np.arange(len(crystal) + 1))
-    number = np.empty(len(pulled), int)
-    examples: list[np.ndarray] = []
-    n_classes = 0
-    for orbit, a in enumerate(crystal.representatives):
-        own = slice(first[a], first[a + 1])
-        site = crystal.point_group.operations[crystal.site_groups[orbit]]
-        number[own] = n_classes + edge_orbits(neighbours.vector[own], site)
-        examples.append(first[a] + np.unique(number[own], return_index=True)[1])
-        n_classes += len(examples[-1])
-        others = np.flatnonzero((crystal.orbits[neighbours.receiver] == orbit) & (neighbours.receiver != a))
-        same = np.asarray(KDTree(neighbours.vector[own]).query(pulled[others])[1])
-        number[others] = number[own][same]
-    return number, np.concatenate(examples)
+def _edge_classes(
+    crystal: SymmetricCrystal, found: Neighbours, operations: np.ndarray, site_groups: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of the representatives' edges: (E,) orbit, and of each orbit an edge and the nearest distance of its receiver."""
+    number = edge_orbits(found.vector, first_edges(found.receiver), operations, site_groups)
+    examples = first_of_orbits(number)
+    return number, examples, nearest_distances(crystal, found)[found.receiver[examples]]
 
 
 def _asymmetric_unit(
-    crystal: SymmetricCrystal, group: PointGroup, members: np.ndarray, neighbours: Neighbours
+    crystal: SymmetricCrystal, group: PointGroup, members: np.ndarray, found: Neighbours
 ) -> FrameGraph:
     """Nodes (t, a) for orbit representatives a and t in G_a\\G; (g, s·a) is the node of (s⁻¹g, a)."""
-    carrier = members[_carriers(crystal)]
-    cosets = [_right_cosets(group, tuple(members[site].tolist())) for site in crystal.site_groups]
+    carrier = members[carriers(crystal.permutation, crystal.representatives[crystal.orbits])]
+    site_groups = [members[site] for site in crystal.site_groups]
+    cosets = [_right_cosets(group, tuple(site.tolist())) for site in site_groups]
     first = np.concatenate([[0], np.cumsum([len(c[0]) for c in cosets])])
     coset_of = np.stack([c[1] for c in cosets]) + first[:-1, None]  # [orbit, g] -> node
 
     def node(g: np.ndarray, atom: np.ndarray) -> np.ndarray:
         return coset_of[crystal.orbits[atom], group.multiplication[group.inverse[carrier[atom]], g]]
 
+    number, examples, nearest = _edge_classes(crystal, found, group.operations, site_groups)
     receiver, sender, vector, weight, edge_class, translate = [], [], [], [], [], []
-    class_vector, class_nearest = [], []
-    n_classes = 0
     for orbit, a in enumerate(crystal.representatives):
         frames = cosets[orbit][0]
-        chosen = neighbours.receiver == a
-        vectors = neighbours.vector[chosen]
-        number = edge_orbits(vectors, group.operations[members[crystal.site_groups[orbit]]])
-        reps = np.unique(number, return_index=True)[1]
+        chosen = found.receiver == a
+        vectors = found.vector[chosen]
         receiver.append(np.repeat(first[orbit] + np.arange(len(frames)), len(vectors)))
-        sender.append(node(frames[:, None], neighbours.sender[chosen][None]).ravel())
+        sender.append(node(frames[:, None], found.sender[chosen][None]).ravel())
         vector.append(np.einsum("ei,tij->tej", vectors, group.operations[frames]).reshape(-1, 3))
-        weight.append(np.tile(neighbours.weight[chosen], len(frames)))
-        edge_class.append(n_classes + np.tile(number, len(frames)))
-        class_vector.append(vectors[reps])
-        class_nearest.append(np.full(len(reps), neighbours.distance[chosen].min()))
-        n_classes += len(reps)
+        weight.append(np.tile(found.weight[chosen], len(frames)))
+        edge_class.append(np.tile(number[chosen], len(frames)))
         translate.append(first[orbit] + cosets[orbit][1][group.multiplication[frames].T])
     return FrameGraph(
         numbers=np.repeat(crystal.numbers[crystal.representatives], np.diff(first)),
@@ -447,9 +448,9 @@ def _asymmetric_unit(
         edge=np.arange(sum(map(len, vector))),
         weight=np.concatenate(weight),
         edge_class=np.concatenate(edge_class),
-        class_vector=np.concatenate(class_vector),
-        class_nearest=np.concatenate(class_nearest),
-        segments={group.name: _segment(np.concatenate(translate, axis=1), sum(map(len, vector)), n_classes)},
+        class_vector=found.vector[examples],
+        class_nearest=nearest,
+        segments={group.name: _segment(np.concatenate(translate, axis=1), sum(map(len, vector)), len(examples))},
         frames=group.order // len(members),
         point_group_number=_number(crystal),
         axes=np.concatenate([group.operations[frames] for frames, _, _ in cosets]),

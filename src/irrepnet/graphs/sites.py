@@ -150,7 +150,7 @@ def site_graph(
     axes = frame_rotation(crystal).T
     neighbours = whole_shells(crystal, options, sites)
     neighbours = neighbours._replace(vector=neighbours.vector @ axes)
-    edges, receiver, weight = one_an_orbit(neighbours, sites, (group.operations[members[own]] for own in site_groups))
+    edges, receiver, weight = one_an_orbit(neighbours, sites, group.operations, [members[own] for own in site_groups])
     return SiteGraph(
         group=group,
         numbers=crystal.numbers[sites],

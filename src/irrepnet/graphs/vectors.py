@@ -92,10 +92,10 @@ def vector_graph(crystal: SymmetricCrystal, options: VectorGraphOptions | None =
     found = find_neighbours(crystal, options)
     members = crystallographic_indices(crystal.point_group)
     carrier = carriers(crystal.permutation, crystal.representatives[crystal.orbits])  # b = carrier[b]·b₀
-    site_groups = (crystal.point_group.operations[site] for site in crystal.site_groups)
-    edges, receiver, weight = one_an_orbit(found, crystal.representatives, site_groups)
+    operations, site_groups = crystal.point_group.operations, crystal.site_groups
+    edges, receiver, weight = one_an_orbit(found, crystal.representatives, operations, site_groups)
     sender = found.sender[edges]
-    groups = [operation_set(members[site]) for site in crystal.site_groups]
+    groups = [operation_set(members[site]) for site in site_groups]
     sets, number = np.unique(np.array([*groups, operation_set(members)]), return_inverse=True)
     return VectorGraph(
         numbers=crystal.numbers[crystal.representatives],

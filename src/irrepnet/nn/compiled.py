@@ -1,73 +1,18 @@
-"""The compiled code of the package (kernels.c): plain C without headers of PyTorch, called with pointers.
-
-What calls it has a form of PyTorch's operations beside, for other devices and installations without a compiler.
-"""
+"""Calls of the compiled code (:mod:`irrepnet.compiled`, kernels.c) with tensors."""
 
 import ctypes
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
+from collections.abc import Sequence
 
 import torch
 
-_INTERFACE = 2  # irrepnet_interface of kernels.c
+from irrepnet import compiled
+
 _NAMES = {torch.float32: "float", torch.float64: "double"}
-_TYPES = {"i": ctypes.c_int64, "d": ctypes.c_double, "p": ctypes.c_void_p}
-_SIGNATURES = {
-    "pair_features": "iiiiii" + 9 * "p",
-    "pair_features_backward": "iii" + 14 * "p",
-    "neighbour_features": "iiiii" + 8 * "p",
-    "neighbour_features_backward": "iiiii" + 11 * "p",
-    "averaged_adamw": "iddddddd" + 7 * "p",
-}
-_switched_off = False
-
-
-@cache
-def _library() -> ctypes.CDLL | str:
-    """The compiled code, or why there is none."""
-    paths = [Path(__file__).with_name(f"_kernels{suffix}") for suffix in EXTENSION_SUFFIXES]
-    path = next((path for path in paths if path.exists()), None)
-    if path is None:
-        return "not compiled: install irrepnet again where there is a C compiler"
-    try:
-        library = ctypes.CDLL(str(path))
-        if library.irrepnet_interface() != _INTERFACE:
-            return f"{path.name} is of another version: install irrepnet again"
-        for name, types in _SIGNATURES.items():
-            for kind in _NAMES.values():
-                function = getattr(library, f"{name}_{kind}")
-                function.argtypes, function.restype = [_TYPES[t] for t in types], ctypes.c_int64
-    except (OSError, AttributeError) as error:
-        return f"{path.name} cannot be loaded: {error}"
-    return library
-
-
-def state() -> str:
-    """Which form runs on processors: "compiled", or "plain" and why."""
-    if _switched_off:
-        return "plain (switched off)"
-    library = _library()
-    return f"plain ({library})" if isinstance(library, str) else "compiled"
-
-
-@contextmanager
-def switched_off() -> Iterator[None]:
-    """Within the block PyTorch's operations do everything."""
-    global _switched_off
-    before, _switched_off = _switched_off, True
-    try:
-        yield
-    finally:
-        _switched_off = before
 
 
 def takes(tensor: torch.Tensor) -> bool:
     """Whether there is compiled code for tensors of this type on this device."""
-    here = tensor.device.type == "cpu" and tensor.dtype in _NAMES
-    return here and not _switched_off and not isinstance(_library(), str)
+    return tensor.device.type == "cpu" and tensor.dtype in _NAMES and compiled.is_there()
 
 
 def call(name: str, dtype: torch.dtype, *arguments: float | torch.Tensor | ctypes.Array | None) -> int:
@@ -83,7 +28,7 @@ def call(name: str, dtype: torch.dtype, *arguments: float | torch.Tensor | ctype
                 raise TypeError(f"{name} takes contiguous tensors of {dtype} and integers on the processor")
             argument = argument.data_ptr()
         values.append(argument)
-    return getattr(_library(), f"{name}_{_NAMES[dtype]}")(*values)
+    return compiled.function(f"{name}_{_NAMES[dtype]}")(*values)
 
 
 def pointers(tensors: Sequence[torch.Tensor | None]) -> ctypes.Array:

@@ -16,8 +16,8 @@
 #define VERSIONS
 #endif
 
-/* The version of the signatures below; nn/compiled.py asks for it before it calls anything else. */
-int64_t irrepnet_interface(void) { return 2; }
+/* The version of the signatures below and in geometry.c; irrepnet/compiled.py asks for it before it calls anything else. */
+int64_t irrepnet_interface(void) { return 3; }
 
 /* e^x to two units in the last place: x = n ln 2 + r, and e^r by Taylor's series. No branch and no call, so that loops
    over it are vectorised. 0 < e^x below 2^-126 becomes 2^-126; what is too large becomes infinite; NaN stays NaN. */

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from irrepnet import __version__
+from irrepnet import __version__, compiled
 from irrepnet.errors import IrrepnetError
-from irrepnet.nn import compiled
 from irrepnet.tasks import Examples, RunConfig, Source
 from irrepnet.tasks.task import reason_counts
 from irrepnet.training.checkpoint import write_json, write_text

@@ -1,0 +1,96 @@
+"""The compiled code of the package: plain C without headers of Python, called with pointers.
+
+``geometry.c`` is for crystals and graphs, ``nn/kernels.c`` for networks. What calls it has a form of NumPy's or
+PyTorch's operations beside, for installations without a compiler.
+"""
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_INTERFACE = 3  # irrepnet_interface of kernels.c
+_TYPES = {"i": ctypes.c_int64, "d": ctypes.c_double, "p": ctypes.c_void_p}
+_KERNELS = {
+    "pair_features": "iiiiii" + 9 * "p",
+    "pair_features_backward": "iii" + 14 * "p",
+    "neighbour_features": "iiiii" + 8 * "p",
+    "neighbour_features_backward": "iiiii" + 11 * "p",
+    "averaged_adamw": "iddddddd" + 7 * "p",
+}
+_SIGNATURES = {f"{name}_{real}": types for name, types in _KERNELS.items() for real in ("float", "double")} | {
+    "pairs": "iididdi" + 8 * "p",
+    "averaged_sites": "iid" + 7 * "p",
+    "vector_orbits": "id" + 6 * "p",
+}
+_ARRAYS = (np.dtype(np.float64), np.dtype(np.int64))
+_switched_off = False
+
+
+@cache
+def _library() -> ctypes.CDLL | str:
+    """The compiled code, or why there is none."""
+    paths = [Path(__file__).with_name(f"_compiled{suffix}") for suffix in EXTENSION_SUFFIXES]
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
+        return "not compiled: install irrepnet again where there is a C compiler"
+    try:
+        library = ctypes.CDLL(str(path))
+        if library.irrepnet_interface() != _INTERFACE:
+            return f"{path.name} is of another version: install irrepnet again"
+        for name, types in _SIGNATURES.items():
+            function = getattr(library, name)
+            function.argtypes, function.restype = [_TYPES[t] for t in types], ctypes.c_int64
+    except (OSError, AttributeError) as error:
+        return f"{path.name} cannot be loaded: {error}"
+    return library
+
+
+def state() -> str:
+    """Which form runs on processors: "compiled", or "plain" and why."""
+    if _switched_off:
+        return "plain (switched off)"
+    library = _library()
+    return f"plain ({library})" if isinstance(library, str) else "compiled"
+
+
+def is_there() -> bool:
+    """Whether the compiled code runs."""
+    return not _switched_off and not isinstance(_library(), str)
+
+
+@contextmanager
+def switched_off() -> Iterator[None]:
+    """Within the block the operations of NumPy and PyTorch do everything."""
+    global _switched_off
+    before, _switched_off = _switched_off, True
+    try:
+        yield
+    finally:
+        _switched_off = before
+
+
+def function(name: str) -> Any:
+    """A function of the compiled code, which is there."""
+    return getattr(_library(), name)
+
+
+def run(name: str, *arguments: float | np.ndarray | None) -> int:
+    """Call a function with numbers and arrays of float64 or int64, which it reads or writes; None is the null pointer.
+
+    Raises:
+        TypeError: an array is of another type, or not contiguous.
+    """
+    values: list[float | None] = []
+    for argument in arguments:
+        if isinstance(argument, np.ndarray):
+            if argument.dtype not in _ARRAYS or not argument.flags.c_contiguous:
+                raise TypeError(f"{name} takes contiguous arrays of float64 and int64")
+            argument = argument.ctypes.data
+        values.append(argument)
+    return function(name)(*values)
