@@ -22,14 +22,13 @@ import numpy as np
 import torch
 from ase.build import bulk
 
-from irrepnet import __version__
+from irrepnet import __version__, compiled
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data import Record
 from irrepnet.data.batch import union
 from irrepnet.data.sources.crystal import record_of
 from irrepnet.graphs import FrameOptions
 from irrepnet.models import PointGroupConfig
-from irrepnet.nn import compiled
 from irrepnet.training.checkpoint import State
 from irrepnet.training.loop import keep_freed_memory
 from irrepnet.training.optimizer import Update
