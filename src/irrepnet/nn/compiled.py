@@ -4,7 +4,7 @@ What calls it has a form of PyTorch's operations beside, for other devices and i
 """
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-_INTERFACE = 2  # irrepnet_interface of kernels.c
+_INTERFACE = 3  # irrepnet_interface of kernels.c
 _NAMES = {torch.float32: "float", torch.float64: "double"}
 _TYPES = {"i": ctypes.c_int64, "d": ctypes.c_double, "p": ctypes.c_void_p}
 _SIGNATURES = {
@@ -20,6 +20,12 @@ _SIGNATURES = {
     "pair_features_backward": "iii" + 14 * "p",
     "neighbour_features": "iiiii" + 8 * "p",
     "neighbour_features_backward": "iiiii" + 11 * "p",
+    "messages": 10 * "i" + "d" + 22 * "p",
+    "messages_backward": 9 * "i" + 34 * "p",
+    "two_layers": "iiiii" + 8 * "p",
+    "two_layers_backward": "iiiii" + 11 * "p",
+    "mean_spread": "iii" + 5 * "p",
+    "mean_spread_backward": "ii" + 7 * "p",
     "averaged_adamw": "iddddddd" + 7 * "p",
 }
 _switched_off = False
@@ -66,8 +72,19 @@ def switched_off() -> Iterator[None]:
 
 def takes(tensor: torch.Tensor) -> bool:
     """Whether there is compiled code for tensors of this type on this device."""
-    here = tensor.device.type == "cpu" and tensor.dtype in _NAMES
+    here = tensor.device.type == "cpu" and tensor.dtype in _NAMES and not torch.compiler.is_compiling()
     return here and not _switched_off and not isinstance(_library(), str)
+
+
+def multiplies(tensor: torch.Tensor) -> bool:
+    """Whether, besides, its products of matrices are the fastest: with AVX2 or AVX-512, on one thread."""
+    return takes(tensor) and _has_vectors() and torch.get_num_threads() == 1
+
+
+@cache
+def _has_vectors() -> bool:
+    library = _library()
+    return not isinstance(library, str) and bool(library.irrepnet_multiplies())
 
 
 def call(name: str, dtype: torch.dtype, *arguments: float | torch.Tensor | ctypes.Array | None) -> int:
@@ -84,6 +101,15 @@ def call(name: str, dtype: torch.dtype, *arguments: float | torch.Tensor | ctype
             argument = argument.data_ptr()
         values.append(argument)
     return getattr(_library(), f"{name}_{_NAMES[dtype]}")(*values)
+
+
+def again(
+    plain: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor], by_output: torch.Tensor
+) -> list[torch.Tensor | None]:
+    """Gradients that can be differentiated again, by the inputs that want one: those of PyTorch's operations."""
+    wanted = [x for x in inputs if x.requires_grad]
+    found = iter(torch.autograd.grad(plain(*inputs), wanted, by_output, create_graph=True))
+    return [next(found) if x.requires_grad else None for x in inputs]
 
 
 def pointers(tensors: Sequence[torch.Tensor | None]) -> ctypes.Array:
