@@ -74,11 +74,10 @@ static inline float exponential(float x) {
         UNROLLED(i, height) UNROLLED(j, width) ((NAME(name##_row) *)(c + i * c_row))[j] += sum[i][j];                     \
     }
 
-/* Where messages keeps what the way back needs. */
-#define KEPT(type, kept)                                                                           \
-    type *left = kept, *inverse = left + nodes * channels, *ends = inverse + nodes;                \
-    type *scalar = ends + nodes * 2 * channels, *pair = scalar + classes * channels;               \
-    type *q = pair + edges * channels, *moments = q + edges * width; /* (nodes, components, size) */
+/* Where messages keeps what the way back needs of nodes and classes. */
+#define KEPT(type, kept)                                                            \
+    type *left = kept, *inverse = left + nodes * channels, *ends = inverse + nodes; \
+    type *scalar = ends + nodes * 2 * channels, *moments = scalar + classes * channels; /* (nodes, components, size) */
 
 #define REAL float
 #define NAME(name) name##_float
@@ -402,7 +401,7 @@ int64_t NAME(neighbour_features_backward)(
 }
 
 /* A layer's rows u_a = (x_a, mean_a, lengths_a): x normalised v, the rest of neighbour_features of pair_features of x, with
-   scalar_k = hidden_k A^T + bias. ``kept`` is for what the way back needs besides. */
+   scalar_k = hidden_k A^T + bias. ``kept``, ``pair`` and ``q`` are for what the way back needs besides. */
 int64_t NAME(messages)(
     int64_t edges, int64_t nodes, int64_t classes, int64_t channels, int64_t hidden_size, int64_t directed, int64_t scaled,
     int64_t l_max, int64_t size, int64_t block, double epsilon,
@@ -410,7 +409,7 @@ int64_t NAME(messages)(
     const REAL *ones, const REAL *v, const REAL *hidden, const REAL *scale, const REAL *direction,
     const REAL *norm, const REAL *norm_bias, const REAL *of_receiver, const REAL *bias, const REAL *of_sender,
     const REAL *of_class, const REAL *class_bias, const REAL *message, const REAL *message_bias, const REAL *weight,
-    REAL *u, REAL *kept) {
+    REAL *u, REAL *kept, REAL *pair, REAL *q) {
     const int64_t components = (l_max + 1) * (l_max + 1) - 1, more = l_max * size, width = 2 * channels + more;
     KEPT(REAL, kept)
     memset(u, 0, nodes * width * sizeof(REAL));
@@ -449,7 +448,7 @@ int64_t NAME(messages_backward)(
     const REAL *ones, const REAL *hidden, const REAL *scale, const REAL *direction,
     const REAL *norm, const REAL *of_receiver, const REAL *bias, const REAL *of_sender,
     const REAL *of_class, const REAL *message, const REAL *weight,
-    const REAL *u, const REAL *kept, const REAL *by_u, REAL *space,
+    const REAL *u, const REAL *kept, const REAL *pair, const REAL *q, const REAL *by_u, REAL *space,
     REAL *by_v, REAL *by_hidden, REAL *by_scale, REAL *by_direction, REAL *by_norm, REAL *by_norm_bias,
     REAL *by_of_receiver, REAL *by_bias, REAL *by_of_sender, REAL *by_of_class, REAL *by_class_bias, REAL *by_message,
     REAL *by_message_bias, REAL *by_weight) {

@@ -213,25 +213,25 @@ class _Messages(torch.autograd.Function):
         sizes = (n_edges, n, n_classes, channels, hidden.shape[1], directed)
         index = (edges.receiver, edges.sender, edges.edge_class, edges.share, edges.harmonics if size else None)
         ones, u = v.new_ones(channels), v.new_empty(n, width)
-        by_node, by_edge = 3 * channels + 1 + components * size, channels + width
-        kept = v.new_empty(n * by_node + n_edges * by_edge + n_classes * channels)
-        given = (*sizes, scaled, l_max, size, _BLOCK, epsilon, *index, ones, *tables, u, kept)
+        kept = v.new_empty(n * (3 * channels + 1 + components * size) + n_classes * channels)
+        pair, q = v.new_empty(n_edges, channels), v.new_empty(n_edges, width)
+        given = (*sizes, scaled, l_max, size, _BLOCK, epsilon, *index, ones, *tables, u, kept, pair, q)
         _check(compiled.call("messages", v.dtype, *given))
         ctx.sizes, ctx.index = (*sizes, l_max, size), index
-        ctx.save_for_backward(ones, *tables[1:], u, kept)
+        ctx.save_for_backward(ones, *tables[1:], u, kept, pair, q)
         return u
 
     @staticmethod
     @once_differentiable
     def backward(ctx, by_u: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
         _, n, n_classes, channels, _, _, l_max, size = ctx.sizes
-        ones, *tables, u, kept = ctx.saved_tensors
+        ones, *tables, u, kept, pair, q = ctx.saved_tensors
         hidden, scale, direction, norm, _, receiver, bias, sender, of_class, _, message, _, weight = tables
         by_v = by_u.new_empty(n, channels)
         by_tables = [None if table is None else torch.zeros_like(table) for table in tables]
         by_node, by_pair = 3 * channels + l_max * (l_max + 2) * size, by_u.shape[1] + channels
         space = by_u.new_zeros(_BLOCK * by_pair + n * by_node + n_classes * channels)
-        given = (hidden, scale, direction, norm, receiver, bias, sender, of_class, message, weight, u, kept)
+        given = (hidden, scale, direction, norm, receiver, bias, sender, of_class, message, weight, u, kept, pair, q)
         made = (by_u.contiguous(), space, by_v, *by_tables)
         compiled.call("messages_backward", by_u.dtype, *ctx.sizes, _BLOCK, *ctx.index, ones, *given, *made)
         return None, None, None, by_v, *by_tables
