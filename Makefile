@@ -35,4 +35,4 @@ lint: install
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: install  ## what is in benchmarks/speed, one script after the other
-	for script in groups hamiltonians store training; do echo "$$script"; $(BIN)/python benchmarks/speed/$$script.py || exit 1; done
+	for script in groups hamiltonians networks store training; do echo "$$script"; $(BIN)/python benchmarks/speed/$$script.py || exit 1; done
