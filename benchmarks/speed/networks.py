@@ -57,7 +57,9 @@ def main() -> None:
             weights: dict[str, int] = {}
             for row, (name, fields) in ROWS.items():
                 torch.manual_seed(0)
-                config: NetworkConfig = NETWORKS[name](channels=channels, layers=layers, **fields)
+                config: NetworkConfig = NETWORKS[name].model_validate(
+                    {"channels": channels, "layers": layers, **fields}
+                )
                 made = config.reads(**config.graph_fields)
                 graphs = [made.graph(crystal) for crystal in crystals]
                 batches = [union(graphs[i : i + options.batch]) for i in range(0, len(graphs), options.batch)]

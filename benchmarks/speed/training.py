@@ -5,8 +5,8 @@
 The `point-group` network, with directions and orbit mixing (full) and without (shared), on m-3m crystals and on all,
 chosen at random, in batches of 24. A step is forward, backward, clipping, AdamW and the average of the weights, without
 making graphs and batches. The products of matrices are those of the step without compiled code, by PyTorch, of the same
-shapes and strides. Milliseconds of processor time a crystal on one thread, medians over rounds in which all three take turns; and
-the ratio to the step with the compiled code.
+shapes and strides. Milliseconds of processor time a crystal on one thread, medians over rounds in which all three take
+turns; and the ratio to the step with the compiled code.
 """
 
 import argparse
