@@ -4,9 +4,9 @@
 
 The `point-group` network, with directions and orbit mixing (full) and without (shared), on m-3m crystals and on all,
 chosen at random, in batches of 24. A step is forward, backward, clipping, AdamW and the average of the weights, without
-making graphs and batches. The products of matrices are those of the step with the compiled code, of the same shapes and
-strides. Milliseconds of processor time a crystal on one thread, medians over rounds in which all three take turns; and
-the ratio to the step with the compiled code.
+making graphs and batches. The products of matrices are those of the step without compiled code, by PyTorch, of the same
+shapes and strides. Milliseconds of processor time a crystal on one thread, medians over rounds in which all three take
+turns; and the ratio to the step with the compiled code.
 """
 
 import argparse
@@ -103,9 +103,9 @@ def main() -> None:
                 graphs = [FrameOptions(**config.graph_fields).graph(crystal) for crystal in crystals]
                 batches = [union(graphs[i : i + BATCH]) for i in range(0, len(graphs), BATCH)]
                 step = partial(steps, State.start(config.network(1, None), 0.0), batches)
-                plain(step)
+                step()
                 with Products() as products:
-                    step()
+                    plain(step)
                 works = {"compiled": step, "plain": partial(plain, step)}
                 works["products"] = partial(multiply, products.operands)
                 times: dict[str, list[float]] = {name: [] for name in works}

@@ -14,13 +14,19 @@ from typing import Any
 
 import numpy as np
 
-_INTERFACE = 3  # irrepnet_interface of kernels.c
+_INTERFACE = 4  # irrepnet_interface of kernels.c
 _TYPES = {"i": ctypes.c_int64, "d": ctypes.c_double, "p": ctypes.c_void_p}
 _KERNELS = {
     "pair_features": "iiiiii" + 9 * "p",
     "pair_features_backward": "iii" + 14 * "p",
     "neighbour_features": "iiiii" + 8 * "p",
     "neighbour_features_backward": "iiiii" + 11 * "p",
+    "messages": 10 * "i" + "d" + 24 * "p",
+    "messages_backward": 9 * "i" + 36 * "p",
+    "two_layers": "iiiii" + 8 * "p",
+    "two_layers_backward": "iiiii" + 11 * "p",
+    "mean_spread": "iii" + 5 * "p",
+    "mean_spread_backward": "ii" + 7 * "p",
     "averaged_adamw": "iddddddd" + 7 * "p",
 }
 _SIGNATURES = {f"{name}_{real}": types for name, types in _KERNELS.items() for real in ("float", "double")} | {
@@ -62,6 +68,13 @@ def state() -> str:
 def is_there() -> bool:
     """Whether the compiled code runs."""
     return not _switched_off and not isinstance(_library(), str)
+
+
+@cache
+def has_fast_products() -> bool:
+    """Whether its products of matrices are fast on this processor."""
+    library = _library()
+    return not isinstance(library, str) and bool(library.irrepnet_multiplies())
 
 
 @contextmanager

@@ -86,7 +86,8 @@ def test_every_choice_learns(batch, message, update, readout):
     outputs.square().sum().backward()
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
-        assert parameter.grad.abs().max() > 0, name
+        if name != "readout.score.2.bias":  # a softmax does not see what is added to all scores
+            assert parameter.grad.abs().max() > 0, name
 
 
 def test_parts_of_ones_own(batch):

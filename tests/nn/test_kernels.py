@@ -8,9 +8,11 @@ import torch
 from torch.nn.functional import silu
 
 from irrepnet import compiled
-from irrepnet.nn import GroupConvolution, Moments
+from irrepnet.nn import GroupConvolution, MeanSpread, Moments
+from irrepnet.nn.convolution import mlp
 from irrepnet.nn.edges import Edges
 from irrepnet.nn.kernels import neighbour_features, pair_features
+from irrepnet.training.loop import threads
 
 needs_compiled = pytest.mark.skipif(compiled.state() != "compiled", reason=f"kernels are {compiled.state()}")
 TOLERANCES = {torch.float32: {"rtol": 1e-5, "atol": 2e-5}, torch.float64: {"rtol": 1e-12, "atol": 1e-12}}
@@ -25,7 +27,17 @@ GRAPHS = {
     "one edge": (3, 1, 1, 1, 5, 2, 3),
     "no edges": (3, 0, 2, 0, 5, 2, 3),
     "nothing": (0, 0, 1, 0, 5, 2, 3),
+    "several blocks": (210, 500, 90, 230, 24, 3, 4),
 }
+# rows, inputs, hidden, outputs
+SIZES = [(5, 3, 7, 2), (0, 3, 7, 2), (1, 1, 1, 1), (12, 64, 32, 64), (200, 300, 270, 33)]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """On several, PyTorch's products of matrices are taken."""
+    with threads(1):
+        yield
 
 
 class Case:
@@ -86,6 +98,103 @@ def test_both_forms_agree(graph, dtype):
         assert len(found) == len(expected) > 1
         for one, other in zip(found, expected):
             torch.testing.assert_close(one, other, **TOLERANCES[dtype])
+
+
+def layer(graph, dtype, spoiled=None):
+    """A layer of a network on that graph, as a function of its features, and with what it takes and its weights.
+
+    ``spoiled``: an index of the edges, one of its entries, and another value for it.
+    """
+    case = Case(graph, dtype)
+    if spoiled:
+        name, edge, value = spoiled
+        getattr(case.edges, name)[edge] = value
+    n, _, n_classes, directed, channels, l_max, size = GRAPHS[graph]
+    module = GroupConvolution((), channels, 6, 3 if directed else 0, None, (l_max, size) if l_max else None).to(dtype)
+    for weight in module.parameters():
+        torch.nn.init.normal_(weight, std=channels**-0.5)
+    seen = [(slice(None), torch.randn(directed, 3, dtype=dtype))] if directed else []
+    inputs = [torch.randn(n, channels, dtype=dtype), torch.randn(n_classes, 6, dtype=dtype)]
+    return lambda v, hidden: module(v, hidden, seen, case.edges), inputs, list(module.parameters())
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_a_layer_in_both_forms(graph, dtype):
+    work = partial(with_gradients, *layer(graph, dtype))
+    found = work()
+    assert all(torch.equal(one, other) for one, other in zip(found, work())), "not the same bits again"
+    with compiled.switched_off():
+        expected = work()
+    for one, other in zip(found, expected):
+        scale = max(1.0, other.detach().abs().max().item()) if other.numel() else 1.0
+        torch.testing.assert_close(one / scale, other / scale, **TOLERANCES[dtype])
+
+
+@needs_compiled
+def test_where_products_are_slow_a_layer_takes_those_of_pytorch(monkeypatch):
+    work = partial(with_gradients, *layer("with directions", torch.float64))
+    expected = work()
+    monkeypatch.setattr(compiled, "has_fast_products", lambda: False)
+    for one, other in zip(work(), expected):
+        torch.testing.assert_close(one, other, **TOLERANCES[torch.float64])
+
+
+@needs_compiled
+def test_gradients_of_a_layer_against_differences():
+    module, inputs, weights = layer("odd numbers", torch.float64)
+    leaves = [x.requires_grad_() for x in (*inputs, *weights)]
+    assert torch.autograd.gradcheck(lambda v, hidden, *_: module(v, hidden), leaves)
+
+
+@needs_compiled
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_two_layers_in_both_forms(size, dtype, residual):
+    rows, *widths = size
+    torch.manual_seed(0)
+    layers = mlp(*widths).to(dtype)
+    inputs = [torch.randn(rows, width, dtype=dtype) for width in (widths[0], widths[2])][: 1 + residual]
+    work = partial(with_gradients, layers, inputs, list(layers.parameters()))
+    found = work()
+    with compiled.switched_off():
+        expected = work()
+    for one, other in zip(found, expected):
+        torch.testing.assert_close(one, other, **TOLERANCES[dtype])
+
+
+@needs_compiled
+def test_two_layers_and_pooling_can_be_differentiated_twice():
+    torch.manual_seed(0)
+    layers, pool = mlp(3, 5, 4).double(), MeanSpread()
+    crystal, multiplicity = torch.tensor([0, 0, 2, 1, 2, 2]), torch.rand(6, dtype=torch.float64) + 0.5
+
+    def both(x, v, *_):
+        return pool(layers(x, v), crystal, 3, multiplicity)
+
+    leaves = [torch.randn(6, k, dtype=torch.float64, requires_grad=True) for k in (3, 4)]
+    leaves += layers.parameters()
+    assert torch.autograd.gradcheck(both, leaves)
+    assert torch.autograd.gradgradcheck(both, leaves)
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_pooling_in_both_forms(dtype):
+    torch.manual_seed(0)
+    crystal, multiplicity = torch.randint(5, (40,)), torch.randint(1, 9, (40,)).to(dtype)
+    work = partial(
+        with_gradients, lambda v: MeanSpread()(v, crystal, 5, multiplicity), [torch.randn(40, 7, dtype=dtype)]
+    )
+    found = work()
+    with compiled.switched_off():
+        expected = work()
+    for one, other in zip(found, expected):
+        torch.testing.assert_close(one, other, **TOLERANCES[dtype])
+    with pytest.raises(IndexError, match="node 3 belongs to a crystal that is not there"):
+        MeanSpread()(torch.zeros(4, 7, dtype=dtype), torch.tensor([0, 1, 0, 2]), 2)
 
 
 @pytest.mark.parametrize("form", [pytest.param("compiled", marks=needs_compiled), "plain"])
@@ -162,6 +271,14 @@ def test_an_edge_that_points_nowhere_is_refused(index, value):
 
 
 @needs_compiled
+@pytest.mark.parametrize("index", ["receiver", "sender", "edge_class"])
+def test_a_layer_refuses_an_edge_that_points_nowhere(index):
+    module, inputs, _ = layer("several blocks", torch.float32, spoiled=(index, 300, 210))
+    with pytest.raises(IndexError, match="edge 300 points to a node or a class that is not there"):
+        module(*inputs)
+
+
+@needs_compiled
 def test_tensors_of_other_sizes_and_types_are_refused():
     """There is no code behind a pointer that would look at them."""
     case = Case("with directions")
@@ -170,6 +287,12 @@ def test_tensors_of_other_sizes_and_types_are_refused():
         case.pairs(x, scalar[:, :5], *seen)
     with pytest.raises(TypeError, match="pair_features takes contiguous tensors"):
         case.pairs(x, scalar.float(), *seen)
+    module, (v, hidden), _ = layer("usual", torch.float64)
+    for others in ((v[:, :7], hidden), (v, hidden[:, :5])):
+        with pytest.raises(ValueError, match="the layer is not for"):
+            module(*others)
+    with pytest.raises(ValueError, match="two layers with 3 inputs and 2 outputs do not fit"):
+        mlp(3, 4, 2)(torch.zeros(5, 4))
     case.moments = Moments(8, 3, 4).double()
     with pytest.raises(ValueError, match="edges have 8 harmonics, and moments go to l = 3"):
         case.neighbours(case.pair)

@@ -19,7 +19,7 @@ def losses(folder):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
-@pytest.mark.parametrize("preset", ["cgcnn", "mpnn", "chgcnn"])
+@pytest.mark.parametrize("preset", ["cgcnn", "chgcnn"])
 def test_compiled_and_plain_runs_agree(small_config, tmp_path, preset):
     more = {"model__hyperedges": ["bonds", "triplets"]} if preset == "chgcnn" else {}
     config = small_config(preset, **GRAPHS, **more)
@@ -39,6 +39,9 @@ def test_without_a_compiler_the_key_is_named(small_config, tmp_path, monkeypatch
         train(small_config("cgcnn", **GRAPHS), tmp_path / "run", quiet=True)
 
 
-def test_networks_that_are_not_compiled_say_so(small_config):
-    with pytest.raises(IrrepnetError, match=r"training.compile: .*not point-group; leave it out"):
-        small_config(training__compile=True)
+@pytest.mark.parametrize("preset", ["point-group", "mpnn", "covariant", "irreps", "tensor-field"])
+def test_networks_for_which_compiling_does_not_pay_refuse_it(small_config, preset):
+    with pytest.raises(
+        IrrepnetError, match=rf"training.compile: it does not pay for the network {preset}; leave it out"
+    ):
+        small_config(preset, training__compile=True)

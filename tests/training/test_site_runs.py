@@ -302,7 +302,7 @@ def test_what_is_refused(data, tmp_path):
         return str(error.value)
 
     assert "say what mine is, for example data.sites.mine={symmetry: ij=ji, unit: eV}" in refused(data__targets="mine")
-    assert "training.compile: is for the networks on graphs" in refused(training__compile=True)
+    assert "training.compile: it does not pay for the network site-symmetry" in refused(training__compile=True)
     assert "data.workers: unknown key" in refused(data__workers=2)
     assert "data.sites.dipole.symetry: unknown key; did you mean symmetry?" in refused(data__sites__dipole__symetry="a")
     assert "data.sites.dipole.symmetry: there are scalar, vector" in refused(data__sites__dipole__symmetry="tensor")

@@ -26,6 +26,7 @@ class CGCNNConfig(NetworkConfig, frozen=True):
     """What a :class:`CGCNN` is made of; the defaults are the published ones."""
 
     reads: ClassVar = HypergraphOptions
+    compiles: ClassVar = True
 
     name: Literal["cgcnn"] = "cgcnn"
     channels: int = Field(default=64, ge=1, description="channels of an atom")

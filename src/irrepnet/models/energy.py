@@ -138,7 +138,7 @@ class EnergyNet(nn.Module):
         """Features of the atoms (n_atoms, channels) and of the bonds (n_bonds, channels), from d (n_bonds, 3)."""
         length = moved.norm(dim=-1)
         stretch = (length - batch.bond_vector.norm(dim=-1)) / STEP
-        hidden = nn.functional.silu(self.edge(torch.cat([self.distance(length), stretch[:, None]], -1)))
+        hidden = nn.functional.silu(self.edge(torch.cat([self.distance(length), stretch[:, None]], -1), twice=True))
         harmonics = self.harmonics(moved / length[:, None])
         v = self.embedding(batch.numbers)
         bond, inverse_count = torch.arange(len(moved), device=moved.device), _inverse_count(batch.bond_receiver, v)
@@ -215,7 +215,7 @@ class AtomicEnergy(nn.Module):
 
     def forward(self, v: torch.Tensor) -> torch.Tensor:
         """(n, channels) → (n,)."""
-        return self.dense(self.norm(v))[:, 0] + (self.left(v) * self.right(v)).mean(-1)
+        return self.dense(self.norm(v), twice=True)[:, 0] + (self.left(v) * self.right(v)).mean(-1)
 
 
 def _moved(batch: BrokenGraph[torch.Tensor], displacements: torch.Tensor, strain: torch.Tensor) -> torch.Tensor:

@@ -35,6 +35,7 @@ class CHGCNNConfig(NetworkConfig, frozen=True):
     """What a :class:`CrystalHypergraphNet` is made of."""
 
     reads: ClassVar = HypergraphOptions
+    compiles: ClassVar = True
     makes_tensors: ClassVar = True
 
     name: Literal["chgcnn"] = "chgcnn"

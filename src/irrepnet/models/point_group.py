@@ -20,6 +20,7 @@ from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.filters import Covariants, DirectionBasis, Filter
 from irrepnet.nn.group import Orbits
 from irrepnet.nn.harmonics import Harmonics
+from irrepnet.nn.kernels import two_layers
 from irrepnet.nn.o3 import Features, FixedMean
 from irrepnet.nn.pooling import MeanSpread, pooled_numbers
 from irrepnet.nn.radial import GaussianBasis
@@ -210,7 +211,7 @@ class PointGroupNet(nn.Module):
         """What filters see: embedded invariants (n_classes, channels), and covariants of the edges in frames."""
         length = batch.class_vector.norm(dim=-1)
         distances = [self.distance(length), self.relative(3 * length / batch.class_nearest)]
-        z = self.radial(torch.cat(distances, -1))
+        numbers = torch.cat(distances, -1)
         covariants = []
         if self.angular is not None:
             class_unit = batch.class_vector / length[:, None]
@@ -221,8 +222,11 @@ class PointGroupNet(nn.Module):
                 invariants.append((name, segment.classes, basis(class_unit[segment.classes])[0]))
                 columns = slice(start[name], start[name] + self.n_covariants[name])
                 covariants.append((columns, basis(unit[segment.edges])[1]))
-            z = z + self.angular(_side_by_side(invariants, self.n_invariants, class_unit))
-        return torch.nn.functional.silu(self.edge(torch.nn.functional.silu(z))), covariants
+            z = self.radial(numbers) + self.angular(_side_by_side(invariants, self.n_invariants, class_unit))
+            hidden = self.edge(torch.nn.functional.silu(z))
+        else:
+            hidden = two_layers(numbers, self.radial, self.edge)
+        return torch.nn.functional.silu(hidden), covariants
 
     def _orbits(self, batch: "FrameGraph[torch.Tensor]", like: torch.Tensor) -> Orbits | None:
         """The right translations of all segments, their sets as rows over the elements of all groups."""

@@ -1,7 +1,7 @@
 """One layer of a point-group network."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
@@ -10,13 +10,25 @@ from irrepnet.groups import PointGroup
 from irrepnet.nn.edges import Edges
 from irrepnet.nn.filters import Covariants, Filter
 from irrepnet.nn.group import GroupCorrelation, Orbits
-from irrepnet.nn.kernels import neighbour_features, pair_features
+from irrepnet.nn.kernels import messages, two_layers
 from irrepnet.nn.moments import Moments
 
 
-def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """Two dense layers with SiLU between them."""
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
+class TwoLayers(nn.Sequential):
+    """Two dense layers with SiLU between them: (..., inputs) → (..., outputs)."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        first, second = nn.Linear(inputs, hidden), nn.Linear(hidden, outputs)
+        super().__init__(first, nn.SiLU(), second)
+
+    def forward(self, x: torch.Tensor, v: torch.Tensor | None = None, twice: bool = False) -> torch.Tensor:
+        """As :func:`irrepnet.nn.kernels.two_layers` has it."""
+        first, _, second = self
+        return two_layers(x, cast(nn.Linear, first), cast(nn.Linear, second), v, twice)
+
+
+mlp = TwoLayers
+"""The name by which networks make them."""
 
 
 class GroupConvolution(nn.Module):
@@ -76,10 +88,10 @@ class GroupConvolution(nn.Module):
             edges: of the graph.
             orbits: its pairs of nodes joined by right translations, if there is orbit mixing.
         """
-        x = self.norm(v)
-        seen = self.filter.parts(hidden, covariants, edges.directed_classes)
-        pair = pair_features(edges, x, self.receiver, self.sender, *seen)
-        m, *lengths = neighbour_features(edges, pair, self.message, self.moments)
+        seen = self.filter.seen(hidden, covariants, edges.directed_classes)
+        layers = (self.norm, self.receiver, self.sender, self.filter.scalar, self.message, self.moments)
+        u = messages(edges, v, hidden, seen, *layers)
         if self.correlation is not None and self.dense is not None and orbits is not None:
-            m = m + self.dense(self.correlation(m, orbits))
-        return v + self.update(torch.cat([x, m, *lengths], -1))
+            x, m, lengths = u.tensor_split([v.shape[1], 2 * v.shape[1]], 1)
+            u = torch.cat([x, m + self.dense(self.correlation(m, orbits)), lengths], 1)
+        return self.update(u, v, edges.twice)

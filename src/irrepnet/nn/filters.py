@@ -109,8 +109,8 @@ class Filter(nn.Module):
 
     def forward(self, hidden: torch.Tensor, covariants: Covariants, edge_class: torch.Tensor) -> torch.Tensor:
         """(n_classes, hidden), what the first edges, all as a rule, see, and (n_edges,) → (n_edges, channels)."""
-        scalar, *seen = self.parts(hidden, covariants, len(hidden))
-        out = scalar.index_select(0, edge_class)
+        out = self.scalar(hidden).index_select(0, edge_class)
+        seen = self.seen(hidden, covariants, len(hidden))
         if not seen:
             return out
         scale, direction = seen
@@ -118,17 +118,16 @@ class Filter(nn.Module):
         own = scale.index_select(0, edge_class[:directed]) * direction
         return torch.cat([out[:directed] + own, out[directed:]])
 
-    def parts(self, hidden: torch.Tensor, covariants: Covariants, directed_classes: int) -> list[torch.Tensor]:
-        """A h of the classes and, if edges see their direction, B h of the classes of these and C e of each.
+    def seen(self, hidden: torch.Tensor, covariants: Covariants, directed_classes: int) -> list[torch.Tensor]:
+        """If edges see their direction, B h of the classes of these and C e of each.
 
         Args:
             hidden: (n_classes, hidden).
             covariants: of the edges that see their direction.
             directed_classes: these are of so many of the first classes.
         """
-        parts = [self.scalar(hidden)]
-        if self.scale is not None and self.direction is not None and covariants:
-            weight = self.direction.weight
-            seen = [torch.nn.functional.linear(values, weight[:, columns]) for columns, values in covariants]
-            parts += [self.scale(hidden[:directed_classes]), torch.cat(seen)]
-        return parts
+        if self.scale is None or self.direction is None or not covariants:
+            return []
+        weight = self.direction.weight
+        seen = [torch.nn.functional.linear(values, weight[:, columns]) for columns, values in covariants]
+        return [self.scale(hidden[:directed_classes]), torch.cat(seen)]

@@ -109,7 +109,7 @@ class TrainingConfig(Section):
             than several that share their cores with other programs.
         device: "auto" takes a CUDA device when there is one.
         compile: let PyTorch compile the training step, for which it needs a C++ compiler: a minute or two at the
-            start, then two to three times faster; for networks on graphs and hypergraphs.
+            start, and faster steps then; for the networks for which that pays, cgcnn and the one on hypergraphs.
     """
 
     epochs: int = Field(default=60, ge=1)
@@ -148,7 +148,7 @@ class RunConfig(Section):
 
     @property
     def compiles(self) -> bool:
-        """Whether PyTorch can compile the training step."""
+        """Whether compiling the training step pays."""
         return False
 
     @property
@@ -174,9 +174,7 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _compiled(self) -> Self:
         if self.training.compile and not self.compiles:
-            raise ValueError(
-                f"training.compile: is for the networks on graphs and hypergraphs, not {self.model.name}; leave it out"
-            )
+            raise ValueError(f"training.compile: it does not pay for the network {self.model.name}; leave it out")
         return self
 
     def to_yaml(self) -> str:

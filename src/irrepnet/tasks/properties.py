@@ -16,7 +16,7 @@ from irrepnet.data.batch import AnyGraph, union
 from irrepnet.data.store import Chosen, record_graphs
 from irrepnet.data.tensors import TENSOR_QUANTITIES, TensorQuantity, tensor_coefficients
 from irrepnet.errors import IrrepnetError
-from irrepnet.graphs import Graph, GraphOptions, HypergraphOptions, hyperedge_type
+from irrepnet.graphs import Graph, GraphOptions, hyperedge_type
 from irrepnet.models import Ensemble, ModelConfig, PointGroupConfig, build_model
 from irrepnet.nn.elements import HEAVIEST
 from irrepnet.nn.pooling import MeanSpread
@@ -136,7 +136,7 @@ class PropertyRunConfig(RunConfig):
 
     @property
     def compiles(self) -> bool:
-        return self.model.reads is HypergraphOptions
+        return self.model.compiles
 
     @model_validator(mode="after")
     def _fits(self) -> "PropertyRunConfig":
