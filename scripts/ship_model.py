@@ -3,7 +3,8 @@
     python scripts/ship_model.py runs/gap gap --data mp_2018.jsonl.gz
 
 Copies into src/irrepnet/training/shipped what predicting, evaluating and beginning with it take, and writes card.md:
-what the model learned from, how it was trained, its errors on the test part by crystal system and by element.
+what the model learned from, how it was trained, its errors on the test part by crystal system and by element. Weights
+are rounded to float16; errors by kind are those of the rounded ones, and their mean is compared with what it was.
 """
 
 import argparse
@@ -13,8 +14,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+from safetensors.torch import load_file, save_file
 
 from irrepnet.crystals import SymmetricCrystal
+from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.training import load_run
 from irrepnet.training.load import Run
@@ -62,9 +65,13 @@ def errors_by_kind(run: Run, data: str) -> list[str]:
     examples, *_ = judged_examples(run, data, "test", quiet=True)
     deviations = run.task.deviations(run.model, examples, np.arange(len(examples)))
     systems = [PointGroup(SymmetricCrystal.from_structure(r).point_group.name).system for r in examples.records]
+    errors = run.task.judge(run.model, examples, np.arange(len(examples))).errors
     lines = []
     for target in run.targets:
-        error = deviations[target.name]
+        key, before = target.headline[0], run.card["errors"]["test"][target.name]
+        if abs(errors[target.name][key] / before[key] - 1) > 0.01:
+            raise IrrepnetError(f"{target.name}: {key} {before[key]} before rounding, {errors[target.name][key]} after")
+        error = deviations[target.name].error
         known = np.isfinite(error)
         if not known.any():
             continue
@@ -119,6 +126,10 @@ if __name__ == "__main__":
     out.mkdir(parents=True)
     for file in FILES:
         shutil.copy(options.run / file, out / file)
+    weights = load_file(out / "model.safetensors")
+    save_file(
+        {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}, out / "model.safetensors"
+    )
     split = json.loads((out / "split.json").read_text(encoding="utf-8"))
     (out / "split.json").write_text(json.dumps(split, separators=(",", ":")), encoding="utf-8")
     text = card(load_run(out), options.name, options.data, options.sources.split(","), options.command)

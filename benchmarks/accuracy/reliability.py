@@ -47,11 +47,11 @@ def judge(name: str, run: Run, crystals: str, examples: Any) -> None:
     assert reliability is not None
     assert features is not None
     distance = reliability.neighbours(features).distance.mean(1)
-    for target, error in run.task.deviations(run.model, examples, part).items():
+    for target, (error, size) in run.task.deviations(run.model, examples, part).items():
         known = np.isfinite(error)
         if target not in reliability.bounds or not known.any():
             continue
-        bound, error, own = reliability.bound(target, distance)[known], error[known], distance[known]
+        bound, error, own = (reliability.bound(target, distance) * size)[known], error[known], distance[known]
         fifths = np.array_split(error[np.argsort(own)], 5)
         figures = [(error <= bound).mean(), bound.mean(), error.mean(), spearmanr(own, error)[0]]
         cells = [f"{value:.3g}" for value in (*figures, fifths[0].mean(), fifths[-1].mean())]

@@ -31,7 +31,12 @@ class SiteSymmetryConfig(BaseModel, extra="forbid", frozen=True):
 
     group: ModelGroup = "auto"
     channels: int = Field(default=64, ge=1, description="channels of the invariants of a site")
-    covariants: int = Field(default=8, ge=0, description="channels of each non-trivial irrep; 0 for none")
+    covariants: int | None = Field(
+        default=None,
+        ge=0,
+        description="channels of each non-trivial irrep of the model group; by default 8 where a target is axial, "
+        "which the tensors do not reach, else 0",
+    )
     tensors: int = Field(
         default=16, ge=0, description="channels of the vectors and tensors that all model groups share; 0 for none"
     )
@@ -78,7 +83,9 @@ class SiteSymmetryNet(nn.Module):
         names = MODEL_GROUPS if config.group == "auto" else (PointGroup(config.group).name,)
         groups = [PointGroup(name) for name in names]
         self.targets, self.sum_rule, self.of_crystals = dict(targets), tuple(sum_rule), tuple(of_crystals)
-        channels, covariants = config.channels, config.covariants
+        axial = any(_kind(kind)[0] for kind in targets.values())
+        covariants = (8 if axial else 0) if config.covariants is None else config.covariants
+        channels, self.covariants = config.channels, covariants
         self.embedding = ElementEmbedding(channels)
         self.distance = GaussianBasis(0.5, config.radius, 32)
         self.relative = GaussianBasis(0.5, 6.0, 16)  # distance over the nearest neighbour's, times 3
@@ -163,7 +170,7 @@ class SiteSymmetryNet(nn.Module):
         hidden = torch.nn.functional.silu(self.edge(hidden))
         s = self.embedding(batch.numbers)
         coordinates = _coordinates(batch)
-        x = batch.basis.new_zeros(len(batch.basis), self.config.covariants)
+        x = batch.basis.new_zeros(len(batch.basis), self.covariants)
         neighbours = torch.zeros_like(batch.nearest).index_add(0, batch.receiver, batch.weight)
         numbers = (batch.receiver, batch.sender, torch.arange(len(hidden), device=hidden.device), len(hidden))
         edges = Edges(*numbers, 1 / neighbours[:, None], batch.weight)

@@ -34,6 +34,7 @@ from irrepnet.tasks.targets import (
     slices,
 )
 from irrepnet.tasks.task import (
+    Deviations,
     Examples,
     Item,
     Judgement,
@@ -330,10 +331,13 @@ class PropertyTask(Task):
 
     def deviations(
         self, network: torch.nn.Module, examples: PropertyExamples, part: np.ndarray
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, Deviations]:
         true, predicted = examples.values[part], self.decoded(network, Chosen(examples.graphs, part))
         parts = zip(self.targets, slices(self.targets))
-        return {target.name: target.deviations(true[:, own], predicted[:, own]) for target, own in parts}
+        return {
+            target.name: Deviations(target.deviations(true[:, own], predicted[:, own]), target.sizes(predicted[:, own]))
+            for target, own in parts
+        }
 
     def errors(self, true: np.ndarray, predicted: np.ndarray) -> dict[str, Metrics]:
         """By target, of (n, W) decoded predictions."""
@@ -356,7 +360,9 @@ class PropertyTask(Task):
         with pooled(network) as found:
             predicted = self.decoded(network, made.graphs)
         if made.records:
-            trust([rows[int(record.id)] for record in made.records], self.reliability, all_features(found))
+            sizes = {t.name: t.sizes(predicted[:, own]) for t, own in zip(self.targets, slices(self.targets))}
+            own = [rows[int(record.id)] for record in made.records]
+            trust(own, self.reliability, all_features(found), sizes)
         each = np.array([self.decoded(member, made.graphs) for member in members])
         for k, (record, failures) in enumerate(zip(made.records, made.failures)):
             row = rows[int(record.id)]
@@ -396,7 +402,12 @@ def start_rows(
     return rows, crystals
 
 
-def trust(rows: Sequence[dict[str, Any]], reliability: Reliability | None, features: np.ndarray | None) -> None:
+def trust(
+    rows: Sequence[dict[str, Any]],
+    reliability: Reliability | None,
+    features: np.ndarray | None,
+    sizes: Mapping[str, np.ndarray],
+) -> None:
     """Say in rows of predictions how far these can be trusted: bounds of their errors, and the nearest crystals.
 
     ``TARGET_bound``: nine of ten errors are below, see :mod:`irrepnet.tasks.reliability`. ``nearest``: positions among
@@ -404,9 +415,12 @@ def trust(rows: Sequence[dict[str, Any]], reliability: Reliability | None, featu
     """
     if reliability is None or features is None:
         return
-    for row, indices, distances in zip(rows, *reliability.neighbours(features)):
+    found = reliability.neighbours(features)
+    for name in reliability.bounds:
+        for row, bound in zip(rows, reliability.bound(name, found.distance.mean(1)) * sizes[name]):
+            row[f"{name}_bound"] = float(bound)
+    for row, indices, distances in zip(rows, *found):
         distance = float(distances.mean())
-        row |= {f"{name}_bound": float(reliability.bound(name, distances.mean())) for name in reliability.bounds}
         row["nearest"] = [(int(i), float(d)) for i, d in zip(indices, distances) if i >= 0]
         if distance > reliability.far:
             far = f"far from anything seen: {distance:.1f} times the typical distance from the training crystals"

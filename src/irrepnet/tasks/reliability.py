@@ -3,8 +3,9 @@
 The features that a network makes of a crystal before its readout are the place; distances between crystals are those of
 the standardised features on their principal axes, divided by the typical distance of a validation crystal from its
 neighbours among the training crystals (Janet et al., Chem. Sci. 10, 7913 (2019)). Errors of the validation crystals
-give bounds that hold for nine of ten crystals like them: a conformal prediction whose width grows with the distance
-(Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018), section 5.2).
+give bounds that hold for nine of ten crystals like them: a quantile regression (Koenker & Bassett, Econometrica 46, 33
+(1978)) on the distance, scaled until nine of ten are below (conformal prediction: Lei et al., J. Am. Stat. Assoc. 113,
+1094 (2018), section 5.2).
 """
 
 import json
@@ -43,7 +44,8 @@ class Reliability:
         known: (n, k) of the training crystals.
         unit: the typical distance.
         far: a distance, in units, that all but one of a hundred validation crystals have.
-        bounds: by target, a and b: a + b · distance is not exceeded by the errors of nine of ten crystals.
+        bounds: by target, a and b: (a + b · distance) · size is not exceeded by the errors of nine of ten crystals,
+            where size is what the target's errors are in proportion to.
     """
 
     mean: np.ndarray
@@ -55,7 +57,7 @@ class Reliability:
 
     @classmethod
     def fit(cls, train: np.ndarray, held: np.ndarray, errors: Mapping[str, np.ndarray]) -> "Reliability":
-        """From features of training and validation crystals, (n, F) and (m, F), and errors (m,) by target.
+        """From features of training and validation crystals, (n, F) and (m, F), and errors over sizes, (m,) by target.
 
         An error that is not known is NaN. Targets of which too few are known for nine of ten to mean anything have no
         bound.
@@ -87,7 +89,7 @@ class Reliability:
         return NearestCrystals(np.where(beyond, -1, index), distance / self.unit)
 
     def bound(self, target: str, distance: np.ndarray) -> np.ndarray:
-        """(n,) what errors at mean distances (n,) of the nearest crystals do not exceed, in nine cases of ten."""
+        """(n,) what errors over sizes do not exceed in nine of ten cases, by the mean distance (n,) of the nearest."""
         a, b = self.bounds[target]
         return a + b * distance
 
@@ -109,12 +111,16 @@ class Reliability:
 
 def _bound(distance: np.ndarray, error: np.ndarray) -> tuple[float, float] | None:
     """a and b of the bound a + b · distance."""
-    from scipy.optimize import nnls
+    from scipy.optimize import linprog
+    from scipy.sparse import eye, hstack
 
     n = len(error)
     rank = int(np.ceil((n + 1) * COVERAGE))
     if rank > n or not error.any():
         return None
-    a, b = nnls(np.stack([np.ones(n), distance], 1), error)[0]
+    # a, b, and what errors are above and below a + b · distance; none is negative
+    line = np.stack([np.ones(n), distance], 1)
+    price = np.concatenate([np.zeros(2), np.full(n, COVERAGE), np.full(n, 1 - COVERAGE)])
+    a, b = linprog(price, A_eq=hstack([line, eye(n), -eye(n)], "csr"), b_eq=error, method="highs").x[:2]
     quantile = np.sort(error / np.maximum(a + b * distance, 1e-300))[rank - 1]
     return float(a * quantile), float(b * quantile)

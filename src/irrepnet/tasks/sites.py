@@ -39,6 +39,7 @@ from irrepnet.tasks.targets import (
     slices,
 )
 from irrepnet.tasks.task import (
+    Deviations,
     Examples,
     Item,
     Judgement,
@@ -454,7 +455,7 @@ class SiteTask(Task):
                         found[part[k]] = row
         return torch.stack([found[k] for k in range(len(graphs))]).double().cpu().numpy()
 
-    def deviations(self, network: torch.nn.Module, examples: SiteExamples, part: np.ndarray) -> dict[str, np.ndarray]:
+    def deviations(self, network: torch.nn.Module, examples: SiteExamples, part: np.ndarray) -> dict[str, Deviations]:
         """Of a target of sites, means over the atoms."""
         graphs = [examples.graphs[k] for k in part]
         true = _joined([examples.values[k] for k in part])
@@ -466,7 +467,15 @@ class SiteTask(Task):
             found[target.name] = np.bincount(crystal, each * atoms) / np.bincount(crystal, atoms)
         for target, own in zip(self.of_crystals, slices(self.of_crystals)):
             found[target.name] = target.deviations(true.crystals[:, own], predicted.crystals[:, own])
-        return found
+        sizes = self._sizes(predicted.crystals)
+        return {name: Deviations(error, sizes[name]) for name, error in found.items()}
+
+    def _sizes(self, crystals: np.ndarray) -> dict[str, np.ndarray]:
+        """By target, what errors are in proportion to, from the predictions of crystals (n, V)."""
+        sizes = {target.name: np.ones(len(crystals)) for target in self.of_sites}
+        for target, own in zip(self.of_crystals, slices(self.of_crystals)):
+            sizes[target.name] = target.sizes(crystals[:, own])
+        return sizes
 
     def predict(self, network: torch.nn.Module, items: Sequence[Item], log: Log) -> list[dict[str, Any]]:
         rows, crystals = start_rows(items, self.targets, self.reliability)
@@ -478,7 +487,7 @@ class SiteTask(Task):
             for k, values in enumerate(_by_crystal(predicted, made.graphs)):
                 rows[int(made.records[k].id)] |= self._of_input(made, k, values)
             own = [rows[int(record.id)] for record in made.records]
-            trust(own, self.reliability, self._features(network, made.graphs))
+            trust(own, self.reliability, self._features(network, made.graphs), self._sizes(predicted.crystals))
         return rows
 
     def card(self, examples: SiteExamples, train: np.ndarray) -> dict[str, Any]:

@@ -110,6 +110,10 @@ class OutputTarget(Target, Protocol):
         error has no size."""
         ...
 
+    def sizes(self, predicted: np.ndarray) -> np.ndarray:
+        """(n,) what sizes of errors are in proportion to, of decoded predictions (n, w): 1 if to nothing."""
+        ...
+
     def value(self, predicted: np.ndarray, frame: np.ndarray) -> Any:
         """A decoded prediction (w,) as a JSON value in the input's axes: x_input = frame @ x_standard."""
         ...
@@ -134,6 +138,9 @@ class OneRow:
 
     def rows(self, value: Any) -> list[list[float | None]]:
         return [self.cells(value)]
+
+    def sizes(self, predicted: np.ndarray) -> np.ndarray:
+        return np.ones(len(predicted))
 
 
 @dataclass(frozen=True)
@@ -346,6 +353,11 @@ class TensorTarget(OneRow):
         """Frobenius norms of the differences."""
         return np.linalg.norm(predicted - self.nearer(true, predicted), axis=1)
 
+    def sizes(self, predicted: np.ndarray) -> np.ndarray:
+        """Norms of what is learned as a logarithm or damped."""
+        norms = np.linalg.norm(predicted, axis=1)
+        return norms if self.positive or self.damping else np.ones(len(predicted))
+
     def value(self, predicted: np.ndarray, frame: np.ndarray) -> list[Any]:
         """Voigt's array (3×3 for rank 2) as nested lists, in the input's axes."""
         turned = self.tensor.rotate(self.tensor.from_irreps(predicted), frame)
@@ -357,7 +369,7 @@ class TensorTarget(OneRow):
         return [np.array(value)[self.tensor._cell(next(iter(orbit)))] for orbit in self.tensor.components.values()]
 
     def in_words(self, value: list[Any]) -> str:
-        return f"{self.name} {np.array2string(np.array(value), precision=4, suppress_small=True)} {self.unit}".rstrip()
+        return f"{self.name} {_array_in_words(value)} {self.unit}".rstrip()
 
     def sentence(self, errors: Mapping[str, Any]) -> str:
         figure = "mean Frobenius error" if self.signed else "mean Frobenius error, up to the sign,"
@@ -365,6 +377,10 @@ class TensorTarget(OneRow):
 
 
 _tensor = cache(CartesianTensor)
+
+
+def _array_in_words(value: list[Any]) -> str:
+    return np.array2string(np.round(np.array(value), 4) + 0.0, precision=4, suppress_small=True)  # + 0.0: no -0.
 
 
 @dataclass(frozen=True)
@@ -503,8 +519,9 @@ class SiteTarget(OneRow):
         return [self.cells(own) for own in (value or [None])]
 
     def in_words(self, value: list[Any]) -> str:
-        text = np.array2string(np.array(value), precision=4, suppress_small=True)
-        return f"{self.name}{' ' if self.quantity.shape == () else chr(10)}{text} {self.unit}".rstrip()
+        return (
+            f"{self.name}{' ' if self.quantity.shape == () else chr(10)}{_array_in_words(value)} {self.unit}".rstrip()
+        )
 
     def sentence(self, errors: Mapping[str, Any]) -> str:
         where = f"{errors['n']} atoms of the test crystals"

@@ -89,6 +89,18 @@ class Examples:
         return len(self.records)
 
 
+class Deviations(NamedTuple):
+    """How far predictions of n examples are off.
+
+    Attributes:
+        error: (n,) in the target's unit; NaN where it is not known.
+        size: (n,) what errors are in proportion to.
+    """
+
+    error: np.ndarray
+    size: np.ndarray
+
+
 class Learning(NamedTuple):
     """How a network learns.
 
@@ -167,14 +179,15 @@ class Task(ABC):
         """What is left to be known when the network has learned: how far it can be trusted."""
         known, held = (self.features(network, examples, split[part]) for part in ("train", "validation"))
         if known is not None and held is not None:
-            self.reliability = Reliability.fit(known, held, self.deviations(network, examples, split["validation"]))
+            found = self.deviations(network, examples, split["validation"])
+            self.reliability = Reliability.fit(known, held, {name: own.error / own.size for name, own in found.items()})
 
     def features(self, network: torch.nn.Module, examples: Any, part: np.ndarray) -> np.ndarray | None:
         """(n, F) what the network makes of some of the examples before its readout; None if it makes no such thing."""
         return None
 
-    def deviations(self, network: torch.nn.Module, examples: Any, part: np.ndarray) -> dict[str, np.ndarray]:
-        """By target, (n,) sizes of the network's errors on some of the examples; NaN where they are not known."""
+    def deviations(self, network: torch.nn.Module, examples: Any, part: np.ndarray) -> dict[str, Deviations]:
+        """By target, of the network's predictions for some of the examples."""
         return {}
 
     @abstractmethod

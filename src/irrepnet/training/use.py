@@ -79,10 +79,10 @@ def _coverage(run: Run, examples: Any, target: str) -> dict[str, Any]:
         return {}
     features = run.task.features(run.model, examples, part)
     assert features is not None  # for the run has made its own
-    bounds = reliability.bound(target, reliability.neighbours(features).distance.mean(1))
-    errors = run.task.deviations(run.model, examples, part)[target]
-    known = np.isfinite(errors)
-    return {"coverage": float((errors <= bounds)[known].mean()), "mean_bound": float(bounds[known].mean())}
+    own = run.task.deviations(run.model, examples, part)[target]
+    bounds = reliability.bound(target, reliability.neighbours(features).distance.mean(1)) * own.size
+    known = np.isfinite(own.error)
+    return {"coverage": float((own.error <= bounds)[known].mean()), "mean_bound": float(bounds[known].mean())}
 
 
 def judged_examples(
