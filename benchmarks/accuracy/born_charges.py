@@ -10,15 +10,15 @@ random, 1,209 for training and 100 for the test, of which half choose the epoch.
     element          the mean of each element's isotropic charges in the training part
     structure type   charges of the nearest training crystal of the same space group, Wyckoff positions and numbers of
                      elements (by the tabulated properties of the elements), the element's mean where there is none
-    invariants       the preset `site-symmetry` without coordinates in irreps and without tensors
-                     (model.covariants=0, model.tensors=0): isotropic charges, and what the model group leaves alone
-    site irreps      the preset, with both
-    no tensors       without the tensors that all model groups share (model.tensors=0)
-    no irreps        without the coordinates in irreps (model.covariants=0)
+    invariants       the preset `site-symmetry` without tensors (model.tensors=0): isotropic charges, and what the
+                     model group leaves alone
+    tensors          the preset: vectors and tensors by weights that all model groups share
+    irreps           coordinates in the irreps of the model group instead (model.tensors=0, model.covariants=8)
+    both             (model.covariants=8)
     pretrained       the preset, begun with the weights of the run ``--start``; where there is none it is trained first,
                      on formation energies and band gaps of the crystals with at most 12 atoms in ``--crystals``
     three networks   the mean of three presets that begin with other weights
-    both targets     the preset with the target born_charges,e_electronic
+    with permittivity  the preset with the targets born_charges,e_electronic
     O(3)             a tensor-field network with l up to 2 and about as many weights, trained as the preset is; what it
                      makes has the symmetry of the sites, but not the sum rule
     O(3), projected  the same, less the mean over each crystal's atoms: the nearest charges that add up to zero
@@ -57,13 +57,13 @@ from irrepnet.training.log import Log
 from irrepnet.training.loop import run_epochs
 
 NETWORKS: Mapping[str, Mapping[str, object]] = {
-    "invariants": {"model.covariants": 0, "model.tensors": 0},
-    "no tensors": {"model.tensors": 0},
-    "no irreps": {"model.covariants": 0},
-    "site irreps": {},
+    "invariants": {"model.tensors": 0},
+    "tensors": {},
+    "irreps": {"model.tensors": 0, "model.covariants": 8},
+    "both": {"model.covariants": 8},
     "pretrained": {},  # and the run to begin with
     "three networks": {"training.members": 3},
-    "both targets": {"data.targets": "born_charges,e_electronic"},
+    "with permittivity": {"data.targets": "born_charges,e_electronic"},
     "O(3)": {},
 }
 LARGEST = 12

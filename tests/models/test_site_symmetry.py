@@ -149,13 +149,14 @@ def test_the_description_of_the_crystal_does_not_matter(seed, name):
     pytest.fail("no translation maps the tensors of one description to those of the other")
 
 
+@pytest.mark.parametrize("features", [{"covariants": 9, "tensors": 0}, {"covariants": 0, "tensors": 9, "layers": 3}])
 @pytest.mark.parametrize("name", [*STRUCTURES, *SYMMORPHIC])
-def test_exactly_what_the_site_symmetry_allows(name):
+def test_exactly_what_the_site_symmetry_allows(name, features):
     """Outputs of many readouts span the tensors that the tables of `site_irreps` allow: none more, and all of them."""
     crystal = crystal_of(name)
     kinds = {"vector": ("vector", 3), "field_gradient": ("ij=ji traceless", 5), "born_charge": ("ij", 9)}
     targets = {f"{name} {i}": kind for name, (kind, size) in kinds.items() for i in range(size)}
-    net = network(model_group(crystal), targets, (), covariants=9)
+    net = network(model_group(crystal), targets, (), **features)
     options = NeighbourOptions(n_max=20)  # P6mm: the 12 nearest neighbours of H lie in one plane
     batch = union([site_graph(crystal, group_of(net), options)], torch.float64)
     with torch.no_grad():
@@ -171,6 +172,7 @@ def test_exactly_what_the_site_symmetry_allows(name):
             allowed = basis.reshape(len(basis), -1)
             outside = found - found @ np.linalg.pinv(allowed) @ allowed
             assert abs(outside).max() < 1e-10
+            found /= np.linalg.norm(found)
             assert np.linalg.matrix_rank(found, tol=1e-9) == len(basis), (orbit, target)
 
 
@@ -333,6 +335,12 @@ def test_one_network_for_both_model_groups(names):
             assert found[0]["born"].sum(0).abs().max() < 1e-12
     parts = [name for name, _ in net.named_parameters() if "m-3m" not in name and "6/mmm" not in name]
     assert "convolutions.1.message.weight" in parts
+
+
+def test_coordinates_where_a_target_needs_them():
+    for kind, covariants in (("ij", 0), ("scalar", 0), ("axial vector", 8)):
+        assert SiteSymmetryNet(SiteSymmetryConfig(), {"y": kind}).covariants == covariants
+    assert SiteSymmetryNet(SiteSymmetryConfig(covariants=2), {"y": "ij"}).covariants == 2
 
 
 def test_errors_say_what_is_wrong():
