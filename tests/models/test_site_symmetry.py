@@ -49,7 +49,7 @@ def network(group, targets=TARGETS, sum_rule=("born",), **options):
     net = SiteSymmetryNet(config, targets, sum_rule).double().eval()
     torch.manual_seed(1)
     for totals in net.totals.values():
-        torch.nn.init.normal_(totals.weight)  # they begin with zero
+        torch.nn.init.normal_(totals.weight)  # they begin small
     return net
 
 

@@ -57,8 +57,8 @@ def test_the_command_tells_the_spread(three, examples, tmp_path):
     table = tmp_path / "out.csv"
     CliRunner().invoke(app, ["predict", str(whole.folder), *given, "-o", str(table)])
     rejected, predicted = csv.DictReader(table.open(encoding="utf-8"))
-    assert rejected["formation_energy_per_atom_spread"] == ""
-    assert float(predicted["formation_energy_per_atom_spread"]) > 0
+    assert rejected["formation_energy_per_atom_spread [eV/atom]"] == ""
+    assert float(predicted["formation_energy_per_atom_spread [eV/atom]"]) > 0
 
 
 def test_it_evaluates_and_obeys_the_symmetry(three, examples):

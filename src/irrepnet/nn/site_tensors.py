@@ -167,7 +167,7 @@ def norms_of(parts: torch.Tensor) -> torch.Tensor:
 
 
 class TensorTotals(nn.Module):
-    """Sums over the channels as tensors of a kind, by weights that begin with zero.
+    """Sums over the channels as tensors of a kind, by weights that begin small.
 
     Args:
         tensors: channels.
@@ -178,7 +178,7 @@ class TensorTotals(nn.Module):
         super().__init__()
         self.rank = 1 if len(projector) == 3 else 2
         self.register_buffer("projector", projector, persistent=False)
-        self.weight = nn.Parameter(torch.zeros(TensorMix.N_PARTS, tensors))
+        self.weight = nn.Parameter(0.01 * torch.randn(TensorMix.N_PARTS, tensors))
 
     def forward(self, t: torch.Tensor) -> torch.Tensor:
         """(n_sites, 12, tensors) → (n_sites, 3^rank)."""
