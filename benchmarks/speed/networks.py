@@ -8,9 +8,7 @@ atoms. A step is as in training.py. Milliseconds of processor time a crystal on 
 all networks take turns, and the ratio to `point-group`.
 """
 
-import argparse
 import os
-import platform
 import time
 from collections.abc import Callable
 from functools import partial
@@ -20,13 +18,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from irrepnet import __version__, compiled
-from irrepnet.data import read_records
 from irrepnet.data.batch import union
 from irrepnet.models import NETWORKS, NetworkConfig
 from irrepnet.training.checkpoint import State
-from irrepnet.training.loop import keep_freed_memory
-from training import chosen, steps
+from training import begin, chosen, steps
 
 ROWS = {
     "point-group, shared": ("point-group", {"directions": False, "mixing": "none"}),
@@ -37,17 +32,7 @@ ROWS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="formation_energy_2015", help="an embedded set, or records")
-    parser.add_argument("--crystals", type=int, default=96)
-    parser.add_argument("--batch", type=int, default=24)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    keep_freed_memory()
-    records, _ = read_records(options.data)
-    system = f"{platform.machine()}, {os.cpu_count()} cpus, 1 thread, Python {platform.python_version()}"
-    print(f"irrepnet {__version__}, torch {torch.__version__}, {system}, float32; kernels: {compiled.state()}")
+    options, records = begin(__doc__, crystals=96, rounds=5)
     print(f"{'ms/crystal':44s} {'weights':>9s}")
     for group in ("m-3m", None):
         crystals = chosen(records, group, options.crystals)

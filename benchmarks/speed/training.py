@@ -82,17 +82,23 @@ def multiply(operands: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
         torch.mm(left, right)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def begin(doc: str | None, crystals: int, rounds: int) -> tuple[argparse.Namespace, Sequence[Record]]:
+    """Options and records of a benchmark of steps, on one thread; prints the versions."""
+    parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--data", default="formation_energy_2015", help="an embedded set, or records")
-    parser.add_argument("--crystals", type=int, default=240)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--crystals", type=int, default=crystals)
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--rounds", type=int, default=rounds)
     options = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    records, _ = read_records(options.data)
     system = f"{platform.machine()}, {os.cpu_count()} cpus, 1 thread, Python {platform.python_version()}"
     print(f"irrepnet {__version__}, torch {torch.__version__}, {system}, float32; kernels: {compiled.state()}")
+    return options, read_records(options.data)[0]
+
+
+def main() -> None:
+    options, records = begin(__doc__, crystals=240, rounds=7)
     print(f"{'ms/crystal':34s} {'compiled':>9s} {'plain':>15s} {'products alone':>15s}")
     for group in ("m-3m", None):
         crystals = chosen(records, group, options.crystals)
@@ -101,7 +107,7 @@ def main() -> None:
                 torch.manual_seed(0)
                 config = PointGroupConfig(channels=channels, layers=layers, **fields)
                 graphs = [FrameOptions(**config.graph_fields).graph(crystal) for crystal in crystals]
-                batches = [union(graphs[i : i + BATCH]) for i in range(0, len(graphs), BATCH)]
+                batches = [union(graphs[i : i + options.batch]) for i in range(0, len(graphs), options.batch)]
                 step = partial(steps, State.start(config.network(1, None), 0.0), batches)
                 step()
                 with Products() as products:
