@@ -347,9 +347,13 @@ class PropertyTask(Task):
 
     def decoded(self, network: torch.nn.Module, graphs: Sequence[AnyGraph]) -> np.ndarray:
         """(n, W) predictions in the targets' units."""
+        return decoded(self.targets, self._outputs(network, graphs))
+
+    def _outputs(self, network: torch.nn.Module, graphs: Sequence[AnyGraph]) -> np.ndarray:
+        """(n, W) without units."""
         if not graphs:
             return np.empty((0, sum(target.width for target in self.targets)))
-        return decoded(self.targets, predict_batches(network, batches(graphs, device_of(network))))
+        return predict_batches(network, batches(graphs, device_of(network)))
 
     def predict(self, network: torch.nn.Module, items: Sequence[Item], log: Log) -> list[dict[str, Any]]:
         members = network.members if isinstance(network, Ensemble) else []
@@ -358,12 +362,13 @@ class PropertyTask(Task):
         for rejection in made.rejections:
             rows[int(rejection.id)]["note"] = rejection.reason
         with pooled(network) as found:
-            predicted = self.decoded(network, made.graphs)
+            outputs = np.stack([self._outputs(one, made.graphs) for one in members or [network]])
+        predicted = decoded(self.targets, outputs.mean(0))
+        each = [decoded(self.targets, one) for one in outputs] if members else []
         if made.records:
             sizes = {t.name: t.sizes(predicted[:, own]) for t, own in zip(self.targets, slices(self.targets))}
             own = [rows[int(record.id)] for record in made.records]
             trust(own, self.reliability, all_features(found), sizes)
-        each = np.array([self.decoded(member, made.graphs) for member in members])
         for k, (record, failures) in enumerate(zip(made.records, made.failures)):
             row = rows[int(record.id)]
             lacking = (f"no descriptor for {failure}" for failure in failures)
@@ -371,7 +376,9 @@ class PropertyTask(Task):
             for target, own in zip(self.targets, slices(self.targets)):
                 row[target.name] = target.value(predicted[k, own], made.frames[k])
                 if members:
-                    row[f"{target.name}_spread"] = float(np.linalg.norm(each[:, k, own].std(0, ddof=1)))
+                    row[f"{target.name}_spread"] = float(
+                        np.linalg.norm(np.std([one[k, own] for one in each], 0, ddof=1))
+                    )
         return rows
 
     @property
