@@ -120,6 +120,7 @@ def test_elements_that_training_never_saw_are_noted(run, tmp_path):
     Structure(Lattice.cubic(3.2), ["W"], [[0, 0, 0]]).to(filename=str(tmp_path / "POSCAR"), fmt="poscar")
     (row,) = predict(run, [tmp_path / "POSCAR"])
     assert row["note"].startswith("no training crystal contains W; far from anything seen: ")
+    assert row[f"{ENERGY}_bound"] is None
 
 
 def test_predicting_nothing(run):

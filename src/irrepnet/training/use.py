@@ -73,7 +73,7 @@ def evaluate(
 
 
 def _coverage(run: Run, examples: Any, target: str) -> dict[str, Any]:
-    """How many of the crystals are within the bounds of their errors, and the mean of these."""
+    """How many of the crystals of known elements are within the bounds of their errors, and the mean of these."""
     reliability, part = run.task.reliability, np.arange(len(examples))
     if reliability is None or target not in reliability.bounds:
         return {}
@@ -81,7 +81,10 @@ def _coverage(run: Run, examples: Any, target: str) -> dict[str, Any]:
     assert features is not None  # for the run has made its own
     own = run.task.deviations(run.model, examples, part)[target]
     bounds = reliability.bound(target, reliability.neighbours(features).distance.mean(1)) * own.size
-    known = np.isfinite(own.error)
+    has_bound = np.array([not unknown_elements(run, record.formula) for record in examples.records])
+    known = np.isfinite(own.error) & has_bound
+    if not known.any():
+        return {"coverage": None, "mean_bound": None}
     return {"coverage": float((own.error <= bounds)[known].mean()), "mean_bound": float(bounds[known].mean())}
 
 
@@ -150,7 +153,11 @@ def stream_predictions(run: Run | str | Path, files: Any) -> Iterator[list[dict[
 
 
 def _told(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of predictions with the names of the nearest crystals and with notes."""
+    """Rows of predictions with the names of the nearest crystals and with notes.
+
+    There is no bound for a crystal with an element that no training crystal has: how far off the network is there
+    no validation crystal can tell.
+    """
     known = run.split["train"] if run.task.reliability is not None else {}
     for row in rows:
         if row.get("nearest"):
@@ -160,6 +167,8 @@ def _told(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             ]
         if row["formula"] and any(row[target.name] is not None for target in run.targets):
             row["note"] = "; ".join([*notes(run, row["formula"]), *filter(None, [row["note"]])])
+            if unknown_elements(run, row["formula"]):
+                row |= {key: None for target in run.targets if (key := f"{target.name}_bound") in row}
     return rows
 
 
@@ -199,13 +208,16 @@ def prediction_table(rows: Sequence[dict[str, Any]], targets: Sequence[Target]) 
 
 def notes(run: Run, formula: str) -> list[str]:
     """What a reader of a prediction for a crystal should know."""
-    from pymatgen.core import Composition
-
     found = []
     if run.task.grouped_by == "formula" and formula in run.training_formulas:
         found.append("formula in the training split")
-    elements = {element.symbol for element in Composition(formula)}
-    unknown = sorted(elements - set(run.card["domain"]["elements"]))
-    if unknown:
+    if unknown := unknown_elements(run, formula):
         found.append(f"no training crystal contains {', '.join(unknown)}")
     return found
+
+
+def unknown_elements(run: Run, formula: str) -> list[str]:
+    """Those of the formula that no training crystal has."""
+    from pymatgen.core import Composition
+
+    return sorted({element.symbol for element in Composition(formula)} - set(run.card["domain"]["elements"]))
