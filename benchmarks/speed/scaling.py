@@ -121,6 +121,9 @@ def main() -> None:
                 if name.startswith(kind):
                     medians = [np.median(times[name, x]) for x in curve]
                     axis.loglog(list(curve), medians, "o-", label=name.split(": ")[1])
+            ticks = list(next(curve for name, curve in curves.items() if name.startswith(kind)))
+            axis.set_xticks(ticks, [f"{x:g}" for x in ticks], fontsize=7)
+            axis.minorticks_off()
             axis.set(xlabel=kind)
             axis.legend(frameon=False, fontsize=8)
         axes[0].set(ylabel="ms")
