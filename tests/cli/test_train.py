@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
+import stat
 import subprocess
 import sys
 
@@ -155,6 +157,45 @@ def test_models_that_come_with_the_package(small_run, small_data, tmp_path, monk
     result = json.loads(call("evaluate", "metals", "--data", small_data, "--target", ENERGY, "--json").stdout)
     assert 0 <= result["coverage"] <= 1
     assert result["mean_bound"] > 0
+
+
+def test_nothing_readable_in_any_model(tmp_path):
+    """Models of numbers, of tensors and of sites."""
+    (tmp_path / "bad.cif").write_text("no crystal")
+    result = call("predict", "all", tmp_path / "bad.cif", "--json")
+    assert "none of the structures" in str(result.exception)
+    assert {document["rejected"] for document in json.loads(result.stdout).values()} == {1}
+
+
+def test_all_into_a_file_that_is_there(tmp_path, examples):
+    (tmp_path / "out").write_text("mine")
+    result = call("predict", "all", examples["NaCl"], "-o", tmp_path / "out")
+    assert isinstance(result.exception, IrrepnetError)
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_what_is_no_file_is_not_replaced(small_run, examples, tmp_path):
+    """A pipe, like /dev/stdout, gets the table; a link keeps leading to its file."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert call("predict", small_run, examples["NaCl"], "-o", tmp_path / "pipe").exit_code == 0
+    assert os.read(reader, 10) == b"file,id,fo"
+    os.close(reader)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    (tmp_path / "there.csv").write_text("old")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "there.csv")
+    assert call("predict", small_run, examples["NaCl"], "-o", tmp_path / "link.csv").exit_code == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "there.csv").read_text().startswith("file,id,formula")
+
+
+def test_a_run_that_begins_with_a_model_says_its_name(small_data, tmp_path):
+    out = tmp_path / "run"
+    flags = ["--data", small_data, "--target", ENERGY, "--epochs", 1, "--out", out, "--set", "training.device=cpu"]
+    result = call("train", "--from", "formation-energy", *flags)
+    assert result.exit_code == 0, result.output
+    assert json.loads((out / "start.json").read_text())["run"] == "formation-energy"
+    assert "start: formation-energy" in (out / "config.yaml").read_text()
 
 
 def test_a_table_that_is_not_finished_is_not_there(small_run, small_data, tmp_path, monkeypatch):

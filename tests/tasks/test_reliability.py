@@ -72,6 +72,26 @@ def test_few_crystals():
     assert set(Reliability.fit(train, enough, {"y": np.arange(9.0)}).bounds) == {"y"}
 
 
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e12])
+def test_one_huge_error_among_others(size):
+    """An error of a target's outlier: the bounds of the others stay what they are."""
+    rng = np.random.default_rng(0)
+    train, held = places(rng, 400), places(rng, 200)
+    error = size * errors_at(held, rng)
+    distance = Reliability.fit(train, held, {}).neighbours(held).distance.mean(1)
+    usual = Reliability.fit(train, held, {"y": error}).bound("y", distance)
+    error[0] *= 1e20
+    bound = Reliability.fit(train, held, {"y": error}).bound("y", distance)
+    np.testing.assert_allclose(bound, usual, rtol=0.1)
+
+
+def test_mostly_no_errors():
+    rng = np.random.default_rng(0)
+    error = np.where(np.arange(200) % 20, 0.0, 1.0)
+    found = Reliability.fit(places(rng, 50), places(rng, 200), {"y": error})
+    assert np.isfinite(found.bounds["y"]).all()
+
+
 def test_equal_features_and_no_errors():
     found = Reliability.fit(np.ones((5, 3)), np.ones((12, 3)), {"y": np.zeros(12)})
     assert found.bounds == {}

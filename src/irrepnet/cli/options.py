@@ -7,10 +7,12 @@ import typer
 
 
 def finished(run: Path | None) -> Path | None:
-    """The folder, which must be that of a finished run, if one is given."""
+    """The folder or name as it is, which must be that of a finished run, if one is given."""
     from irrepnet.training.where import run_folder
 
-    return None if run is None else run_folder(run)
+    if run is not None:
+        run_folder(run)
+    return run
 
 
 def _all_or_finished(name: str) -> str:

@@ -158,14 +158,13 @@ def predict(
     from irrepnet.training.use import stream_predictions
     from irrepnet.training.where import shipped
 
-    folders = {name: finished(Path(name)) for name in shipped()} if run == "all" else {run: Path(run)}
     documents, total, rejected = {}, 0, 0
-    for name, folder in folders.items():
-        trained = load_run(folder or name)
+    for name in shipped() if run == "all" else [run]:
+        trained = load_run(name)
         table, count, predicted, kept, start = None, 0, 0, [], time.monotonic()
         if out is not None:
             if run == "all":
-                out.mkdir(parents=True, exist_ok=True)
+                _make_folder(out)
             table = PredictionFile(out / f"{name}.csv" if run == "all" else out, trained.targets)
         with table or nullcontext():
             for rows in stream_predictions(trained, files):
@@ -196,12 +195,15 @@ def predict(
 class PredictionFile:
     """A CSV file of predictions, written while they are made; it has its name when it is whole.
 
+    A link, such as /dev/stdout, and what is no file, are written as they are.
+
     Raises:
         IrrepnetError: it cannot be written.
     """
 
     def __init__(self, path: Path, targets: Sequence["Target"]) -> None:
-        self.path, self.targets, self.part = path, targets, path.with_name(path.name + ".part")
+        is_own = not path.is_symlink() and (path.is_file() or not path.exists())
+        self.path, self.targets, self.part = path, targets, path.with_name(path.name + ".part") if is_own else path
 
     def __enter__(self) -> "PredictionFile":
         try:
@@ -223,10 +225,19 @@ class PredictionFile:
 
     def __exit__(self, kind: object, *_: object) -> None:
         self.stream.close()
+        if self.part == self.path:
+            return
         if kind is None:
             self.part.replace(self.path)
         else:
             self.part.unlink()
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise IrrepnetError(f"{path}: cannot be made a folder ({error.strerror}); give another name") from None
 
 
 def models(json_: Json = False) -> None:

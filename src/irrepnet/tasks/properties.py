@@ -422,6 +422,11 @@ def trust(
     """
     if reliability is None or features is None:
         return
+    finite = np.flatnonzero(np.isfinite(features).all(1))  # of what is not finite nothing is near
+    if not len(finite):
+        return
+    rows, features = [rows[k] for k in finite.tolist()], features[finite]
+    sizes = {name: own[finite] for name, own in sizes.items()}
     found = reliability.neighbours(features)
     for name in reliability.bounds:
         for row, bound in zip(rows, reliability.bound(name, found.distance.mean(1)) * sizes[name]):

@@ -63,9 +63,11 @@ class Reliability:
         bound.
         """
         mean, spread = train.mean(0), train.std(0)
-        scaled = (train - mean) / np.where(spread > 1e-9, spread, 1.0)
-        _, _, rows = np.linalg.svd(scaled, full_matrices=False)
-        axes = (rows[:AXES] / np.where(spread > 1e-9, spread, 1.0)).T
+        unit_of = np.where(spread > 1e-9, spread, 1.0)
+        scaled = (train - mean) / unit_of
+        values, vectors = np.linalg.eigh(scaled.T @ scaled)  # of F × F numbers, however many crystals there are
+        kept = min(AXES, max(1, int((values > 1e-9 * values[-1]).sum())))
+        axes = vectors[:, ::-1][:, :kept] / unit_of[:, None]
         known = (train - mean) @ axes
         raw = cls(mean, axes, known.astype(np.float16), 1.0, np.inf, {})
         distance = raw.neighbours(held).distance.mean(1)
@@ -118,9 +120,12 @@ def _bound(distance: np.ndarray, error: np.ndarray) -> tuple[float, float] | Non
     rank = int(np.ceil((n + 1) * COVERAGE))
     if rank > n or not error.any():
         return None
+    # the fit asks which errors are above the line, not how far: what is huge may be less so
+    scale = float(np.quantile(error, COVERAGE)) or float(error[error > 0].mean())
+    wanted = np.minimum(error / scale, 1e6)
     # a, b, and what errors are above and below a + b · distance; none is negative
     line = np.stack([np.ones(n), distance], 1)
     price = np.concatenate([np.zeros(2), np.full(n, COVERAGE), np.full(n, 1 - COVERAGE)])
-    a, b = linprog(price, A_eq=hstack([line, eye(n), -eye(n)], "csr"), b_eq=error, method="highs").x[:2]
+    a, b = linprog(price, A_eq=hstack([line, eye(n), -eye(n)], "csr"), b_eq=wanted, method="highs").x[:2]
     quantile = np.sort(error / np.maximum(a + b * distance, 1e-300))[rank - 1]
     return float(a * quantile), float(b * quantile)

@@ -655,6 +655,8 @@ def encoded(targets: Sequence[OutputTarget], values: np.ndarray) -> np.ndarray:
 def decoded(targets: Sequence[OutputTarget], outputs: np.ndarray) -> np.ndarray:
     """(n, W) the outputs as values in the targets' units."""
     result = np.empty_like(outputs)
+    if not len(outputs):
+        return result
     for target, own in zip(targets, slices(targets)):
         result[:, own] = target.decode(outputs[:, own])
     return result
