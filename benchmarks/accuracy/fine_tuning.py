@@ -4,8 +4,8 @@
 
 Networks learn a target from 30, 100, 300 and 1,000 crystals, beginning with random weights or with those of a model
 (`irrepnet train --from`), all else being equal: the same network, crystals, epochs and learning rate. Validation and
-test crystals are those of the whole set, split by formula (80/10/10, split 0, which is that of the model: no
-formula of the test parts is among those that `formation-energy` has learned from), a tenth as many crystals as for training
+test crystals are those of the whole set, split by formula (80/10/10, split 0, which is that of the model: no formula of
+the test parts is among those that `formation-energy` has learned from), a tenth as many crystals as for training
 choosing the epoch. Errors are those of the test part: means over ``--seeds`` and their spread.
 """
 
