@@ -109,16 +109,17 @@ def _orthonormal(candidates: np.ndarray, commutant: np.ndarray) -> tuple[np.ndar
     residuals add up to 1 at least while a dimension is missing: one of them is above the limit, and rounding never is.
     """
     limit = 0.3 / np.sqrt(max(1, len(candidates)))
-    basis, chosen = np.zeros((0, *candidates.shape[1:])), []
+    images = np.zeros((0, candidates[0].size if len(candidates) else 0))
+    basis, chosen = [], []
     for number, block in enumerate(candidates):
         for _ in range(2):  # the second pass removes the rounding of the first
-            for own in basis:
-                for image in commutant @ own:
-                    block = block - np.vdot(image, block) * image
+            block = block - (images.T @ (images @ block.ravel())).reshape(block.shape)
         norm = np.linalg.norm(block)
         if norm > limit:
-            basis = np.concatenate([basis, block[None] / norm])
+            basis.append(block / norm)
+            images = np.concatenate([images, (commutant @ basis[-1]).reshape(len(commutant), -1)])
             chosen.append(number)
+    basis = np.array(basis).reshape(-1, *candidates.shape[1:])
     return basis, chosen
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,16 @@ TYPES: dict[str, tuple[tuple[tuple[float, ...], ...], tuple[tuple[tuple[float, .
     "zincblende": (_FACE, (((0, 0, 0),), (_QUARTER,))),
     "fluorite": (_FACE, (((0, 0, 0),), (_QUARTER, (0.75, 0.75, 0.75)))),
     "antifluorite": (_FACE, ((_QUARTER, (0.75, 0.75, 0.75)), ((0, 0, 0),))),
+    "halfheusler": (_FACE, (((0, 0, 0),), (_QUARTER,), ((0.5, 0.5, 0.5),))),
     "perovskite": (
         ((0, 0, 0),),
         (((0, 0, 0),), ((0.5, 0.5, 0.5),), ((0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0))),
     ),
 }
 """Cubic structure types: lattice points of the conventional cell, and the sites of each element of the formula in its
-order (ABX3: A on the corners)."""
+order (ABX3: A on the corners; half-Heusler: the second element has the first and the third for neighbours)."""
+SHAPED = ("wurtzite", "rutile")
+"""Structure types that are not cubic: beside a, c in Å and the free coordinate u of the second element."""
 
 
 class _Section(BaseModel):
@@ -111,9 +115,9 @@ class Entry(_Section):
     """Crystals of one structure type."""
 
     type: str
-    """One of `TYPES`."""
-    compounds: dict[str, float]
-    """Formula, its elements in the order of the type → lattice constant in Å."""
+    """One of `TYPES` or `SHAPED`."""
+    compounds: dict[str, float | tuple[float, float, float]]
+    """Formula, its elements in the order of the type → lattice constant in Å; of one of `SHAPED` a, c and u."""
     scales: tuple[float, ...] = (1.0,)
     """Of the lattice constant; all scales of a compound get the same grid and meshes of k."""
     strains: dict[str, tuple[float, float, float, float, float, float]] = {}
@@ -163,14 +167,16 @@ def released_list() -> CrystalList:
 
 
 def parse_crystal(text: str) -> Entry:
-    """An entry from "type:formula:lattice constant", such as "rocksalt:MgO:4.212"."""
-    parts = text.split(":")
+    """An entry from "type:formula:lattice constant", such as "rocksalt:MgO:4.212" or "wurtzite:ZnO:3.250:5.207:0.382"."""
     try:
-        kind, formula, constant = parts
-        return Entry(type=kind, compounds={formula: float(constant)})
+        kind, formula, a, *shape = text.split(":")
+        return Entry.model_validate(
+            {"type": kind, "compounds": {formula: [float(a), *map(float, shape)] if shape else float(a)}}
+        )
     except ValueError as error:
         raise IrrepnetError(
-            f"{text!r}: neither a file nor type:formula:lattice constant, such as rocksalt:MgO:4.212"
+            f"{text!r}: neither a file nor type:formula:lattice constant, such as rocksalt:MgO:4.212 or "
+            "wurtzite:ZnO:3.250:5.207:0.382 (a, c in Å, u)"
         ) from error
 
 
@@ -200,8 +206,9 @@ def named_crystals(source: str, settings: Settings, scales: tuple[float, ...] = 
 def _expand(entry: Entry, settings: Settings) -> list[Request]:
     settings = Settings.checked(**settings.model_dump() | entry.settings)
     made = []
-    for formula, constant in entry.compounds.items():
-        lattice, species, points = _prototype(entry.type, formula)
+    for formula, constants in entry.compounds.items():
+        constant, *shape = constants if isinstance(constants, tuple) else (constants,)
+        lattice, species, points = _prototype(entry.type, formula, constant, shape)
         variants: list[tuple[str, np.ndarray, np.ndarray]] = [
             (f"-{name}", _strain(strain), np.zeros((len(species), 3))) for name, strain in entry.strains.items()
         ]
@@ -218,7 +225,7 @@ def _expand(entry: Entry, settings: Settings) -> list[Request]:
                     "lattice": vectors,
                     "frac_coords": points + moves @ np.linalg.inv(vectors),
                 }
-                facts = {"type": entry.type, "scale": scale, "lattice_constant": constant, **entry.facts}
+                facts = {"type": entry.type, "scale": scale, "lattice_constant": constant, **dict(zip("cu", shape)), **entry.facts}
                 if suffix:
                     facts["variant"] = suffix[1:]
                 name = f"{formula}-{entry.type}-{scale:.2f}{suffix}"
@@ -250,11 +257,15 @@ def _strain(strain: tuple[float, ...]) -> np.ndarray:
     return np.eye(3) + np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
 
 
-def _prototype(kind: str, formula: str) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
+def _prototype(
+    kind: str, formula: str, constant: float, shape: Sequence[float]
+) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
     """Primitive lattice vectors in units of a, species, fractional coordinates."""
-    if kind not in TYPES:
-        raise IrrepnetError(f"unknown structure type {kind!r}; known are {', '.join(TYPES)}")
-    centring, sites = TYPES[kind]
+    if kind not in (*TYPES, *SHAPED):
+        raise IrrepnetError(f"unknown structure type {kind!r}; known are {', '.join((*TYPES, *SHAPED))}")
+    if (kind in SHAPED) != (len(shape) == 2):
+        raise IrrepnetError(f"{formula}: {kind} takes {'a, c and u' if kind in SHAPED else 'one lattice constant'}")
+    lattice, sites = _shaped(kind, shape[0] / constant, shape[1]) if shape else _cubic(kind)
     parts = re.findall(r"([A-Z][a-z]?)(\d*)", formula)
     symbols, counts = [symbol for symbol, _ in parts], [int(count or 1) for _, count in parts]
     least = min(len(own) for own in sites)
@@ -264,12 +275,26 @@ def _prototype(kind: str, formula: str) -> tuple[np.ndarray, tuple[str, ...], np
         raise IrrepnetError(f"{formula!r} is no formula of the type {kind}: {example}")
     for symbol in symbols:
         atomic_number(symbol)
+    species = tuple(symbol for symbol, own in zip(symbols, sites) for _ in own)
+    return lattice, species, np.concatenate(sites)
+
+
+def _cubic(kind: str) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Primitive lattice vectors in units of a, and the fractional coordinates of each element's sites."""
+    centring, sites = TYPES[kind]
     if len(centring) == 4:
         lattice = np.array(_FACE[1:])
     elif len(centring) == 2:
         lattice = np.array([[-0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.5, 0.5, -0.5]])
     else:
         lattice = np.eye(3)
-    species = tuple(symbol for symbol, own in zip(symbols, sites) for _ in own)
-    points = np.array([point for own in sites for point in own], float)
-    return lattice, species, points @ np.linalg.inv(lattice)
+    return lattice, [np.array(own, float) @ np.linalg.inv(lattice) for own in sites]
+
+
+def _shaped(kind: str, c: float, u: float) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The same of a type that is not cubic, with c in units of a."""
+    if kind == "wurtzite":
+        first = np.array([[1 / 3, 2 / 3, 0], [2 / 3, 1 / 3, 0.5]])
+        return np.array([[1, 0, 0], [-0.5, np.sqrt(0.75), 0], [0, 0, c]]), [first, first + [0, 0, u]]
+    others = [[u, u, 0], [-u, -u, 0], [0.5 + u, 0.5 - u, 0.5], [0.5 - u, 0.5 + u, 0.5]]
+    return np.diag([1, 1, c]), [np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(others)]

@@ -30,6 +30,7 @@ import scipy.fft
 import scipy.linalg
 import scipy.sparse
 import scipy.special
+import torch
 from numpy.typing import ArrayLike
 
 from irrepnet.crystals import Cell
@@ -46,7 +47,7 @@ _TAIL = 1e-7  # of a Gaussian's Fourier transform, below which it is left out
 _HISTORY = 8  # cycles that the mixing remembers
 _MIXING = 0.7
 _CYCLES = 60
-_BLOCK = 2**14  # points of the grid, whose orbitals stay in the processor's cache
+_BLOCK = 2**11  # points of the grid, whose orbitals stay in the processor's cache
 _PRECISION = 1e-10  # of PySCF's sums over the lattice
 _KEPT = 4e9  # bytes of orbitals on the grid that are kept between cycles
 
@@ -160,12 +161,15 @@ class KohnSham:
 
     def _fft(self, field: np.ndarray) -> np.ndarray:
         """(…, N) coefficients of Σ_G c(G) exp(iG·r)."""
-        box = field.reshape(-1, *self.mesh)
-        return np.asarray(scipy.fft.fftn(box, axes=(1, 2, 3), norm="forward")).reshape(field.shape)
+        return self._transformed(torch.fft.fftn, field)
 
     def _ifft(self, coefficients: np.ndarray) -> np.ndarray:
-        box = coefficients.reshape(-1, *self.mesh)
-        return np.asarray(scipy.fft.ifftn(box, axes=(1, 2, 3), norm="forward")).reshape(coefficients.shape)
+        return self._transformed(torch.fft.ifftn, coefficients)
+
+    def _transformed(self, transform: Callable[..., torch.Tensor], values: np.ndarray) -> np.ndarray:
+        """PyTorch's transforms are those of MKL where it has them, and 1.1 to 2 times as fast as SciPy's."""
+        box = torch.from_numpy(values.reshape(-1, *self.mesh))
+        return transform(box, dim=(1, 2, 3), norm="forward").numpy().reshape(values.shape)
 
     @cached_property
     def _images(self) -> np.ndarray:
@@ -184,14 +188,13 @@ class KohnSham:
 
         absolute = (k - np.rint(k)) @ self._reciprocal
         coefficients = np.empty((4, len(self.basis), self._points), complex)
-        for waves, (first, last, start, stop) in zip(self._waves, self.pyscf_cell.aoslice_by_atom().tolist()):
-            shifted = waves.G + absolute
-            inside = np.einsum("gi,gi->g", shifted, shifted) <= waves.radius**2
-            amplitudes = np.ascontiguousarray(ft_ao(self.pyscf_cell, waves.G, (first, last), kpt=absolute))
-            amplitudes *= (inside / self._volume)[:, None]
-            coefficients[0, start:stop] = (waves.folding @ amplitudes).T
-            for axis in range(3):
-                coefficients[1 + axis, start:stop] = (waves.folding @ (amplitudes * (1j * shifted[:, axis, None]))).T
+        for waves, (first, last, start, _) in zip(self._waves, self.pyscf_cell.aoslice_by_atom().tolist()):
+            shifted = (waves.G + absolute).T.copy()
+            inside = np.einsum("ig,ig->g", shifted, shifted) <= waves.radius**2
+            amplitudes = ft_ao(self.pyscf_cell, waves.G, (first, last), kpt=absolute).T * (inside / self._volume)
+            for orbital, own in enumerate(amplitudes, start):
+                for part, factor in enumerate((1.0, *(1j * shifted))):
+                    coefficients[part, orbital] = waves.folding @ (factor * own)
         return self._ifft(coefficients)
 
     @cached_property
@@ -214,7 +217,7 @@ class KohnSham:
         near = np.einsum("gi,gi->g", G, G) <= farthest**2
         integers, G = integers[near], G[near]
         points = np.ravel_multi_index(tuple((integers % np.array(self.mesh)).T), self.mesh)
-        folding = scipy.sparse.csr_array((np.ones(len(G)), (points, np.arange(len(G)))), (self._points, len(G)))
+        folding = scipy.sparse.csr_array((np.ones(len(G), complex), (points, np.arange(len(G)))), (self._points, len(G)))
         return _Waves(radius, G, folding)
 
     # -- potentials
@@ -269,12 +272,15 @@ class KohnSham:
     def _matrix(self, orbitals: np.ndarray, potential: np.ndarray) -> np.ndarray:
         """(n, n) Hartree, the sum over the grid with a potential (4, N)."""
         half = np.zeros((len(self.basis), len(self.basis)), complex)
+        pairs = np.repeat(potential, 2, axis=1)  # of a real and an imaginary part: real products are the faster ones
+        pairs[0] /= 2
         for start in range(0, self._points, _BLOCK):
-            own, (v, *w) = orbitals[:, :, start : start + _BLOCK], potential[:, start : start + _BLOCK]
-            right = own[0] * (v / 2)
-            for gradient, part in zip(own[1:], w):
-                right += gradient * part
-            half += own[0].conj() @ right.T
+            own = orbitals[:, :, start : start + _BLOCK]
+            parts, factors = own.view(float), pairs[:, 2 * start : 2 * (start + _BLOCK)]
+            right = parts[0] * factors[0]
+            for gradient, factor in zip(parts[1:], factors[1:]):
+                right += gradient * factor
+            half += own[0].conj() @ right.view(complex).T
         return (half + half.conj().T) * (self._volume / self._points)
 
     def matrices(self, k: ArrayLike, *potentials: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
