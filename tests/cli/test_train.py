@@ -203,7 +203,7 @@ def test_a_table_that_is_not_finished_is_not_there(small_run, small_data, tmp_pa
 
     rows = use.predict(small_run, small_data)
 
-    def broken(run, files):
+    def broken(run, files, workers):
         yield rows
         raise IrrepnetError("out of order")
 

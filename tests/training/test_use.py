@@ -160,3 +160,4 @@ def test_predictions_are_made_a_part_at_a_time(run, small_data, monkeypatch):
         assert (one[ENERGY] is None) == (other[ENERGY] is None)
         assert one[ENERGY] is None or one[ENERGY] == pytest.approx(other[ENERGY], rel=1e-5)
     assert [row["note"] for row in again] == [row["note"] for row in whole]
+    assert [row for rows in use.stream_predictions(run, small_data, workers=2) for row in rows] == again

@@ -144,6 +144,7 @@ def predict(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write a CSV file; with all a folder, a file a model.")
     ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; they pay from some ten thousand structures on.")] = 1,
     json_: Json = False,
 ) -> None:
     """Predict properties of structures; those that cannot be predicted are listed with the reason.
@@ -167,7 +168,7 @@ def predict(
                 _make_folder(out)
             table = PredictionFile(out / f"{name}.csv" if run == "all" else out, trained.targets)
         with table or nullcontext():
-            for rows in stream_predictions(trained, files):
+            for rows in stream_predictions(trained, files, workers):
                 if count:
                     rate = count / (time.monotonic() - start)
                     typer.echo(f"{count} structures, {rate:.0f} a second", err=True)

@@ -64,19 +64,17 @@ def space_groups_by_symbol(symbol: str) -> tuple[SpaceGroupSetting, ...]:
     text = re.sub(r"(?<!-)(\d)-", r"-\1", text)  # "F d 3- m"
     text = re.sub(r"\((?:no\.?\s*)?\d{2,3}\)$", "", text)  # "P n m a (62)"
     text = re.sub(r"[\s_()\[\]#]", "", text)
-    if text in _by_symbol():
-        return _by_symbol()[text]
+    if found := _called(text):
+        return found
     origin = re.fullmatch(r"(.+?):?(?:originchoice|origin|setting|or?)([12])", text)
     axes = re.fullmatch(r"(.{2,}?):?(?:(h)ex(?:agonal)?|(r)homb(?:ohedral)?)(?:axes|setting)?", text)
     letter = re.fullmatch(r"(.{2,}?)([szhr])s?", text)
     for match in (re.fullmatch(r"(.+?):(.+)", text), origin, axes, letter):
         if match is not None:
             name, code = [part for part in match.groups() if part]
-            found = [
-                setting for setting in _by_symbol().get(name, ()) if _CODES.get(code, code) in _codes(setting.name)
-            ]
+            found = tuple(setting for setting in _called(name) if _CODES.get(code, code) in _codes(setting.name))
             if found:
-                return tuple(found)
+                return found
     known = gemmi.find_spacegroup_by_name(symbol)
     return () if known is None else (_setting(known.xhm()),)
 
@@ -245,25 +243,28 @@ def _of_number() -> dict[int, tuple[SpaceGroupSetting, ...]]:
     return {number: tuple(settings) for number, settings in found.items()}
 
 
+def _called(text: str) -> tuple[SpaceGroupSetting, ...]:
+    """The settings of a symbol in lower case without spaces: as the table has it, else as they are also called."""
+    return tuple(map(_setting, _by_symbol().get(text) or _by_other_symbol().get(text, ())))
+
+
 @cache
-def _by_symbol() -> dict[str, tuple[SpaceGroupSetting, ...]]:
-    """Symbols in lower case without spaces; first as the table has them, then what they are also called."""
-    found: dict[str, list[SpaceGroupSetting]] = {}
+def _by_symbol() -> dict[str, tuple[str, ...]]:
+    return _collected((known.hm, name) for name, known in _gemmi_by_name().items())
 
-    def add(symbol: str, setting: SpaceGroupSetting) -> None:
-        settings = found.setdefault(_key(symbol), [])
-        if setting not in settings:
-            settings.append(setting)
 
-    names = {name: known.hm for name, known in _gemmi_by_name().items()}
-    for name, symbol in names.items():
-        add(symbol, _setting(name))
-    own = set(found)
-    others = [(other, name) for name, symbol in names.items() for other in _other_symbols(symbol)]
-    for symbol, name in [*others, *_full_symbols()]:
-        if _key(symbol) not in own:
-            add(symbol, _setting(name))
-    return {symbol: tuple(settings) for symbol, settings in found.items()}
+@cache
+def _by_other_symbol() -> dict[str, tuple[str, ...]]:
+    others = [(other, name) for name, known in _gemmi_by_name().items() for other in _other_symbols(known.hm)]
+    return _collected([*others, *_full_symbols()])
+
+
+def _collected(symbols: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Names of settings by symbols, from pairs of a symbol and the name of a setting that it stands for."""
+    found: dict[str, dict[str, None]] = {}
+    for symbol, name in symbols:
+        found.setdefault(_key(symbol), {})[name] = None
+    return {symbol: tuple(names) for symbol, names in found.items()}
 
 
 def _key(symbol: str) -> str:

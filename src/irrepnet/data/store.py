@@ -330,13 +330,7 @@ def _in_processes(
     jobs: Sequence[tuple[Sequence[Record], GraphOptions, Sequence[str] | None]], workers: int | str | None
 ) -> Iterator[bytes]:
     """The files of the jobs' shards, in their order."""
-    from joblib import Parallel, cpu_count, delayed, parallel_config
-    from joblib.externals.loky.process_executor import BrokenProcessPool
-
-    backend: dict[str, Any] = {"backend": "dask", "n_jobs": -1}
     if not isinstance(workers, str):
-        workers = workers or cpu_count()
-        backend = {"backend": "loky", "n_jobs": min(workers, len(jobs)), "inner_max_num_threads": 1}
         longest = 0.0  # seconds that a shard took
         while jobs and (workers == 1 or longest * len(jobs) <= PROCESSES_PAY):
             start = time.perf_counter()
@@ -344,6 +338,13 @@ def _in_processes(
             longest, jobs = max(longest, time.perf_counter() - start), jobs[1:]
         if not jobs:
             return
+    from joblib import Parallel, cpu_count, delayed, parallel_config  # a few crystals are ready before it is imported
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    backend: dict[str, Any] = {"backend": "dask", "n_jobs": -1}
+    if not isinstance(workers, str):
+        n_jobs = min(workers or cpu_count(), len(jobs))
+        backend = {"backend": "loky", "n_jobs": n_jobs, "inner_max_num_threads": 1}
     with _dask(workers) if isinstance(workers, str) else nullcontext(), parallel_config(**backend):
         try:
             yield from Parallel(return_as="generator")(delayed(_content)(*job) for job in jobs)  # type: ignore[misc]

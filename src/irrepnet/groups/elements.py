@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -29,7 +29,16 @@ class Elements:
     """(N, 3, 3) orthogonal matrices, read-only, exact."""
     words: np.ndarray
     """(N, generators) how often each generator occurs in the operation, modulo 2."""
-    classes: tuple[ConjugacyClass, ...]
+    sizes: tuple[int, ...]
+    """Of the classes."""
+    setting: Setting
+
+    @cached_property
+    def classes(self) -> tuple[ConjugacyClass, ...]:
+        stops = np.cumsum(self.sizes).tolist()
+        spans = [range(stop - size, stop) for stop, size in zip(stops, self.sizes)]
+        labels = [ops.class_label(self.operations[s.start : s.stop], self.setting, self.operations) for s in spans]
+        return tuple(ConjugacyClass(label, tuple(span)) for label, span in zip(labels, spans))
 
 
 @cache
@@ -43,10 +52,4 @@ def elements(setting: Setting) -> Elements:
     members = dict.fromkeys(tuple(sorted({int(i) for i in column})) for column in conjugates.T)
     order = [i for indices in members for i in indices]
     operations, words = operations[order], words[order]
-    classes, start = [], 0
-    for indices in members:
-        own = range(start, start + len(indices))
-        start += len(indices)
-        label = ops.class_label(operations[own.start : own.stop], setting, operations)
-        classes.append(ConjugacyClass(label, tuple(own)))
-    return Elements(ops.read_only(operations), words, tuple(classes))
+    return Elements(ops.read_only(operations), words, tuple(map(len, members)), setting)

@@ -30,11 +30,12 @@ def oriented_setting(matrices: np.ndarray) -> tuple[Setting, np.ndarray]:
 
 def same_setting(matrices: np.ndarray) -> Setting | None:
     """The named setting whose operations are this very set (tolerance 1e-6); None if there is none."""
+    given = np.asarray(matrices, float)
     for setting in TABLE.values():
-        own = elements(setting).operations
-        if len(own) == len(matrices):
-            found = ops.lookup(np.asarray(matrices, float), own, 1e-6)
-            if np.array_equal(np.sort(found), np.arange(len(own))):
+        generators = np.array([ELEMENTS[name] for name in setting.generators]).reshape(-1, 3, 3)
+        if (ops.lookup(generators, given, 1e-6) >= 0).all():  # few settings are left, of which all operations are made
+            own = elements(setting).operations
+            if np.array_equal(np.sort(ops.lookup(given, own, 1e-6)), np.arange(len(own))):
                 return setting
     return None
 

@@ -80,7 +80,7 @@ class PointGroup:
     @cached_property
     def class_of(self) -> np.ndarray:
         """(N,) number of the class of each operation."""
-        sizes = [len(c.indices) for c in self.classes]
+        sizes = elements(self.setting).sizes
         return ops.read_only(np.repeat(np.arange(len(sizes)), sizes))
 
     @cached_property

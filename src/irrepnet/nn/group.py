@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from scipy.linalg import block_diag
 from torch import nn
 
 from irrepnet.groups import PointGroup
@@ -112,8 +111,8 @@ class GroupCorrelation(nn.Module):
         for one in [group] if isinstance(group, PointGroup) else group:
             wanted = {one.irrep(label).label for label in (labels or [i.label for i in one.irreps])}
             rows = [r for r, (label, *_) in enumerate(one.fourier_rows) if label in wanted]
-            blocks.append(one.fourier[rows].T / one.order**0.5)
-        basis = torch.from_numpy(block_diag(*blocks))
+            blocks.append(torch.from_numpy(one.fourier[rows].T / one.order**0.5))
+        basis = torch.block_diag(*blocks)
         self.register_buffer("basis", basis, persistent=False)  # (|G|, rows)
         self.weight = nn.Parameter(torch.zeros(basis.shape[1], channels))
 

@@ -21,6 +21,7 @@ from safetensors.numpy import save
 COVERAGE = 0.9
 NEAREST = 3
 AXES = 16
+_BLOCK = 256  # crystals whose distances to all known ones are in memory
 
 
 class NearestCrystals(NamedTuple):
@@ -82,13 +83,18 @@ class Reliability:
 
     def neighbours(self, features: np.ndarray) -> NearestCrystals:
         """The training crystals nearest to crystals with features (n, F)."""
-        from scipy.spatial import KDTree
-
-        at = (features - self.mean) @ self.axes
-        distance, index = KDTree(self.known.astype(float)).query(at, k=NEAREST)
-        beyond = index == len(self.known)
-        distance[beyond] = distance.max(where=~beyond, initial=0.0)
-        return NearestCrystals(np.where(beyond, -1, index), distance / self.unit)
+        at, known = (features - self.mean) @ self.axes, self.known.astype(float)
+        squares = (known**2).sum(1)
+        distance, index = np.zeros((len(at), NEAREST)), np.full((len(at), NEAREST), -1)
+        for start in range(0, len(at), _BLOCK):
+            rows = np.arange(start, min(start + _BLOCK, len(at)))
+            score = squares - 2 * at[rows] @ known.T
+            for rank in range(min(NEAREST, len(known))):
+                index[rows, rank] = nearest = score.argmin(1)
+                score[rows - start, nearest] = np.inf
+                distance[rows, rank] = np.linalg.norm(at[rows] - known[nearest], axis=1)
+        distance[:, len(known) :] = distance[:, : len(known)].max(1, initial=0.0, keepdims=True)
+        return NearestCrystals(index, distance / self.unit)
 
     def bound(self, target: str, distance: np.ndarray) -> np.ndarray:
         """(n,) what errors over sizes do not exceed in nine of ten cases, by the mean distance (n,) of the nearest."""

@@ -3,7 +3,8 @@
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from functools import cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -141,15 +142,50 @@ def predict(run: Run | str | Path, files: Any) -> list[dict[str, Any]]:
     return [row for rows in stream_predictions(run, files) for row in rows]
 
 
-def stream_predictions(run: Run | str | Path, files: Any) -> Iterator[list[dict[str, Any]]]:
+def stream_predictions(run: Run | str | Path, files: Any, workers: int = 1) -> Iterator[list[dict[str, Any]]]:
     """The same, some thousand structures at a time: no more of them are in memory, if the files are read one crystal
-    after the other, as JSON lines are."""
+    after the other, as JSON lines are.
+
+    Args:
+        run, files: as for :func:`predict`.
+        workers: processes that predict, each with a model of its own; one more reads and hands out.
+
+    Raises:
+        IrrepnetError: as for :func:`predict`, or a process died.
+    """
     run = run if isinstance(run, Run) else load_run(run)
     items = run.task.items(files if isinstance(files, list | tuple) else [files])
-    while part := list(islice(items, AT_A_TIME)):
-        with threads(run.config.training.threads):
-            rows = run.task.predict(run.model, part, Log(quiet=True))
-        yield _told(run, rows)
+    parts = iter(lambda: list(islice(items, AT_A_TIME)), [])
+    ahead = list(islice(parts, 2)) if workers > 1 else []
+    if len(ahead) < 2:
+        yield from (_rows(run, part) for part in chain(ahead, parts))
+        return
+    from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
+        made = Parallel(return_as="generator", pre_dispatch=workers + 1, batch_size=1)
+        try:
+            yield from made(delayed(_rows_of)(run.folder, part) for part in chain(ahead, parts))  # type: ignore[misc]
+        except BrokenProcessPool as error:
+            raise IrrepnetError(
+                "a process that predicts died, perhaps for want of memory; take fewer workers"
+            ) from error
+
+
+def _rows(run: Run, part: Sequence[Any]) -> list[dict[str, Any]]:
+    with threads(run.config.training.threads):
+        return _told(run, run.task.predict(run.model, part, Log(quiet=True)))
+
+
+def _rows_of(folder: Path, part: Sequence[Any]) -> list[dict[str, Any]]:
+    """The same in a process of its own, which reads the run once."""
+    return _rows(_run_in(folder), part)
+
+
+@cache
+def _run_in(folder: Path) -> Run:
+    return load_run(folder)
 
 
 def _told(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

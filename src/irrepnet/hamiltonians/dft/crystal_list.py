@@ -167,7 +167,7 @@ def released_list() -> CrystalList:
 
 
 def parse_crystal(text: str) -> Entry:
-    """An entry from "type:formula:lattice constant", such as "rocksalt:MgO:4.212" or "wurtzite:ZnO:3.250:5.207:0.382"."""
+    """An entry from "type:formula:lattice constant": "rocksalt:MgO:4.212", "wurtzite:ZnO:3.250:5.207:0.382"."""
     try:
         kind, formula, a, *shape = text.split(":")
         return Entry.model_validate(
@@ -225,7 +225,8 @@ def _expand(entry: Entry, settings: Settings) -> list[Request]:
                     "lattice": vectors,
                     "frac_coords": points + moves @ np.linalg.inv(vectors),
                 }
-                facts = {"type": entry.type, "scale": scale, "lattice_constant": constant, **dict(zip("cu", shape)), **entry.facts}
+                facts = {"type": entry.type, "scale": scale, "lattice_constant": constant}
+                facts |= dict(zip("cu", shape)) | entry.facts
                 if suffix:
                     facts["variant"] = suffix[1:]
                 name = f"{formula}-{entry.type}-{scale:.2f}{suffix}"
@@ -295,6 +296,6 @@ def _shaped(kind: str, c: float, u: float) -> tuple[np.ndarray, list[np.ndarray]
     """The same of a type that is not cubic, with c in units of a."""
     if kind == "wurtzite":
         first = np.array([[1 / 3, 2 / 3, 0], [2 / 3, 1 / 3, 0.5]])
-        return np.array([[1, 0, 0], [-0.5, np.sqrt(0.75), 0], [0, 0, c]]), [first, first + [0, 0, u]]
+        return np.array([[1, 0, 0], [-0.5, np.sqrt(0.75), 0], [0, 0, c]]), [first, first + np.array([0, 0, u])]
     others = [[u, u, 0], [-u, -u, 0], [0.5 + u, 0.5 - u, 0.5], [0.5 - u, 0.5 + u, 0.5]]
     return np.diag([1, 1, c]), [np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(others)]

@@ -217,8 +217,8 @@ class KohnSham:
         near = np.einsum("gi,gi->g", G, G) <= farthest**2
         integers, G = integers[near], G[near]
         points = np.ravel_multi_index(tuple((integers % np.array(self.mesh)).T), self.mesh)
-        folding = scipy.sparse.csr_array((np.ones(len(G), complex), (points, np.arange(len(G)))), (self._points, len(G)))
-        return _Waves(radius, G, folding)
+        ones, shape = np.ones(len(G), complex), (self._points, len(G))
+        return _Waves(radius, G, scipy.sparse.csr_array((ones, (points, np.arange(len(G)))), shape))
 
     # -- potentials
 
