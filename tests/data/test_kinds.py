@@ -471,7 +471,7 @@ def test_hostile_names_in_a_table_and_as_a_source(files, name):
     records, rejections = read_records(pd.DataFrame({"file": [str(files / "a.cif"), name], "gap": [1, 2]}))
     assert len(records) == len(rejections) == 1
     assert len(rejections[0].reason) < 400
-    if name not in ("..", "/"):
+    if name not in ("..", "/", "*"):
         with pytest.raises(IrrepnetError, match=r"no such file|no kind of source"):
             read_records(name)
 
@@ -691,3 +691,20 @@ def test_structures_of_a_file_stay_what_they_were(tmp_path):
     structure = Structure(atoms.cell.array, atoms.get_chemical_symbols(), atoms.positions, coords_are_cartesian=True)
     (record,), _ = read_records(tmp_path / "a.extxyz")
     np.testing.assert_allclose(record.frac_coords, structure.frac_coords, atol=1e-8)
+
+
+def test_documents_of_the_materials_project(tmp_path):
+    """A Structure under `structure`, in JSON lines, in a list in a file, and in Python."""
+    structure = example().structure()
+    document = {
+        "material_id": "mp-22862",
+        "structure": structure.as_dict(),
+        "band_gap": 5.0,
+        "symmetry": {"number": 225},
+    }
+    (tmp_path / "a.jsonl").write_text(json.dumps(document))
+    (tmp_path / "a.json").write_text(json.dumps([document]))
+    for source in (tmp_path / "a.jsonl", tmp_path / "a.json", document, [document]):
+        (record,), rejections = read_records(source)
+        assert (record.id, record.formula, rejections) == ("mp-22862", "NaCl", [])
+        assert record.properties == {"band_gap": 5.0, "symmetry": {"number": 225}}

@@ -18,7 +18,7 @@ from irrepnet.report import write_report
 from irrepnet.tasks.energies import EnergyTask
 from irrepnet.training import evaluate, load_config, load_run, loop, predict, train
 from irrepnet.training.log import Log
-from irrepnet.training.use import prediction_table
+from irrepnet.training.predictions import prediction_table
 
 ase = pytest.importorskip("ase")
 from ase import Atoms  # noqa: E402 (only if there is ASE)

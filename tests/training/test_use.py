@@ -1,6 +1,11 @@
 """Evaluation and prediction with a trained network."""
 
+import csv
+import io
 import json
+import shutil
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -161,3 +166,66 @@ def test_predictions_are_made_a_part_at_a_time(run, small_data, monkeypatch):
         assert one[ENERGY] is None or one[ENERGY] == pytest.approx(other[ENERGY], rel=1e-5)
     assert [row["note"] for row in again] == [row["note"] for row in whole]
     assert [row for rows in use.stream_predictions(run, small_data, workers=2) for row in rows] == again
+
+
+def test_what_people_have_in_hand(run, rock_salt, tmp_path, monkeypatch):
+    """A path, a pattern, a folder, standard input, structures, Atoms, a column of a table and lists of these."""
+    from ase.io import read
+    from pymatgen.core import Structure
+
+    crystal = Structure.from_file(rock_salt)
+    folder = tmp_path / "several"
+    for name in ("one", "two"):
+        (folder / name).mkdir(parents=True)
+        crystal.to(filename=str(folder / name / "POSCAR"))
+    (tmp_path / "flat").mkdir()
+    shutil.copy(rock_salt, tmp_path / "flat" / "a.cif")
+    (alone,) = predict(run, rock_salt)
+    given = {
+        "pattern": str(folder / "*" / "POSCAR"),
+        "folder": tmp_path / "flat",
+        "iterator": iter([crystal, read(rock_salt)]),
+        "list": [str(rock_salt), crystal, {"species": ["Qq"], "frac_coords": [[0, 0, 0]], "cell": [3] * 3 + [90] * 3}],
+    }
+    rows = {key: predict(run, value) for key, value in given.items()}
+    assert [len(found) for found in rows.values()] == [2, 1, 2, 3]
+    assert len({row["id"] for row in rows["pattern"]}) == 2
+    assert [row["id"] for row in rows["iterator"]] == ["1", "2"]
+    for found in (*rows["pattern"], *rows["folder"], *rows["iterator"], *rows["list"][:2]):
+        assert found[ENERGY] == pytest.approx(alone[ENERGY], rel=1e-5)
+    for text in (rock_salt.read_text(), crystal.to(fmt="poscar"), crystal.to(fmt="json")):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+        (piped,) = predict(run, "-")
+        assert (piped["file"], piped[ENERGY]) == ("-", pytest.approx(alone[ENERGY], rel=1e-5))
+    (none,) = predict(run, str(tmp_path / "nothing-*.cif"))
+    assert "no name fits the pattern" in none["note"]
+    pandas = pytest.importorskip("pandas")
+    column = pandas.Series([crystal, str(rock_salt)])
+    assert [row[ENERGY] for row in predict(run, column)] == pytest.approx(2 * [alone[ENERGY]], rel=1e-5)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".jsonl", ".parquet", ""])
+def test_files_of_predictions(run, small_data, tmp_path, ending):
+    from irrepnet.training.predictions import PredictionFile, prediction_table
+
+    rows, path = predict(run, small_data)[:9], tmp_path / f"out{ending}"
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    with PredictionFile(path, run.targets) as file:
+        file.write(rows[:4])
+        file.write(rows[4:])
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    header, lines = prediction_table(rows, run.targets)
+    if ending == ".json":
+        assert json.loads(path.read_text()) == rows
+    elif ending == ".jsonl":
+        assert [json.loads(line) for line in path.read_text().splitlines()] == rows
+    elif ending == ".parquet":
+        from pyarrow.parquet import read_table
+
+        assert [list(row.values()) for row in read_table(path).to_pylist()] == lines
+    else:
+        found = list(csv.reader(path.open()))
+        assert found == [header, *[["" if cell is None else str(cell) for cell in line] for line in lines]]
+    with pytest.raises(IrrepnetError, match=r"out\.xlsx.*\.parquet"):
+        PredictionFile(tmp_path / "out.xlsx", run.targets)

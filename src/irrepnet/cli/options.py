@@ -42,6 +42,7 @@ Runs = Annotated[
 ]
 File = Annotated[Path, typer.Argument(help="A structure file: CIF, POSCAR, extended XYZ or JSON.")]
 Symprec = Annotated[float, typer.Option(help="How far from symmetric an atom may be, Å.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 NAMES_WITH_MINUS = {"ignore_unknown_options": True}

@@ -1,6 +1,5 @@
 """`irrepnet train`, `evaluate` and `predict`."""
 
-import csv
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from irrepnet.cli.options import Json, Run, Runs, finished
+from irrepnet.cli.options import Device, Json, Run, Runs, finished
 from irrepnet.cli.printing import leave, print_json
 from irrepnet.errors import IrrepnetError
 
@@ -115,12 +114,14 @@ def evaluate(
     data: Annotated[str | None, typer.Option(help="The data; the run's own by default.")] = None,
     target: Annotated[str | None, typer.Option(help="The target; the run's only one by default.")] = None,
     split: Split = "auto",
+    device: Device = "cpu",
     json_: Json = False,
 ) -> None:
     """Print the errors of a trained network on crystals with known values."""
     from irrepnet.training import evaluate as evaluate_run
+    from irrepnet.training import load_run
 
-    result = evaluate_run(run, data, target, split)  # pyright: ignore[reportArgumentType] (checked there)
+    result = evaluate_run(load_run(run, device), data, target, split)  # pyright: ignore[reportArgumentType] (checked there)
     if json_:
         print_json(result)
         return
@@ -139,12 +140,17 @@ def evaluate(
 def predict(
     run: Runs,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILES", help="CIF, POSCAR, extended XYZ, JSON or JSON lines.")
+        list[Path],
+        typer.Argument(metavar="FILES", help="Structure files, JSON lines, folders, patterns; or -."),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write a CSV file; with all a folder, a file a model.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Write a file: .csv, .parquet, .json or .jsonl; with all a folder of CSV files."
+        ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; they pay from some ten thousand structures on.")] = 1,
+    device: Device = "cpu",
     json_: Json = False,
 ) -> None:
     """Predict properties of structures; those that cannot be predicted are listed with the reason.
@@ -156,12 +162,13 @@ def predict(
     Exit code 0: all are predicted; 1: some are not; 2: none is.
     """
     from irrepnet.training import load_run
+    from irrepnet.training.predictions import PredictionFile
     from irrepnet.training.use import stream_predictions
     from irrepnet.training.where import shipped
 
     documents, total, rejected = {}, 0, 0
     for name in shipped() if run == "all" else [run]:
-        trained = load_run(name)
+        trained = load_run(name, device)
         table, count, predicted, kept, start = None, 0, 0, [], time.monotonic()
         if out is not None:
             if run == "all":
@@ -191,47 +198,6 @@ def predict(
     if not total:
         raise IrrepnetError("none of the structures could be predicted; see the notes for the reasons")
     leave(total, rejected)
-
-
-class PredictionFile:
-    """A CSV file of predictions, written while they are made; it has its name when it is whole.
-
-    A link, such as /dev/stdout, and what is no file, are written as they are.
-
-    Raises:
-        IrrepnetError: it cannot be written.
-    """
-
-    def __init__(self, path: Path, targets: Sequence["Target"]) -> None:
-        is_own = not path.is_symlink() and (path.is_file() or not path.exists())
-        self.path, self.targets, self.part = path, targets, path.with_name(path.name + ".part") if is_own else path
-
-    def __enter__(self) -> "PredictionFile":
-        try:
-            self.stream = self.part.open("w", encoding="utf-8", newline="")
-        except OSError as error:
-            raise IrrepnetError(f"{self.path}: cannot be written ({error.strerror})") from None
-        self.header: list[str] = []
-        return self
-
-    def write(self, rows: list[dict[str, Any]]) -> None:
-        from irrepnet.training.use import prediction_table
-
-        header, lines = prediction_table(rows, self.targets)
-        try:
-            csv.writer(self.stream, lineterminator="\n").writerows(lines if self.header else [header, *lines])
-        except OSError as error:
-            raise IrrepnetError(f"{self.path}: cannot be written ({error.strerror})") from None
-        self.header = header
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self.stream.close()
-        if self.part == self.path:
-            return
-        if kind is None:
-            self.part.replace(self.path)
-        else:
-            self.part.unlink()
 
 
 def _make_folder(path: Path) -> None:

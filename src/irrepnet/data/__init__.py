@@ -2,7 +2,7 @@
 
 from irrepnet.data.records import Record, Rejection, data_hash, site_array
 from irrepnet.data.sets import DATASETS, Dataset
-from irrepnet.data.sources import KINDS, embedded, read_records, stream_records
+from irrepnet.data.sources import KINDS, embedded, is_crystal, read_crystals, read_records, stream_records
 from irrepnet.data.splits import split_by_formula
 from irrepnet.data.targets import (
     QUANTITIES,
@@ -23,6 +23,8 @@ __all__ = [
     "Rejection",
     "data_hash",
     "embedded",
+    "is_crystal",
+    "read_crystals",
     "read_records",
     "scalar_targets",
     "site_array",

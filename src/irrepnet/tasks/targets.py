@@ -361,7 +361,7 @@ class TensorTarget(OneRow):
     def value(self, predicted: np.ndarray, frame: np.ndarray) -> list[Any]:
         """Voigt's array (3×3 for rank 2) as nested lists, in the input's axes."""
         turned = self.tensor.rotate(self.tensor.from_irreps(predicted), frame)
-        return (self.tensor.to_voigt(turned) + 0.0).tolist()
+        return _without_rounding(self.tensor.to_voigt(turned)).tolist()
 
     def cells(self, value: Any) -> list[float | None]:
         if value is None:
@@ -509,7 +509,7 @@ class SiteTarget(OneRow):
         turned = self.given(predicted)
         for axis in range(1, turned.ndim):  # a rotation is proper: axial or polar makes no difference
             turned = np.moveaxis(np.tensordot(turned, frame, (axis, 1)), -1, axis)
-        return (turned + 0.0).tolist()
+        return _without_rounding(turned).tolist()
 
     def cells(self, value: Any) -> list[float | None]:
         """Of one atom."""
@@ -577,6 +577,11 @@ class ResponseTarget(OneRow):
         return _error_sentence(
             "mean absolute error", errors, "mae", self.unit, f"{errors['n']} values of the test frames"
         )
+
+
+def _without_rounding(values: np.ndarray) -> np.ndarray:
+    """Zeros that the symmetry forces are zeros, also after the turn into the input's axes."""
+    return np.where(abs(values) > 1e-12 * abs(values).max(initial=0.0), values, 0.0)
 
 
 @dataclass(frozen=True)

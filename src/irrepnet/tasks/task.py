@@ -16,7 +16,16 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from irrepnet.data import DATASETS, Rejection, data_hash, read_records, split_by_formula, stream_records
+from irrepnet.data import (
+    DATASETS,
+    Rejection,
+    data_hash,
+    is_crystal,
+    read_crystals,
+    read_records,
+    split_by_formula,
+    stream_records,
+)
 from irrepnet.errors import IrrepnetError
 from irrepnet.tasks.config import RunConfig
 from irrepnet.tasks.reliability import Reliability
@@ -197,10 +206,11 @@ class Task(ABC):
     def items(self, sources: Iterable[Any]) -> Iterator[Item]:
         """What :meth:`predict` takes, one after the other: all crystals in the sources, and what could not be read,
         each with the name of its source."""
-        for source in sources:
+        for number, source in enumerate(sources, start=1):
             name = source_name(source)
             try:
-                for item in stream_records(source if name == GIVEN else name):
+                found = read_crystals([source], number) if is_crystal(source) else stream_records(source)
+                for item in found:
                     yield name, item
             except IrrepnetError as error:
                 yield name, Rejection("", str(error))

@@ -18,7 +18,7 @@ from irrepnet.models import Ensemble
 from irrepnet.tasks import TASKS, RunConfig, Task, task_class
 from irrepnet.tasks.reliability import Reliability
 from irrepnet.tasks.targets import Target, slices
-from irrepnet.training.loop import threads
+from irrepnet.training.loop import chosen_device, threads
 from irrepnet.training.where import run_folder
 
 FORMAT = 3
@@ -93,13 +93,18 @@ class Run:
         return frozenset(self.split["train"]["formula"])
 
 
-def load_run(folder: str | Path) -> Run:
-    """Load the network of a finished run, on the CPU.
+def load_run(folder: str | Path, device: str = "cpu") -> Run:
+    """Load the network of a finished run.
+
+    Args:
+        folder: of the run, or the name of a model that comes with the package.
+        device: "cpu", "cuda", or "auto", which takes a CUDA device when there is one.
 
     Raises:
-        IrrepnetError: the folder holds no finished run, or a damaged one, or one of a newer irrepnet.
+        IrrepnetError: the folder holds no finished run, or a damaged one, or one of a newer irrepnet; or there is no
+            such device.
     """
-    folder = run_folder(folder)
+    folder, where = run_folder(folder), chosen_device(device)
     try:
         card = read_card(folder)
         kind = task_class(card["task"])
@@ -122,7 +127,7 @@ def load_run(folder: str | Path) -> Run:
         RuntimeError,
     ) as error:
         raise IrrepnetError(f"{folder}: cannot load the model: {' '.join(str(error).split())}") from None
-    return Run(folder, model.eval().requires_grad_(False), task, card)
+    return Run(folder, model.eval().requires_grad_(False).to(where), task, card)
 
 
 def read_card(folder: Path) -> dict[str, Any]:

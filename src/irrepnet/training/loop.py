@@ -142,6 +142,16 @@ def _compile(model: torch.nn.Module) -> None:
     model.compile(dynamic=True)
 
 
+def chosen_device(name: str) -> torch.device:
+    """Where to compute; a request that cannot be met is an error, never a silent fallback."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise IrrepnetError(f"device: no {name!r}; choose auto, cpu or cuda")
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise IrrepnetError("device: PyTorch finds no CUDA device; use cpu or auto")
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
 @contextmanager
 def threads(number: int) -> Iterator[None]:
     """Within the block PyTorch uses so many threads."""

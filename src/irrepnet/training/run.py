@@ -42,7 +42,7 @@ from irrepnet.training.checkpoint import State, replacing, write_json
 from irrepnet.training.folder import check_hash, open_folder, write_data, write_history, write_predictions
 from irrepnet.training.load import FORMAT, KNOWN, Run, load_run
 from irrepnet.training.log import Log, duration
-from irrepnet.training.loop import run_epochs, threads
+from irrepnet.training.loop import chosen_device, run_epochs, threads
 from irrepnet.training.ranks import Ranks, check_shares, rendezvous
 from irrepnet.training.start import take_weights
 
@@ -101,7 +101,7 @@ def build_graphs(config: RunConfig, quiet: bool = False) -> tuple[int, int]:
 
 def _train(task: Task, out: Path, log: Log, data: Any, ranks: Ranks) -> None:
     config = task.config
-    device = _device(config.training.device)
+    device = chosen_device(config.training.device)
 
     source = task.read(config.data.source, data)
     check_hash(out, source)
@@ -248,14 +248,6 @@ def _epoch_line(state: State, epochs: int, targets: Sequence[Any]) -> str:
     left = float(np.mean([row["seconds"] for row in state.history[-5:]])) * (epochs - row["epoch"])
     parts += [f"{row['crystals_per_second']:.0f} crystals/s", f"{duration(left)} left"]
     return "  ".join(parts) + ("  best" if row["best"] else "")
-
-
-def _device(name: str) -> torch.device:
-    """Where to train; a request that cannot be met is an error, never a silent fallback."""
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise IrrepnetError("training.device: PyTorch finds no CUDA device; use cpu or auto")
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
 def _device_name(device: torch.device) -> str:

@@ -1,18 +1,19 @@
 """A trained network put to use: its errors on data with known values, and its predictions for structures."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import chain, islice
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from irrepnet.data import Rejection
+from irrepnet.data import Rejection, is_crystal
 from irrepnet.errors import IrrepnetError
-from irrepnet.tasks.targets import Target
+from irrepnet.tasks.task import device_of
 from irrepnet.training.load import Run, load_run
 from irrepnet.training.log import Log
 from irrepnet.training.loop import threads
@@ -131,7 +132,8 @@ def predict(run: Run | str | Path, files: Any) -> list[dict[str, Any]]:
     Args:
         run: the run, or its folder.
         files: a structure file (CIF, POSCAR, extended XYZ, JSON) or anything else that
-            :func:`irrepnet.data.read_records` reads, such as a structure or a data frame; or a list of these.
+            :func:`irrepnet.data.read_records` reads: a folder, a pattern, "-" for standard input, a pymatgen Structure,
+            ASE Atoms, a Record, a DataFrame; or a list, a column of a DataFrame or an iterator of these.
 
     Returns:
         One mapping a structure: ``file``, ``id``, ``formula``; for every target its name and the value in its
@@ -154,7 +156,7 @@ def stream_predictions(run: Run | str | Path, files: Any, workers: int = 1) -> I
         IrrepnetError: as for :func:`predict`, or a process died.
     """
     run = run if isinstance(run, Run) else load_run(run)
-    items = run.task.items(files if isinstance(files, list | tuple) else [files])
+    items = run.task.items(files if _are_several(files) else [files])
     parts = iter(lambda: list(islice(items, AT_A_TIME)), [])
     ahead = list(islice(parts, 2)) if workers > 1 else []
     if len(ahead) < 2:
@@ -163,14 +165,20 @@ def stream_predictions(run: Run | str | Path, files: Any, workers: int = 1) -> I
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
+    at = run.folder, device_of(run.model).type
     with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
-        made = Parallel(return_as="generator", pre_dispatch=workers + 1, batch_size=1)
+        made = Parallel(return_as="generator", pre_dispatch=f"{workers + 1}")
         try:
-            yield from made(delayed(_rows_of)(run.folder, part) for part in chain(ahead, parts))  # type: ignore[misc]
+            yield from made(delayed(_rows_of)(*at, part) for part in chain(ahead, parts))  # type: ignore[misc]
         except BrokenProcessPool as error:
             raise IrrepnetError(
                 "a process that predicts died, perhaps for want of memory; take fewer workers"
             ) from error
+
+
+def _are_several(files: Any) -> bool:
+    is_one = isinstance(files, str | bytes | PathLike) or is_crystal(files) or hasattr(files, "columns")
+    return isinstance(files, Iterable) and not is_one
 
 
 def _rows(run: Run, part: Sequence[Any]) -> list[dict[str, Any]]:
@@ -178,14 +186,14 @@ def _rows(run: Run, part: Sequence[Any]) -> list[dict[str, Any]]:
         return _told(run, run.task.predict(run.model, part, Log(quiet=True)))
 
 
-def _rows_of(folder: Path, part: Sequence[Any]) -> list[dict[str, Any]]:
+def _rows_of(folder: Path, device: str, part: Sequence[Any]) -> list[dict[str, Any]]:
     """The same in a process of its own, which reads the run once."""
-    return _rows(_run_in(folder), part)
+    return _rows(_run_in(folder, device), part)
 
 
 @cache
-def _run_in(folder: Path) -> Run:
-    return load_run(folder)
+def _run_in(folder: Path, device: str) -> Run:
+    return load_run(folder, device)
 
 
 def _told(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -206,40 +214,6 @@ def _told(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if unknown_elements(run, row["formula"]):
                 row |= {key: None for target in run.targets if (key := f"{target.name}_bound") in row}
     return rows
-
-
-def prediction_table(rows: Sequence[dict[str, Any]], targets: Sequence[Target]) -> tuple[list[str], list[list[Any]]]:
-    """Predictions as a table: header and lines, a line a structure, or a line an atom if a target has values of atoms.
-
-    Headings name the units, and a tensor takes a column a component; a missing value is None. The nearest crystals are
-    in one column, by formula and id.
-    """
-    named = {target.name: target for target in targets}
-    blocks = [{key: named[key].rows(value) if key in named else None for key, value in row.items()} for row in rows]
-    lengths = [max(len(block) for block in own.values() if block is not None) for own in blocks]
-    by_atom = max(lengths) > 1 or any(target.of_atoms for target in targets)
-    header: list[str] = []
-    for key in rows[0]:
-        if key in named:
-            target = named[key]
-            header += [column.replace(f"[{target.unit}]", f"[{target.value_unit}]") for column in target.columns]
-        else:
-            target = named.get(key.removesuffix("_bound").removesuffix("_spread"))
-            heading = f"{key} [{target.unit}]" if target and target.unit else key
-            header += [heading, "atom"] if by_atom and key == "formula" else [heading]
-    lines = []
-    for row, own, length in zip(rows, blocks, lengths):
-        for atom in range(length):
-            line: list[Any] = []
-            for key, value in row.items():
-                if (block := own[key]) is not None:
-                    line += block[atom] if atom < len(block) else [None] * len(named[key].columns)
-                elif key == "nearest":
-                    line.append(value and "; ".join(f"{near['formula']} ({near['id']})" for near in value))
-                else:
-                    line += [value, atom + 1] if by_atom and key == "formula" else [value]
-            lines.append(line)
-    return header, lines
 
 
 def notes(run: Run, formula: str) -> list[str]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BORN_CHARGES = ("becs", "bec", "born_charge", "born_effective_charges")
 """Names of arrays of ASE Atoms that are read as `born_charges`."""
+ID_KEYS = ("material_id", "id")
+"""Of mappings; the first that there is counts."""
 
 
 def attempt(id: str, place: str, make: Callable[..., Record], *arguments: Any) -> Record | Rejection:
@@ -26,10 +28,18 @@ def attempt(id: str, place: str, make: Callable[..., Record], *arguments: Any) -
         return Rejection(id, f"{place}: cannot be read: {' '.join(str(error).split()) or type(error).__name__}")
 
 
+def id_of(entry: Any, otherwise: str) -> str:
+    """What a record or a mapping calls itself."""
+    if isinstance(entry, Record):
+        return entry.id
+    names = [entry.get(key) for key in ID_KEYS] if isinstance(entry, Mapping) else []
+    return str(next((name for name in names if name is not None), otherwise))
+
+
 def is_crystal(value: Any) -> bool:
     """Whether `record_of` knows what to do with it."""
     if isinstance(value, Mapping):
-        return bool({"sites", "species"} & set(map(str, value)))
+        return bool({"sites", "species", "structure"} & set(map(str, value)))
     return isinstance(value, Record) or _is_structure(value) or _is_atoms(value)
 
 
@@ -38,7 +48,8 @@ def record_of(crystal: Any, id: str, properties: Mapping[str, Any] | None = None
 
     Args:
         crystal: a pymatgen Structure, with its site properties and properties; ASE Atoms (`record_of_atoms`); a
-            mapping, either pymatgen's of a Structure or of the record format (`Record.from_dict`); or a Record.
+            mapping, either pymatgen's of a Structure, or a document with such a one under `structure`, as the Materials
+            Project's are, or of the record format (`Record.from_dict`); or a Record.
         id: its id, unless it is a Record or a mapping that has one.
         properties: besides its own.
         source: kept in the record, unless it is a Record.
@@ -48,6 +59,10 @@ def record_of(crystal: Any, id: str, properties: Mapping[str, Any] | None = None
     """
     if isinstance(crystal, Record):
         record = crystal
+    elif isinstance(crystal, Mapping) and crystal.get("structure") is not None and "species" not in crystal:
+        record = _record_of_structure(crystal["structure"], id_of(crystal, id), source)
+        others = {key: value for key, value in crystal.items() if key not in ("structure", *ID_KEYS)}
+        record = record.with_properties(merged(others))
     elif isinstance(crystal, Mapping) and "sites" not in crystal:
         record = Record.from_dict(crystal, id, source)
     elif isinstance(crystal, Mapping) or _is_structure(crystal):
@@ -117,10 +132,12 @@ def record_of_atoms(atoms: "Atoms", id: str, properties: Mapping[str, Any], sour
 
     tensors = {name for name, output in all_outputs.items() if output.shapespec == (3, 3)}
     arrays = {name: array for name, array in atoms.arrays.items() if name not in ("numbers", "positions")}
+    # what ASE's reader of CIFs leaves there says nothing that the atoms do not
+    info = {name: value for name, value in atoms.info.items() if type(value).__name__ != "Spacegroup"}
     own = [
         *(_named(name, value, False) for name, value in arrays.items()),
         *(_named(name, value, name in tensors) for name, value in results.items()),
-        *(_named(name, value, True) for part in (atoms.info, properties) for name, value in part.items()),
+        *(_named(name, value, True) for part in (info, properties) for name, value in part.items()),
     ]
     frac_coords = Lattice(atoms.cell.array).get_fractional_coords(atoms.positions)
     crystal = {"species": atoms.get_chemical_symbols(), "frac_coords": frac_coords, "lattice": atoms.cell.array}

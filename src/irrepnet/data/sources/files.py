@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from irrepnet.crystals.reading import STRUCTURE_FORMATS, cells_in
 from irrepnet.crystals.text import decode, is_named, lines_of, read_text
 from irrepnet.data.records import Record, Rejection, merged
-from irrepnet.data.sources.crystal import attempt, record_of, record_of_atoms
+from irrepnet.data.sources.crystal import attempt, id_of, record_of, record_of_atoms
 from irrepnet.errors import IrrepnetError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def read_json_lines(path: Path) -> Items:
             if not isinstance(content, dict):
                 raise IrrepnetError("not a JSON object")
             name = id_of(content, name)
-            yield Record.from_dict(content, id=name, source=str(path))
+            yield record_of(content, name, source=str(path))
         except IrrepnetError as error:
             yield Rejection(name, f"{path}:{number}: {error}")
         except (ValueError, RecursionError) as error:
@@ -155,14 +155,6 @@ def _numbered(items: Iterable[_T], name: str) -> Iterator[tuple[str, _T]]:
     first = list(islice(items, 2))
     for number, item in enumerate(chain(first, items), start=1):
         yield (name if len(first) == 1 else f"{name}:{number}"), item
-
-
-def id_of(entry: Any, otherwise: str) -> str:
-    """What a record or a mapping calls itself."""
-    if isinstance(entry, Record):
-        return entry.id
-    names = [entry.get(key) for key in ("material_id", "id")] if isinstance(entry, Mapping) else []
-    return str(next((name for name in names if name is not None), otherwise))
 
 
 _READERS = {"extended XYZ": read_extxyz, "JSON": read_json}

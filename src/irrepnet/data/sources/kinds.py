@@ -4,25 +4,38 @@ import difflib
 import gzip
 import json
 import os
+import re
+import sys
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
+from glob import glob, has_magic
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from irrepnet.crystals.text import read_text
 from irrepnet.data.records import Record, Rejection
 from irrepnet.data.sets import DATASETS
-from irrepnet.data.sources.crystal import attempt, is_crystal, record_of
+from irrepnet.data.sources.crystal import attempt, id_of, is_crystal, record_of
 from irrepnet.data.sources.files import (
     STRUCTURE_FILES,
     Items,
     Kind,
-    id_of,
     is_file,
     kind_of_files,
     read_database,
     read_json_lines,
 )
-from irrepnet.data.sources.tables import ID_PROP, read_csv, read_folder, read_frame, read_id_prop, read_parquet
+from irrepnet.data.sources.tables import (
+    ID_PROP,
+    read_csv,
+    read_files,
+    read_folder,
+    read_frame,
+    read_id_prop,
+    read_parquet,
+)
 from irrepnet.errors import IrrepnetError
 
 
@@ -38,9 +51,9 @@ def embedded(name: str) -> list[Record]:
     return [Record.from_dict(json.loads(line), source=name) for line in lines]
 
 
-def read_crystals(crystals: Iterable[Any]) -> Items:
+def read_crystals(crystals: Iterable[Any], start: int = 1) -> Items:
     """Crystals of any kind (`record_of`); those without an id are called by their number."""
-    for number, crystal in enumerate(crystals, start=1):
+    for number, crystal in enumerate(crystals, start):
         yield attempt(id_of(crystal, str(number)), f"crystal {number}", record_of, crystal, str(number), {}, "list")
 
 
@@ -56,6 +69,46 @@ def _is_list(source: Any) -> bool:
     return isinstance(source, Iterable) and not isinstance(source, str | bytes | Path)
 
 
+def _is_pattern(source: Any) -> bool:
+    return isinstance(source, str) and has_magic(source)
+
+
+def _read_pattern(pattern: str) -> Items:
+    """The files that a pattern names, by name."""
+    paths = [Path(path) for path in sorted(glob(pattern, recursive=True)) if is_file(Path(path))]
+    if not paths:
+        raise IrrepnetError(f"{pattern}: no such file; no name fits the pattern")
+    return read_files(paths, KINDS)
+
+
+def _is_standard_input(source: Any) -> bool:
+    return isinstance(source, str) and source == "-"
+
+
+def _read_standard_input(_: str) -> Items:
+    """What comes in by a pipe, of the kind that it looks like."""
+    content = sys.stdin.buffer.read()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "stdin"
+        path.write_bytes(content)
+        path = path.rename(path.with_suffix(_ending(read_text(path))))
+        for item in read_files([path], KINDS):
+            yield replace(item, reason=item.reason.replace(str(path), "-")) if isinstance(item, Rejection) else item
+
+
+def _ending(text: str) -> str:
+    """Of the name of a file with this text."""
+    lines = text.split("\n", 2)
+    if text.lstrip().startswith(("{", "[")):
+        try:
+            return ".jsonl" if isinstance(json.loads(lines[0]), dict) else ".json"
+        except ValueError:
+            return ".json"
+    if re.search(r"(?mi)^\s*data_", text):
+        return ".cif"
+    return ".extxyz" if lines[0].strip().isdigit() and "lattice=" in text.lower() else ".vasp"
+
+
 KINDS: list[Kind] = [
     Kind("embedded set, by name", _is_embedded, lambda s: iter(embedded(str(s)))),
     Kind(f"folder with {ID_PROP}", lambda s: isinstance(s, Path) and is_file(s / ID_PROP), read_id_prop),
@@ -65,6 +118,8 @@ KINDS: list[Kind] = [
     kind_of_files("CSV", "*.csv", read=read_csv),
     kind_of_files("Parquet", "*.parquet", read=read_parquet),
     kind_of_files("ASE database", "*.db", read=read_database),
+    Kind("pattern of names of files (set/*.cif)", _is_pattern, _read_pattern),
+    Kind("standard input (-)", _is_standard_input, _read_standard_input),
     Kind("pandas DataFrame", _is_frame, read_frame),
     Kind("one pymatgen Structure, ASE Atoms or Record", is_crystal, lambda s: read_crystals([s])),
     Kind("list of pymatgen Structures, ASE Atoms, Records or mappings in the record format", _is_list, read_crystals),
@@ -128,13 +183,15 @@ def stream_records(source: Any) -> Items:
 
 def _existing(source: Any) -> str | Path:
     """The name of an embedded set, or a path at which there is something."""
-    if str(source) in DATASETS:
+    if str(source) in DATASETS or str(source) == "-":
         return str(source)
     try:
         if Path(source).exists():
             return Path(source)
     except (OSError, ValueError):
         pass  # a name that no file can have
+    if has_magic(str(source)):
+        return str(source)
     close = difflib.get_close_matches(str(source), DATASETS, n=1)
     hint = f"did you mean {close[0]}?" if close else f"embedded sets: {', '.join(DATASETS)}"
     raise IrrepnetError(f"{str(source)[:200]}: no such file, folder or embedded set; {hint}")

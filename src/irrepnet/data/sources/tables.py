@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from irrepnet.crystals.text import read_text
 from irrepnet.data.records import Record, Rejection
-from irrepnet.data.sources.crystal import attempt, is_crystal, record_of
+from irrepnet.data.sources.crystal import attempt, id_of, is_crystal, record_of
 from irrepnet.data.sources.files import (
     STRUCTURE_FILES,
     Items,
-    id_of,
+    Kind,
     is_file,
     is_structure_file,
     record_in,
@@ -236,11 +236,23 @@ def read_folder(folder: Path) -> Items:
     if not paths:
         names = "; ".join(kind.name for kind in STRUCTURE_FILES)
         raise IrrepnetError(f"{folder}: holds no {ID_PROP} and no structure file: {names}")
-    differ = len({stem(path) for path in paths}) == len(paths)
-    for path in paths:
-        kind = next(kind for kind in STRUCTURE_FILES if kind.matches(path))
+    yield from read_files(paths, STRUCTURE_FILES)
+
+
+def read_files(paths: Sequence[Path], kinds: Iterable[Kind]) -> Items:
+    """What several files hold. Crystals that are called by their file have its name without ending; with it, or the
+    whole path, where these are not all different."""
+    names = ([name(path) for path in paths] for name in (stem, lambda path: path.name, str))
+    called = next(own for own in names if len({*own}) == len(own))
+    for path, name in zip(paths, called):
+        kind = next((kind for kind in kinds if kind.matches(path)), None)
+        if kind is None:
+            yield Rejection(name, f"{path}: of no kind that is known")
+            continue
         for item in kind.read(path):
-            yield item if differ else replace(item, id=path.name + item.id.removeprefix(stem(path)))
+            if item.id == stem(path) or item.id.startswith(f"{stem(path)}:"):
+                item = replace(item, id=name + item.id.removeprefix(stem(path)))
+            yield item
 
 
 def _is_header(row: list[str], folder: Path) -> bool:
