@@ -85,14 +85,14 @@ def atoms(record: Record, cutoff: float, most: int | None = None, shells: bool =
     receiver, sender, _, vector, distance = sorted_pairs(
         record.frac_coords @ record.lattice, record.lattice, cutoff, np.arange(n)
     )
-    kept = distance > 1e-6
+    kept = np.full(len(receiver), True)
     if most is not None:
         start = np.searchsorted(receiver, np.arange(n + 1))
-        last = np.minimum(start[:-1] + most, start[1:] - 1)  # the first pair is an atom with itself
+        last = np.minimum(start[:-1] + most, start[1:]) - 1
         if shells:
-            kept &= distance <= distance[last][receiver] + 1e-3
+            kept = distance <= distance[last[receiver]] + 1e-3
         else:
-            kept &= np.arange(len(receiver)) <= last[receiver]
+            kept = np.arange(len(receiver)) <= last[receiver]
     numbers = np.array([atomic_number(symbol) for symbol in record.species], np.int32)
     pairs = receiver[kept].astype(np.int32), sender[kept].astype(np.int32)
     return Atoms(numbers, *pairs, vector[kept].astype(np.float32), distance[kept].astype(np.float32))
