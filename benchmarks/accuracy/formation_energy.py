@@ -51,17 +51,15 @@ from jobs import markdown, spread
 
 TARGET = "formation_energy_per_atom"
 BATCH, DECAY, AVERAGE, CLIP, WARMUP = 24, 0.03, 0.996, 5.0, 0.15
-RATES, TREE_RATES = (0.0005, 0.0015, 0.004), (0.03, 0.1)
-"""Learning rates that are tried for every network, and for boosting."""
+RATE, TREE_RATE = 0.0015, 0.1
+"""Learning rates of networks and of boosting, where no run has found a better one."""
+EVERY = 300
+"""Seconds of the processor between checkpoints."""
+BOOSTING, TREES = "boosting", 50
+"""The model that is no network, and how many trees are added at a time."""
 SYSTEMS = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
 LAST = (2, 15, 74, 142, 167, 194, 230)
 """Number of the last space group of each system."""
-EVERY = 300
-"""Seconds of the processor between checkpoints."""
-
-
-BOOSTING, TREES = "boosting", 50
-"""The model that is no network, and how many trees are added at a time."""
 Parts = dict[str, list[Record]]
 Values = dict[str, np.ndarray]
 
@@ -264,9 +262,9 @@ def chosen_rates(results: Sequence[dict[str, Any]]) -> dict[tuple[str, float], l
 
 
 def tuned_rate(model: str, results: Sequence[dict[str, Any]]) -> float:
-    """That of its shortest runs; without any the second one of `RATES`, or of `TREE_RATES`."""
+    """That of its shortest runs; without any `RATE`, or `TREE_RATE`."""
     runs = {minutes: own for (name, minutes), own in chosen_rates(results).items() if name == model}
-    return runs[min(runs)][0]["rate"] if runs else (TREE_RATES if model == BOOSTING else RATES)[1]
+    return runs[min(runs)][0]["rate"] if runs else TREE_RATE if model == BOOSTING else RATE
 
 
 def _mean(results: Sequence[dict[str, Any]], part: str) -> float:
