@@ -1,0 +1,80 @@
+"""Benchmarks that compare with peers still run, on a few crystals and for a moment."""
+
+import gzip
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from irrepnet.data import embedded, read_records
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "benchmarks" / "accuracy" / "formation_energy.py"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "ten.jsonl.gz"
+    with gzip.open(path, "wt") as stream:
+        for record in embedded("formation_energy_2015")[:10]:
+            content = {**record.properties, "material_id": record.id, "species": record.species}
+            content |= {"frac_coords": record.frac_coords.tolist(), "lattice": record.lattice.tolist()}
+            stream.write(json.dumps(content) + "\n")
+    return path
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    return import_module(SCRIPT.stem)
+
+
+@pytest.fixture
+def run(benchmark, monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", [SCRIPT.name, *map(str, arguments)])
+        benchmark.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_formation_energies_beside_peers(run, data, tmp_path):
+    out, split = tmp_path / "results", tmp_path / "split.json"
+    command = ["train", "--data", data, "--model", "ours", "--minutes", 0.02, "--split", split, "--out", out]
+    run(*command)
+    ids = json.loads(split.read_text())
+    assert sorted(map(len, (part["id"] for part in ids.values()))) == [1, 1, 8]
+    (result,) = map(json.loads, (out / "results.jsonl").read_text().splitlines())
+    assert result["steps"] > 0
+    assert result["seconds"] == pytest.approx(1.2, abs=1)
+    predicted = np.load(out / f"ours, 0.02 min, {result['rate']:g}, seed 0.npz")["test"]
+    (true,) = (record for record in embedded("formation_energy_2015")[:10] if record.id in ids["test"]["id"])
+    error = abs(predicted[0] - true.properties["formation_energy_per_atom"])
+    assert result["test"]["mae"] == pytest.approx(error)
+    assert list(result["test"]["by system"].values()) == [result["test"]["mae"]]
+
+    assert "finished" in run(*command)
+    table = run("table", "--out", out, "--picture", tmp_path / "curves.png")
+    assert f"| {result['test']['mae']:.4f} |" in table
+    assert (tmp_path / "curves.png").stat().st_size > 0
+
+
+def test_a_training_goes_on_from_its_checkpoint(benchmark, data, tmp_path):
+    records = read_records(data)[0]
+    network = benchmark.NETWORKS["composition"]()
+    examples, wanted = network.examples(records), torch.zeros(len(records))
+    checkpoint, run = tmp_path / "half.safetensors", benchmark.Run("composition", 0.005, 0.001, 0)
+    half = benchmark.train(network, network.module(examples), examples, wanted, run, checkpoint)
+    longer = benchmark.Run("composition", 0.01, 0.001, 0)
+    whole = benchmark.train(network, network.module(examples), examples, wanted, longer, checkpoint)
+    assert whole.history[0] == half.history[0]
+    assert whole.history[-1]["steps"] > half.history[-1]["steps"]
+    # what is finished is only loaded
+    again = benchmark.train(network, network.module(examples), examples, wanted, longer, checkpoint)
+    assert again.history[-1]["steps"] == whole.history[-1]["steps"]
+    assert all(map(torch.equal, again.average.state_dict().values(), whole.average.state_dict().values()))
