@@ -120,3 +120,20 @@ def test_all_groups_together_are_fast():
         print(time.process_time() - start)"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 2
+
+
+def test_every_space_group_names_its_point_group():
+    """By symbol and number, in its own axes; against the operations of the space group."""
+    import gemmi
+
+    hexagonal = np.array([[1, -0.5, 0], [0, np.sqrt(0.75), 0], [0, 0, 1]])
+    for known in gemmi.spacegroup_table():
+        group = PointGroup(known.xhm())
+        operations = np.unique([op.rot for op in known.operations()], axis=0) // gemmi.Op.DEN
+        assert len(operations) == group.order
+        if known.is_reference_setting():
+            trigonal = group.system in ("trigonal", "hexagonal")
+            turned = hexagonal @ operations @ np.linalg.inv(hexagonal) if trigonal else operations
+            assert sorted(group.indices(turned)) == list(range(group.order)), known.xhm()
+            name = {"32": "321"}.get(str(known.number), str(known.number))  # 32 and 222 are point groups first
+            assert PointGroup(str(known.number)) is (PointGroup(name) if name in SETTINGS else group)

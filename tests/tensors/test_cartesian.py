@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.tensors import COMPLIANCE, STIFFNESS, CartesianTensor, rotate
+from irrepnet.tensors.cartesian import NAMES
 
 FORMULAS = (
     "i",
@@ -68,6 +69,7 @@ def test_dimensions_are_those_of_combinatorics():
     ("formula", "word"),
     [
         ("", "distinct letters"),
+        ("piezo", "did you mean piezoelectric"),
         ("i1", "distinct letters"),
         ("ii", "distinct letters"),
         ("ij=jk", "permutation of the letters ij"),
@@ -183,3 +185,14 @@ def test_components_hold_every_index_once():
         held = [index for orbit in tensor.components.values() for index in orbit]
         zero = [i for i in product(range(3), repeat=tensor.rank) if not tensor.basis[(slice(None), *i)].any()]
         assert sorted(held + zero) == sorted(product(range(3), repeat=tensor.rank))
+
+
+@pytest.mark.parametrize(("name", "formula"), [(name, formula) for name, (formula, _) in NAMES.items()])
+def test_names(name, formula):
+    tensor = CartesianTensor(name)
+    assert tensor.formula == formula
+    assert tensor == CartesianTensor(name.upper().replace("-", "_"))
+    assert (tensor.axial, tensor.strain) == (
+        name == "gyration",
+        name in ("compliance", "piezoelectric-strain", "thermal-expansion"),
+    )

@@ -17,7 +17,11 @@ app = typer.Typer(help="Tensors: forms, irreps, elastic surfaces, checks against
 REPORTED = 0.01
 """Tensors with a larger residual are listed by `check`."""
 Symmetry = Annotated[
-    str, typer.Argument(help='Index symmetry: "ij=ji", "ijk=ikj", "ijkl=jikl=ijlk=klij", "ij=-ji".', metavar="SYMMETRY")
+    str,
+    typer.Argument(
+        help='A name (elastic, piezoelectric, dielectric, …), or the index symmetry: "ij=ji", "ijk=ikj", "ij=-ji".',
+        metavar="TENSOR",
+    ),
 ]
 Axial = Annotated[bool, typer.Option("--axial", help="An axial tensor: a mirror gives it one more sign.")]
 

@@ -7,6 +7,7 @@ that the first one tells A from B (and E1 from E2, T1 from T2) and the second on
 """
 
 import difflib
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,7 +119,8 @@ _ALIASES = {row.schoenflies: row.name for row in _DEFAULT} | {
 
 
 def canonical_name(name: str) -> str:
-    """The setting's name for a Hermann–Mauguin name, a Schoenflies symbol or an alias ("Oh" → "m-3m").
+    """The setting's name for a Hermann–Mauguin name, a Schoenflies symbol or an alias ("Oh" → "m-3m"); or for a space
+    group, by symbol or number ("Fm-3m", "225", "P 3 1 2" → "312"). A point group's name goes first: 32 is D3, 222 D2.
 
     Raises IrrepnetError, with the close names, if there is none.
     """
@@ -126,8 +128,22 @@ def canonical_name(name: str) -> str:
         return name
     if name in _ALIASES:
         return _ALIASES[name]
+    if found := _of_space_group(name):
+        return found
     known = [*TABLE, *_ALIASES]
     raise IrrepnetError(f"unknown point group {name!r}; {suggest(name, known)}")
+
+
+def _of_space_group(name: str) -> str | None:
+    """The point group of a space group, in its axes if these have a setting; None for any other name."""
+    import gemmi
+
+    found = gemmi.find_spacegroup_by_name(name)
+    if found is None:
+        return None
+    axes = "".join(re.sub("[abcden]", "m", re.sub(r"(\d)\d", r"\1", part)) for part in found.hm.split()[1:])
+    names = (axes, found.point_group_hm())
+    return next(known for known in (*names, *map(_ALIASES.get, names)) if known in TABLE)
 
 
 def suggest(name: str, known: list[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import product
 from math import prod
@@ -22,6 +23,23 @@ _VOIGT_OF = {pair: k for k, (i, j) in enumerate(VOIGT) for pair in ((i, j), (j, 
 
 SYMBOLS = {"i": "P", "ij=ji": "ε", "ijk=ikj": "e", "ijk=ikj=jik": "d", "ijkl=jikl=ijlk=klij": "C"}
 """Customary letters; any other tensor is T."""
+NAMES: dict[str, tuple[str, dict[str, bool]]] = {
+    "polarization": ("i", {}),
+    "dielectric": ("ij=ji", {}),
+    "permittivity": ("ij=ji", {}),
+    "thermal-expansion": ("ij=ji", {"strain": True}),
+    "gyration": ("ij=ji", {"axial": True}),
+    "born-charge": ("ij", {}),
+    "piezoelectric": ("ijk=ikj", {}),
+    "piezoelectric-strain": ("ijk=ikj", {"strain": True}),
+    "second-harmonic": ("ijk=ikj", {}),
+    "electro-optic": ("ijk=jik", {}),
+    "elastic": ("ijkl=jikl=ijlk=klij", {}),
+    "stiffness": ("ijkl=jikl=ijlk=klij", {}),
+    "compliance": ("ijkl=jikl=ijlk=klij", {"strain": True}),
+    "elasto-optic": ("ijkl=jikl=ijlk", {}),
+}
+"""Index symmetries by the name of a property, and what else the tensor is."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +59,8 @@ class CartesianTensor:
     """
 
     formula: str
-    """The letters of the indices, then permutations of them, with a minus sign where the component changes sign."""
+    """The letters of the indices, then permutations of them, with a minus sign where the component changes sign; or one
+    of `NAMES`."""
     axial: bool = False
     strain: bool = False
     """Voigt components as of a strain: a pair ij with i ≠ j counts twice. d (d14 = 2 d123) and S (S14 = 2 S1123, S44 =
@@ -50,10 +69,19 @@ class CartesianTensor:
     """Letter of the components; the default is in `SYMBOLS`."""
 
     def __post_init__(self) -> None:
+        if (name := self.formula.strip().lower().replace("_", "-")) in NAMES:
+            formula, others = NAMES[name]
+            for key, value in ({"formula": formula} | others).items():
+                object.__setattr__(self, key, value)
+        elif "=" not in name and (close := get_close_matches(name, NAMES, 1)):
+            raise IrrepnetError(f"tensor {self.formula!r}: no tensor is called so; did you mean {close[0]}?")
         terms = self.formula.replace("−", "-").replace(" ", "").split("=")
         letters = terms[0]
         if not letters.isalpha() or len(set(letters)) != len(letters):
-            raise IrrepnetError(f"tensor {self.formula!r}: begin with distinct letters for the indices, such as ij=ji")
+            raise IrrepnetError(
+                f"tensor {self.formula!r}: begin with distinct letters for the indices, such as ij=ji, or name one of "
+                f"{', '.join(NAMES)}"
+            )
         for term in terms[1:]:
             if sorted(term.lstrip("+-")) != sorted(letters) or term[1:].startswith(("+", "-")):
                 raise IrrepnetError(
