@@ -36,4 +36,4 @@ lint: install
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: install  ## what is in benchmarks/speed, one script after the other
-	for script in featurising groups hamiltonians networks store training; do echo "$$script"; $(BIN)/python benchmarks/speed/$$script.py || exit 1; done
+	for script in featurising groups hamiltonians networks scaling store training; do echo "$$script"; $(BIN)/python benchmarks/speed/$$script.py || exit 1; done

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-_INTERFACE = 4  # irrepnet_interface of kernels.c
+_INTERFACE = 5  # irrepnet_interface of kernels.c
 _TYPES = {"i": ctypes.c_int64, "d": ctypes.c_double, "p": ctypes.c_void_p}
 _KERNELS = {
     "pair_features": "iiiiii" + 9 * "p",
@@ -27,6 +27,12 @@ _KERNELS = {
     "two_layers_backward": "iiiii" + 11 * "p",
     "mean_spread": "iii" + 5 * "p",
     "mean_spread_backward": "ii" + 7 * "p",
+    "sent_tensors": "iii" + 7 * "p",
+    "sent_tensors_backward": "ii" + 7 * "p",
+    "arrived_tensors": "iii" + 9 * "p",
+    "arrived_tensors_backward": "iii" + 12 * "p",
+    "updated_tensors": "ii" + 8 * "p",
+    "updated_tensors_backward": "ii" + 14 * "p",
     "averaged_adamw": "iddddddd" + 7 * "p",
 }
 _SIGNATURES = {f"{name}_{real}": types for name, types in _KERNELS.items() for real in ("float", "double")} | {

@@ -9,7 +9,7 @@ from torch.nn.functional import silu
 
 from irrepnet import compiled
 from irrepnet.nn import GroupConvolution, MeanSpread, Moments
-from irrepnet.nn.convolution import mlp
+from irrepnet.nn.convolution import convolved, mlp
 from irrepnet.nn.edges import Edges
 from irrepnet.nn.kernels import neighbour_features, pair_features
 from irrepnet.training.loop import threads
@@ -130,6 +130,51 @@ def test_a_layer_in_both_forms(graph, dtype):
     for one, other in zip(found, expected):
         scale = max(1.0, other.detach().abs().max().item()) if other.numel() else 1.0
         torch.testing.assert_close(one / scale, other / scale, **TOLERANCES[dtype])
+
+
+def stack(graph, dtype, number=3):
+    """Layers one after the other that see no directions, as :func:`layer` has one."""
+    case = Case(graph, dtype)
+    case.edges.directed = 0
+    n, _, n_classes, _, channels, l_max, size = GRAPHS[graph]
+    moments = (l_max, size) if l_max else None
+    modules = torch.nn.ModuleList(GroupConvolution((), channels, 6, 0, None, moments) for _ in range(number)).to(dtype)
+    for weight in modules.parameters():
+        torch.nn.init.normal_(weight, std=0.5 * channels**-0.5)
+    inputs = [torch.randn(n, channels, dtype=dtype), torch.randn(n_classes, 6, dtype=dtype)]
+    return case.edges, modules, inputs
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_layers_at_once_are_the_layers(graph, dtype):
+    edges, modules, inputs = stack(graph, dtype)
+
+    def work():
+        return with_gradients(lambda v, hidden: convolved(modules, v, hidden, (), edges), inputs, modules.parameters())
+
+    def one_by_one(v, hidden):
+        for module in modules:
+            v = module(v, hidden, (), edges)
+        return v
+
+    found = work()
+    assert found[0].grad_fn.name() == "_LayersBackward"
+    assert all(torch.equal(one, other) for one, other in zip(found, work())), "not the same bits again"
+    with compiled.switched_off():
+        expected = with_gradients(one_by_one, inputs, modules.parameters())
+    for one, other in zip(found, expected):
+        scale = max(1.0, other.detach().abs().max().item()) if other.numel() else 1.0
+        torch.testing.assert_close(one / scale, other / scale, **TOLERANCES[dtype])
+
+
+@needs_compiled
+def test_layers_at_once_refuse_an_edge_that_points_nowhere():
+    edges, modules, inputs = stack("usual", torch.float32)
+    edges.sender[7] = 9
+    with pytest.raises(IndexError, match="edge 7 points to a node or a class that is not there"):
+        convolved(modules, *inputs, (), edges)
 
 
 @needs_compiled

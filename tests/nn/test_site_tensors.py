@@ -5,6 +5,7 @@ import pytest
 import torch
 from tests.prototypes import STRUCTURES, SYMMORPHIC, crystal_of
 
+from irrepnet import compiled
 from irrepnet.crystals import NeighbourOptions, frame_rotation, model_group
 from irrepnet.data.batch import union
 from irrepnet.graphs import site_graph
@@ -13,6 +14,7 @@ from irrepnet.nn.edges import Edges
 from irrepnet.nn.site import SiteConvolution
 from irrepnet.nn.site_bonds import SiteBonds, coordinate_irreps
 from irrepnet.nn.site_tensors import SiteTensors
+from irrepnet.training.loop import threads
 
 
 def tables_of(batch, group):
@@ -102,3 +104,41 @@ def test_layer_against_a_plain_loop(structure, name):
             new_v, *rest = (part * gate for part, gate in zip(parts(new_v, new_M), gates))
             assert (vectors[a] + new_v - t_fast[a, :3]).abs().max() < 1e-10
             assert (matrices[a] + sum(rest) - t_fast[a, 3:].view(3, 3, C)).abs().max() < 1e-10
+
+
+@pytest.mark.skipif(compiled.state() != "compiled", reason=f"kernels are {compiled.state()}")
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_layer_in_both_forms(first, dtype):
+    """Compiled and of PyTorch's operations: outputs and gradients; and the same bits again."""
+    group = PointGroup("m-3m")
+    batch = union([site_graph(crystal_of(name), group) for name in ("rutile", "pyrite")], dtype)
+    torch.manual_seed(0)
+    n, E, channels, C = len(batch.numbers), len(batch.receiver), 5, 3
+    layer = SiteConvolution({group.name: SiteBonds(group)}, channels, 0, C, channels, first).to(dtype)
+    edges = Edges(batch.receiver, batch.sender, torch.arange(E), E, torch.full((n, 1), 0.25).to(dtype), batch.weight)
+    tables, coordinates = tables_of(batch, group)
+    crystals = (batch.crystal, torch.full((n,), 0.5, dtype=dtype))
+    inputs = [torch.randn(size, dtype=dtype) for size in ((n, channels), (n, 12, C), (E, channels))]
+    leaves = [*(x.requires_grad_() for x in inputs), *layer.parameters()]
+    x = torch.zeros(len(batch.basis), 0, dtype=dtype)
+    directions = [torch.randn(one.shape, dtype=dtype) for one in inputs[:2]]
+
+    def work():
+        s, t, hidden = inputs
+        s, _, t = layer(s, x, t, hidden, None, tables, edges, coordinates, crystals)
+        loss = sum((one * other).sum() for one, other in zip((s, t), directions))
+        return [s, t, *torch.autograd.grad(loss, leaves, allow_unused=True)]
+
+    with threads(1):
+        found, again = work(), work()
+    with compiled.switched_off():
+        expected = work()
+    for one, other, same in zip(found, expected, again):
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert torch.equal(one, same)
+            scale = max(1.0, other.detach().abs().max().item())
+            torch.testing.assert_close(
+                one / scale, other / scale, rtol=0, atol=1e-10 if dtype == torch.float64 else 2e-5
+            )

@@ -11,7 +11,7 @@ from irrepnet.graphs import VectorGraphOptions
 from irrepnet.graphs.vectors import VectorForm
 from irrepnet.groups import O3Irrep, O3Irreps
 from irrepnet.models.network import NetworkConfig
-from irrepnet.nn.convolution import GroupConvolution, mlp
+from irrepnet.nn.convolution import GroupConvolution, convolved, mlp
 from irrepnet.nn.covariants import BondCovariants
 from irrepnet.nn.edges import Edges
 from irrepnet.nn.elements import ElementEmbedding
@@ -188,8 +188,7 @@ class CovariantNet(CovariantReadout):
         hidden, edge = bonds.hidden, torch.arange(len(bonds.hidden), device=v.device)
         numbers = (batch.receiver, batch.sender, edge, len(hidden))
         edges = Edges(*numbers, bonds.inverse_count, batch.weight, bonds.harmonics)
-        for convolution in self.convolutions:
-            v = convolution(v, hidden, (), edges)
+        v = convolved(self.convolutions, v, hidden, (), edges)  # type: ignore[arg-type]
         x = self.norm(v)
         return {"0e": x[:, None], **self.covariant_features(x, bonds, batch)}
 

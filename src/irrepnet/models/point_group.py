@@ -13,7 +13,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import FrameOptions
 from irrepnet.groups import POINT_GROUPS, O3Irreps, PointGroup
 from irrepnet.models.network import ModelGroup, NetworkConfig
-from irrepnet.nn.convolution import GroupConvolution, mlp
+from irrepnet.nn.convolution import GroupConvolution, convolved, mlp
 from irrepnet.nn.covariants import BondCovariants, FrameCovariants
 from irrepnet.nn.edges import Edges
 from irrepnet.nn.elements import ElementEmbedding
@@ -182,8 +182,7 @@ class PointGroupNet(nn.Module):
         directed = sum(len(values) for _, values in covariants)
         edges = Edges(*numbers, 1 / count[:, None], weight, harmonics, directed)
         orbits = self._orbits(batch, v)
-        for convolution in self.convolutions:
-            v = convolution(v, hidden, covariants, edges, orbits)
+        v = convolved(self.convolutions, v, hidden, covariants, edges, orbits)  # type: ignore[arg-type]
         x = self.norm(v)
         found = {"0e": x[:, None]}
         if self.tensors is not None:

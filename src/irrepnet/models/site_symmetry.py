@@ -162,11 +162,16 @@ class SiteSymmetryNet(nn.Module):
         name = batch.group.name
         if name not in self.bonds:
             raise IrrepnetError(f"the network has the model group {' or '.join(self.bonds)}, the batch {name}")
-        tables = self.bonds[name](batch.vector, batch.receiver, batch.sender, batch.carrier, batch.fixed, batch.basis)
+        unit = torch.nn.functional.normalize(batch.vector, dim=-1)
+        tables = None
+        if self.covariants:
+            bonds = (batch.receiver, batch.sender, batch.carrier, batch.fixed, batch.basis)
+            tables = self._bonds[name](batch.vector, *bonds)
+        invariants = self._bonds[name].direction.invariants(unit) if tables is None else tables.invariants
         length = batch.vector.norm(dim=-1)
         relative = 3 * length / batch.nearest[batch.receiver]
         hidden = self.radial(torch.cat([self.distance(length), self.relative(relative)], -1))
-        hidden = torch.nn.functional.silu(hidden + self.angular[name](tables.invariants))
+        hidden = torch.nn.functional.silu(hidden + self.angular[name](invariants))
         hidden = torch.nn.functional.silu(self.edge(hidden))
         s = self.embedding(batch.numbers)
         coordinates = _coordinates(batch)
@@ -177,7 +182,6 @@ class SiteSymmetryNet(nn.Module):
         atoms = torch.zeros_like(s[: batch.size, 0]).index_add(0, batch.crystal, batch.multiplicity)
         crystals = (batch.crystal, batch.multiplicity / atoms[batch.crystal])
         t = s.new_zeros(len(s), WIDTH, self.config.tensors)
-        unit = torch.nn.functional.normalize(batch.vector, dim=-1)
         seen = self.site_tensors[name](unit, batch.carrier, batch.basis, coordinates, len(s))
         for convolution in self.convolutions:
             x, t = _bounded(x, coordinates[0], len(s)), t * torch.rsqrt(1 + t.square().mean(2).sum(1))[:, None, None]

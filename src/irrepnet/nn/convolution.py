@@ -10,7 +10,7 @@ from irrepnet.groups import PointGroup
 from irrepnet.nn.edges import Edges
 from irrepnet.nn.filters import Covariants, Filter
 from irrepnet.nn.group import GroupCorrelation, Orbits
-from irrepnet.nn.kernels import messages, two_layers
+from irrepnet.nn.kernels import layers, messages, takes_layers, two_layers
 from irrepnet.nn.moments import Moments
 
 
@@ -95,3 +95,29 @@ class GroupConvolution(nn.Module):
             x, m, lengths = u.tensor_split([v.shape[1], 2 * v.shape[1]], 1)
             u = torch.cat([x, m + self.dense(self.correlation(m, orbits)), lengths], 1)
         return self.update(u, v, edges.twice)
+
+
+def convolved(
+    convolutions: Sequence[GroupConvolution],
+    v: torch.Tensor,
+    hidden: torch.Tensor,
+    covariants: Covariants,
+    edges: Edges,
+    orbits: Orbits | None = None,
+) -> torch.Tensor:
+    """One step after the other, of layers of one kind; the arguments are those of :class:`GroupConvolution`."""
+    if not convolutions or not takes_layers(edges, v) or convolutions[0].correlation or convolutions[0].filter.scale:
+        for convolution in convolutions:
+            v = convolution(v, hidden, covariants, edges, orbits)
+        return v
+    moments = [None if edges.harmonics is None else one.moments for one in convolutions]
+    weights = []
+    for one, own in zip(convolutions, moments):
+        linears = (one.receiver, one.sender, one.filter.scalar, one.message)
+        heard = [w for linear in linears for w in (linear.weight, linear.bias)]
+        del heard[3]  # the sender's, which is none
+        first, _, second = one.update
+        dense = [cast(torch.Tensor, w) for linear in (first, second) for w in (linear.weight, linear.bias)]
+        weights.append([*heard, None if own is None else own.weight.weight, *dense])
+    size = 0 if moments[0] is None else moments[0].size
+    return layers(edges, v, hidden, [one.norm for one in convolutions], weights, size)

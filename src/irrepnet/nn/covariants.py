@@ -38,8 +38,6 @@ class BondCovariants(nn.Module):
         degrees = range(1, l_max + 1)
         self.weight = nn.Linear(channels, l_max * size, bias=False)
         self.mix = nn.ModuleList(nn.Linear(size, size, bias=False) for _ in degrees)
-        number = torch.tensor([l - 1 for l in degrees for _ in range(2 * l + 1)])
-        self.register_buffer("number", number, persistent=False)
         moments = [O3Irrep.natural(l) for l in degrees]
         self.widths = [irrep.dim for irrep in moments]
         self.moment_of = {str(irrep): k for k, irrep in enumerate(moments) if irrep in irreps_out}
@@ -84,8 +82,8 @@ class BondCovariants(nn.Module):
         """
         if self.gate is None:
             return {}
-        weights = self.weight(pair).unflatten(-1, (-1, self.size)).index_select(1, self.get_buffer("number"))
-        terms = (weights * harmonics[:, :, None]).flatten(1)
+        of_degree = zip(self.weight(pair).split(self.size, 1), harmonics.split(self.widths, 1))
+        terms = torch.cat([weight[:, None] * part[:, :, None] for weight, part in of_degree], 1).flatten(1)
         sums = terms.new_zeros(len(x), terms.shape[1]).index_add(0, receiver, terms) * inverse_count
         moments = sums.unflatten(1, (-1, self.size)).split(self.widths, 1)
         mixed = [mix(moment) for mix, moment in zip(self.mix, moments)]

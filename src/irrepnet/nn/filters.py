@@ -49,11 +49,18 @@ class DirectionBasis(nn.Module):
 
     def forward(self, directions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Unit vectors (n, 3) → invariants (n, n_invariants) and covariants (n, n_covariants)."""
+        values = self._values(directions, slice(None))
+        return values[:, : self.n_invariants], values[:, self.n_invariants :]
+
+    def invariants(self, directions: torch.Tensor) -> torch.Tensor:
+        """Unit vectors (n, 3) → (n, n_invariants) alone."""
+        return self._values(directions, slice(self.n_invariants))
+
+    def _values(self, directions: torch.Tensor, columns: slice) -> torch.Tensor:
         powers = torch.stack([torch.ones_like(directions)] + [directions] * self.degree).cumprod(0)
         # one monomial a row: whole rows are gathered, not single numbers
         x, y, z = (p.index_select(0, e) for p, e in zip(powers.permute(2, 0, 1), self.get_buffer("exponents").T))
-        values = (x * y * z).T @ self.get_buffer("coefficients").to(directions.dtype)
-        return values[:, : self.n_invariants], values[:, self.n_invariants :]
+        return (x * y * z).T @ self.get_buffer("coefficients")[:, columns].to(directions.dtype)
 
 
 def _rows(polynomials: list[tuple[np.ndarray, np.ndarray]], exponents: np.ndarray) -> np.ndarray:

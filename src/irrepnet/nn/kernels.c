@@ -24,7 +24,7 @@
 #endif
 
 /* The version of the signatures below and in geometry.c; irrepnet/compiled.py asks for it before it calls anything else. */
-int64_t irrepnet_interface(void) { return 4; }
+int64_t irrepnet_interface(void) { return 5; }
 
 /* Whether products of matrices are fast here. Elsewhere nothing that multiplies them is to be called. */
 int64_t irrepnet_multiplies(void) { return MULTIPLIES != 0; }
@@ -79,6 +79,16 @@ static inline float exponential(float x) {
     type *left = kept, *inverse = left + nodes * channels, *ends = inverse + nodes; \
     type *scalar = ends + nodes * 2 * channels, *moments = scalar + classes * channels; /* (nodes, components, size) */
 
+/* Parts of a vector and a 3x3 tensor: v, tr M / 3, the antisymmetric and the traceless part, the latter two by the
+   components i < j and i <= j. How many, how many before, and how often the last are in a square. */
+enum { PARTS = 4, COMPONENTS = 13 };
+static const int SIZES[PARTS] = {3, 1, 3, 6}, BEFORE[PARTS] = {0, 3, 4, 7}, TWICE[6] = {1, 2, 2, 1, 2, 1};
+
+/* Rows of each part of node n in tables of all nodes, part after part. */
+#define ROWS(type, name, table, n)                                    \
+    type name[PARTS];                                                 \
+    for (int k = 0; k < PARTS; k++) name[k] = (table) + (nodes * BEFORE[k] + (n) * SIZES[k]) * channels;
+
 #define REAL float
 #define NAME(name) name##_float
 #define EXP exponential
@@ -132,7 +142,7 @@ static void NAME(product)(
     int64_t rows, int64_t columns, int64_t depth, const REAL *a, int64_t a_row, int64_t a_column, const REAL *b,
     int64_t b_row, int64_t b_column, REAL *c, int64_t c_row) {
     enum { LARGEST = 12 * 2 * 64 / sizeof(REAL) };
-    static _Thread_local REAL strips[DEPTH * BREADTH];
+    static _Thread_local REAL strips[DEPTH * BREADTH] __attribute__((aligned(64)));
     const int64_t newest = IS_NEWEST, height = newest ? 12 : 6, width = (newest ? 128 : 64) / sizeof(REAL);
     NAME(tile) *const tile = newest ? NAME(large_tile) : NAME(small_tile);
     for (int64_t k = 0; k < depth; k += DEPTH, a += DEPTH * a_column, b += DEPTH * b_row)
@@ -140,25 +150,24 @@ static void NAME(product)(
             const int64_t d = depth - k < DEPTH ? depth - k : DEPTH;
             const int64_t breadth = columns - begin < BREADTH ? columns - begin : BREADTH;
             NAME(strips)(breadth, d, width, b + begin * b_column, b_row, b_column, strips);
-            for (int64_t i = 0; i < rows; i += height) {
-                REAL last[12 * DEPTH], whole[LARGEST];
-                const int64_t h = rows - i;
-                const REAL *own = a + i * a_row;
-                int64_t own_row = a_row, own_column = a_column;
-                if (h < height) { /* a tile needs all its rows */
-                    for (int64_t r = 0; r < height; r++)
-                        for (int64_t l = 0; l < d; l++) last[l * height + r] = r < h ? own[r * a_row + l * a_column] : 0;
-                    own = last, own_row = 1, own_column = height;
-                }
-                for (int64_t j = 0; j < breadth; j += width) {
-                    const int64_t w = breadth - j;
+            const int64_t full = rows / height * height, own_rows = rows - full;
+            REAL last[12 * DEPTH], whole[LARGEST]; /* a tile needs all its rows */
+            for (int64_t l = 0; l < d && own_rows; l++)
+                for (int64_t r = 0; r < height; r++)
+                    last[l * height + r] = r < own_rows ? a[(full + r) * a_row + l * a_column] : 0;
+            for (int64_t j = 0; j < breadth; j += width) { /* a strip stays in the first cache meanwhile */
+                const int64_t w = breadth - j;
+                for (int64_t i = 0; i < rows; i += height) {
+                    const int is_full = i < full;
+                    const REAL *own = is_full ? a + i * a_row : last;
+                    const int64_t own_row = is_full ? a_row : 1, own_column = is_full ? a_column : height;
                     REAL *out = c + i * c_row + begin + j;
-                    if (h >= height && w >= width) {
+                    if (is_full && w >= width) {
                         tile(d, own, own_row, own_column, strips + j * d, out, c_row);
                     } else {
                         memset(whole, 0, sizeof whole);
                         tile(d, own, own_row, own_column, strips + j * d, whole, width);
-                        for (int64_t r = 0; r < height && r < h; r++)
+                        for (int64_t r = 0; r < height && i + r < rows; r++)
                             for (int64_t s = 0; s < width && s < w; s++) out[r * c_row + s] += whole[r * width + s];
                     }
                 }
@@ -589,6 +598,391 @@ VERSIONS int64_t NAME(mean_spread_backward)(
         const REAL w = multiplicity[i] / count[crystal[i]];
         for (int64_t c = 0; c < channels; c++)
             by_v[i * channels + c] = w * (by_mean[c] + by_spread[c] * (v[i * channels + c] - mean[c]) / spread[c]);
+    }
+    return -1;
+}
+
+/* Vectors v and 3x3 tensors M of sites and how they go along edges, nn/site_tensors.py: rows t = (v, M) of 12 with
+   ``channels`` each. out += operation t, v' = R v and M' = R M R^T; with ``transposed`` by R^T. */
+static inline void NAME(turn)(
+    int64_t channels, const REAL *restrict operation, int transposed, const REAL *restrict t, REAL *restrict out) {
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) {
+            const REAL r = transposed ? operation[3 * j + i] : operation[3 * i + j];
+            for (int64_t c = 0; c < channels; c++) out[i * channels + c] += r * t[j * channels + c];
+            for (int k = 0; k < 3; k++)
+                for (int l = 0; l < 3; l++) {
+                    const REAL s = r * (transposed ? operation[3 * l + k] : operation[3 * k + l]);
+                    if (s == 0) continue; /* most of them, where axes lead to axes */
+                    REAL *o = out + (3 + 3 * i + k) * channels;
+                    const REAL *m = t + (3 + 3 * j + l) * channels;
+                    for (int64_t c = 0; c < channels; c++) o[c] += s * m[c];
+                }
+        }
+}
+
+/* Three rows: r.v, r.M r and tr M. */
+static inline void NAME(along)(
+    int64_t channels, const REAL *restrict r, const REAL *restrict t, REAL *restrict out) {
+    for (int64_t c = 0; c < 3 * channels; c++) out[c] = 0;
+    for (int i = 0; i < 3; i++) {
+        for (int64_t c = 0; c < channels; c++) out[c] += r[i] * t[i * channels + c];
+        for (int j = 0; j < 3; j++) {
+            const REAL *m = t + (3 + 3 * i + j) * channels, square = r[i] * r[j];
+            for (int64_t c = 0; c < channels; c++) out[channels + c] += square * m[c];
+        }
+        for (int64_t c = 0; c < channels; c++) out[2 * channels + c] += t[(3 + 4 * i) * channels + c];
+    }
+}
+
+/* by_t += what the gradient by these three rows says. */
+static inline void NAME(along_backward)(
+    int64_t channels, const REAL *restrict r, const REAL *restrict by_out, REAL *restrict by_t) {
+    for (int i = 0; i < 3; i++) {
+        for (int64_t c = 0; c < channels; c++) by_t[i * channels + c] += r[i] * by_out[c];
+        for (int j = 0; j < 3; j++) {
+            REAL *by_m = by_t + (3 + 3 * i + j) * channels, square = r[i] * r[j];
+            for (int64_t c = 0; c < channels; c++) by_m[c] += square * by_out[channels + c];
+        }
+        for (int64_t c = 0; c < channels; c++) by_t[(3 + 4 * i) * channels + c] += by_out[2 * channels + c];
+    }
+}
+
+/* sent_e = operation_e t_sender, and along_e: three rows of sent_e, then of t_receiver; ``sent`` holds zeros. Returns the
+   first edge that points beyond the nodes, or -1. */
+VERSIONS int64_t NAME(sent_tensors)(
+    int64_t edges, int64_t nodes, int64_t channels, const int64_t *restrict receiver, const int64_t *restrict sender,
+    const REAL *restrict unit, const REAL *restrict operation, const REAL *restrict t, REAL *restrict sent,
+    REAL *restrict along) {
+    for (int64_t e = 0; e < edges; e++, sent += 12 * channels, along += 6 * channels) {
+        const int64_t i = receiver[e], j = sender[e];
+        if (i < 0 || i >= nodes || j < 0 || j >= nodes) return e;
+        NAME(turn)(channels, operation + 9 * e, 0, t + 12 * j * channels, sent);
+        NAME(along)(channels, unit + 3 * e, sent, along);
+        NAME(along)(channels, unit + 3 * e, t + 12 * i * channels, along + 3 * channels);
+    }
+    return -1;
+}
+
+/* From the gradients by ``sent``, which it spoils, and ``along`` that by t, added up from zeros. */
+VERSIONS int64_t NAME(sent_tensors_backward)(
+    int64_t edges, int64_t channels, const int64_t *restrict receiver, const int64_t *restrict sender,
+    const REAL *restrict unit, const REAL *restrict operation, REAL *restrict by_sent, const REAL *restrict by_along,
+    REAL *restrict by_t) {
+    for (int64_t e = 0; e < edges; e++, by_sent += 12 * channels, by_along += 6 * channels) {
+        NAME(along_backward)(channels, unit + 3 * e, by_along, by_sent);
+        NAME(turn)(channels, operation + 9 * e, 1, by_sent, by_t + 12 * sender[e] * channels);
+        NAME(along_backward)(channels, unit + 3 * e, by_along + 3 * channels, by_t + 12 * receiver[e] * channels);
+    }
+    return -1;
+}
+
+/* The parts of t = (v, M): 3 rows v, then of M tr M / 3, 3 rows of the antisymmetric and 6 of the traceless part, each
+   ``step`` rows after the last of the same part. */
+static inline void NAME(split)(int64_t channels, const REAL *restrict t, REAL *const *restrict x) {
+    const REAL *m = t + 3 * channels;
+    for (int64_t c = 0; c < 3 * channels; c++) x[0][c] = t[c];
+    for (int64_t c = 0; c < channels; c++) {
+        const REAL *a = m + c, third = (a[0] + a[4 * channels] + a[8 * channels]) / 3;
+        x[1][c] = third;
+        int off = 0, on = 0;
+        for (int i = 0; i < 3; i++)
+            for (int j = i; j < 3; j++) {
+                const REAL one = a[(3 * i + j) * channels], other = a[(3 * j + i) * channels];
+                if (j > i) x[2][off++ * channels + c] = (one - other) / 2;
+                x[3][on++ * channels + c] = j > i ? (one + other) / 2 : one - third;
+            }
+    }
+}
+
+/* by_t += the same from the gradients by the parts. */
+static inline void NAME(split_backward)(int64_t channels, const REAL *const *restrict by_x, REAL *restrict by_t) {
+    REAL *by_m = by_t + 3 * channels;
+    for (int64_t c = 0; c < 3 * channels; c++) by_t[c] += by_x[0][c];
+    for (int64_t c = 0; c < channels; c++) {
+        const REAL *s = by_x[3] + c;
+        const REAL third = (by_x[1][c] - s[0] - s[3 * channels] - s[5 * channels]) / 3;
+        int off = 0, on = 0;
+        for (int i = 0; i < 3; i++)
+            for (int j = i; j < 3; j++) {
+                const REAL g = s[on++ * channels];
+                if (j > i) {
+                    const REAL h = by_x[2][off++ * channels + c];
+                    by_m[(3 * i + j) * channels + c] += (g + h) / 2;
+                    by_m[(3 * j + i) * channels + c] += (g - h) / 2;
+                } else {
+                    by_m[(3 * i + j) * channels + c] += g + third;
+                }
+            }
+    }
+}
+
+/* t = (v, M) of parts x, each times its gate; no gates are ones. */
+static inline void NAME(unite)(
+    int64_t channels, const REAL *const *restrict x, const REAL *restrict gates, REAL *restrict t) {
+    for (int64_t c = 0; c < channels; c++) {
+        REAL g[PARTS];
+        for (int k = 0; k < PARTS; k++) g[k] = gates ? gates[k * channels + c] : 1;
+        for (int i = 0; i < 3; i++) t[i * channels + c] = g[0] * x[0][i * channels + c];
+        int off = 0, on = 0;
+        for (int i = 0; i < 3; i++)
+            for (int j = i; j < 3; j++) {
+                const REAL s = g[3] * x[3][on++ * channels + c];
+                if (j > i) {
+                    const REAL a = g[2] * x[2][off++ * channels + c];
+                    t[(3 + 3 * i + j) * channels + c] = s + a;
+                    t[(3 + 3 * j + i) * channels + c] = s - a;
+                } else {
+                    t[(3 + 4 * i) * channels + c] = s + g[1] * x[1][c];
+                }
+            }
+    }
+}
+
+/* From the gradient by t those by x and, if there is a place for it, by the gates. */
+static inline void NAME(unite_backward)(
+    int64_t channels, const REAL *const *restrict x, const REAL *restrict gates, const REAL *restrict by_t,
+    REAL *const *restrict by_x, REAL *restrict by_gates) {
+    for (int64_t c = 0; c < channels; c++) {
+        REAL g[PARTS], by_g[PARTS] = {0};
+        for (int k = 0; k < PARTS; k++) g[k] = gates ? gates[k * channels + c] : 1;
+        for (int i = 0; i < 3; i++) {
+            const REAL own = by_t[i * channels + c];
+            by_x[0][i * channels + c] = g[0] * own;
+            by_g[0] += own * x[0][i * channels + c];
+        }
+        REAL trace = 0;
+        int off = 0, on = 0;
+        for (int i = 0; i < 3; i++)
+            for (int j = i; j < 3; j++) {
+                const REAL one = by_t[(3 + 3 * i + j) * channels + c], other = by_t[(3 + 3 * j + i) * channels + c];
+                const REAL even = j > i ? one + other : one;
+                if (j > i) {
+                    by_x[2][off * channels + c] = g[2] * (one - other);
+                    by_g[2] += (one - other) * x[2][off++ * channels + c];
+                } else {
+                    trace += one;
+                }
+                by_x[3][on * channels + c] = g[3] * even;
+                by_g[3] += even * x[3][on++ * channels + c];
+            }
+        by_x[1][c] = g[1] * trace;
+        by_g[1] = trace * x[1][c];
+        if (by_gates)
+            for (int k = 0; k < PARTS; k++) by_gates[k * channels + c] = by_g[k];
+    }
+}
+
+/* y_a = allowed_a of the sum over the edges of a of share_e (vector, matrix)_e,
+     vector = f1 r + f2 v + f3 M r,  matrix = f4 r r^T + f5 M + f6 v r^T + f7 r v^T,
+   with (v, M) what is sent along and f in the order 1, 4, 2, 3, 5, 6, 7; without ``sent`` only f1 and f4. Beside it the
+   squared norms of y's parts, of the isotropic one tr M / sqrt 3. ``mean`` and y hold zeros. Returns what sent_tensors does. */
+VERSIONS int64_t NAME(arrived_tensors)(
+    int64_t edges, int64_t nodes, int64_t channels, const int64_t *restrict receiver, const REAL *restrict share,
+    const REAL *restrict unit, const REAL *restrict allowed, const REAL *restrict f, const REAL *restrict sent,
+    REAL *restrict mean, REAL *restrict y, REAL *restrict norms) {
+    const int64_t n_f = sent ? 7 : 2, C = channels;
+    for (int64_t e = 0; e < edges; e++, f += n_f * C) {
+        if (receiver[e] < 0 || receiver[e] >= nodes) return e;
+        REAL *to = mean + 12 * receiver[e] * C;
+        const REAL *r = unit + 3 * e, w = share[e], *v = sent ? sent + 12 * e * C : 0, *m = v ? v + 3 * C : 0;
+        for (int i = 0; i < 3; i++) {
+            const REAL a = w * r[i];
+            for (int64_t c = 0; c < C; c++) to[i * C + c] += a * f[c];
+            if (v)
+                for (int64_t c = 0; c < C; c++) {
+                    const REAL turned = m[3 * i * C + c] * r[0] + m[(3 * i + 1) * C + c] * r[1] + m[(3 * i + 2) * C + c] * r[2];
+                    to[i * C + c] += w * (f[2 * C + c] * v[i * C + c] + f[3 * C + c] * turned);
+                }
+            for (int j = 0; j < 3; j++) {
+                REAL *out = to + (3 + 3 * i + j) * C, square = a * r[j], b = w * r[j];
+                for (int64_t c = 0; c < C; c++) out[c] += square * f[C + c];
+                if (v)
+                    for (int64_t c = 0; c < C; c++)
+                        out[c] += w * f[4 * C + c] * m[(3 * i + j) * C + c] + b * f[5 * C + c] * v[i * C + c]
+                            + a * f[6 * C + c] * v[j * C + c];
+            }
+        }
+    }
+    for (int64_t n = 0; n < nodes; n++, allowed += 144, mean += 12 * C, y += 12 * C, norms += 4 * C) {
+        for (int i = 0; i < 12; i++)
+            for (int j = 0; j < 12; j++) {
+                const REAL p = allowed[12 * i + j];
+                if (p == 0) continue;
+                for (int64_t c = 0; c < C; c++) y[i * C + c] += p * mean[j * C + c];
+            }
+        REAL space[COMPONENTS * C], *const x[PARTS] = {space, space + 3 * C, space + 4 * C, space + 7 * C};
+        NAME(split)(C, y, x);
+        for (int64_t c = 0; c < C; c++) {
+            REAL *own = norms + c;
+            own[C] = SQRT((REAL)3) * x[1][c];
+            own[0] = own[2 * C] = own[3 * C] = 0;
+            for (int i = 0; i < 3; i++) own[0] += x[0][i * C + c] * x[0][i * C + c];
+            for (int i = 0; i < 3; i++) own[2 * C] += 2 * x[2][i * C + c] * x[2][i * C + c];
+            for (int i = 0; i < 6; i++) own[3 * C] += TWICE[i] * x[3][i * C + c] * x[3][i * C + c];
+        }
+    }
+    return -1;
+}
+
+/* From the gradients by y and its norms those by f and, if there is a place for it, by ``sent``; ``by_mean`` is space and holds
+   zeros, as by_f and by_sent do. */
+VERSIONS int64_t NAME(arrived_tensors_backward)(
+    int64_t edges, int64_t nodes, int64_t channels, const int64_t *restrict receiver, const REAL *restrict share,
+    const REAL *restrict unit, const REAL *restrict allowed, const REAL *restrict f, const REAL *restrict sent,
+    const REAL *restrict y, const REAL *restrict by_y, const REAL *restrict by_norms, REAL *restrict by_mean,
+    REAL *restrict by_f, REAL *restrict by_sent) {
+    const int64_t n_f = sent ? 7 : 2, C = channels;
+    for (int64_t n = 0; n < nodes; n++, allowed += 144, y += 12 * C, by_y += 12 * C, by_norms += 4 * C) {
+        REAL space[COMPONENTS * C], *const x[PARTS] = {space, space + 3 * C, space + 4 * C, space + 7 * C}, all[12 * C];
+        NAME(split)(C, y, x);
+        for (int64_t c = 0; c < C; c++) {
+            const REAL *own = by_norms + c;
+            for (int i = 0; i < 3; i++) x[0][i * C + c] *= 2 * own[0];
+            x[1][c] = SQRT((REAL)3) * own[C];
+            for (int i = 0; i < 3; i++) x[2][i * C + c] *= 4 * own[2 * C];
+            for (int i = 0; i < 6; i++) x[3][i * C + c] *= 2 * TWICE[i] * own[3 * C];
+        }
+        memcpy(all, by_y, 12 * C * sizeof(REAL));
+        NAME(split_backward)(C, (const REAL *const *)x, all);
+        REAL *by = by_mean + 12 * n * C;
+        for (int i = 0; i < 12; i++)
+            for (int j = 0; j < 12; j++) {
+                const REAL p = allowed[12 * i + j];
+                if (p == 0) continue;
+                for (int64_t c = 0; c < C; c++) by[j * C + c] += p * all[i * C + c];
+            }
+    }
+    for (int64_t e = 0; e < edges; e++, f += n_f * C, by_f += n_f * C) {
+        const REAL *g = by_mean + 12 * receiver[e] * C, *r = unit + 3 * e, w = share[e];
+        const REAL *v = sent ? sent + 12 * e * C : 0, *m = v ? v + 3 * C : 0;
+        REAL *by_v = sent ? by_sent + 12 * e * C : 0, *by_m = by_v ? by_v + 3 * C : 0;
+        for (int i = 0; i < 3; i++) {
+            const REAL a = w * r[i], *by_i = g + i * C;
+            for (int64_t c = 0; c < C; c++) by_f[c] += a * by_i[c];
+            if (v)
+                for (int64_t c = 0; c < C; c++) {
+                    const REAL turned = m[3 * i * C + c] * r[0] + m[(3 * i + 1) * C + c] * r[1] + m[(3 * i + 2) * C + c] * r[2];
+                    by_f[2 * C + c] += w * by_i[c] * v[i * C + c];
+                    by_f[3 * C + c] += w * by_i[c] * turned;
+                    by_v[i * C + c] += w * by_i[c] * f[2 * C + c];
+                }
+            for (int j = 0; j < 3; j++) {
+                const REAL *by = g + (3 + 3 * i + j) * C, square = a * r[j], b = w * r[j];
+                for (int64_t c = 0; c < C; c++) by_f[C + c] += square * by[c];
+                if (v)
+                    for (int64_t c = 0; c < C; c++) {
+                        by_f[4 * C + c] += w * by[c] * m[(3 * i + j) * C + c];
+                        by_f[5 * C + c] += b * by[c] * v[i * C + c];
+                        by_f[6 * C + c] += a * by[c] * v[j * C + c];
+                        by_m[(3 * i + j) * C + c] += w * by[c] * f[4 * C + c] + b * by_i[c] * f[3 * C + c];
+                        by_v[i * C + c] += b * by[c] * f[5 * C + c];
+                        by_v[j * C + c] += a * by[c] * f[6 * C + c];
+                    }
+            }
+        }
+    }
+    return -1;
+}
+
+/* out += (v, M)(w, N) = (M w, M N + v w^T) */
+static inline void NAME(multiply)(int64_t C, const REAL *restrict left, const REAL *restrict right, REAL *restrict out) {
+    const REAL *v = left, *m = left + 3 * C, *w = right, *n = right + 3 * C;
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) {
+            REAL *own = out + (3 + 3 * i + j) * C;
+            for (int64_t c = 0; c < C; c++) {
+                out[i * C + c] += m[(3 * i + j) * C + c] * w[j * C + c];
+                own[c] += v[i * C + c] * w[j * C + c] + m[3 * i * C + c] * n[j * C + c]
+                    + m[(3 * i + 1) * C + c] * n[(3 + j) * C + c] + m[(3 * i + 2) * C + c] * n[(6 + j) * C + c];
+            }
+        }
+}
+
+/* out_a = gates_a (W y_a + (W' y_a) (W'' y_a)): ``mix``, ``left`` and ``right``, for each
+   part (channels, channels), are W, W' and W''. ``x`` and ``z``, which holds zeros, are for the parts of y_a and of the three. */
+VERSIONS int64_t NAME(updated_tensors)(
+    int64_t nodes, int64_t channels, const REAL *y, const REAL *mix, const REAL *left, const REAL *right,
+    const REAL *gates, REAL *x, REAL *z, REAL *out) {
+    const int64_t C = channels, all = nodes * COMPONENTS * C;
+    for (int64_t n = 0; n < nodes; n++) {
+        ROWS(REAL *, own, x, n)
+        NAME(split)(C, y + 12 * n * C, own);
+    }
+    const REAL *const weights[3] = {mix, left, right};
+    for (int which = 0; which < 3; which++)
+        for (int k = 0; k < PARTS; k++) {
+            const int64_t first = nodes * BEFORE[k] * C;
+            NAME(product)(
+                nodes * SIZES[k], C, C, x + first, C, 1, weights[which] + k * C * C, C, 1, z + which * all + first, C);
+        }
+    for (int64_t n = 0; n < nodes; n++) {
+        REAL made[3][12 * C], parts[COMPONENTS * C], *const sum[PARTS] = {parts, parts + 3 * C, parts + 4 * C, parts + 7 * C};
+        for (int which = 0; which < 3; which++) {
+            ROWS(const REAL *, own, z + which * all, n)
+            NAME(unite)(C, own, 0, made[which]);
+        }
+        NAME(multiply)(C, made[1], made[2], made[0]);
+        NAME(split)(C, made[0], sum);
+        NAME(unite)(C, (const REAL *const *)sum, gates + 4 * n * C, out + 12 * n * C);
+    }
+    return -1;
+}
+
+/* From the gradient by ``out`` all others; those by y and by the weights are added up from the zeros that they hold. ``by_z`` is
+   space as large as z, ``by_x`` as large as x, zeros. */
+VERSIONS int64_t NAME(updated_tensors_backward)(
+    int64_t nodes, int64_t channels, const REAL *mix, const REAL *left, const REAL *right, const REAL *gates,
+    const REAL *x, const REAL *z, const REAL *by_out, REAL *by_x, REAL *by_z, REAL *by_y, REAL *by_mix, REAL *by_left,
+    REAL *by_right, REAL *by_gates) {
+    const int64_t C = channels, all = nodes * COMPONENTS * C;
+    for (int64_t n = 0; n < nodes; n++) {
+        REAL made[3][12 * C], by[3][12 * C], parts[2][COMPONENTS * C];
+        REAL *const sum[PARTS] = {parts[0], parts[0] + 3 * C, parts[0] + 4 * C, parts[0] + 7 * C};
+        REAL *const by_sum[PARTS] = {parts[1], parts[1] + 3 * C, parts[1] + 4 * C, parts[1] + 7 * C};
+        for (int which = 0; which < 3; which++) {
+            ROWS(const REAL *, own, z + which * all, n)
+            NAME(unite)(C, own, 0, made[which]);
+        }
+        NAME(multiply)(C, made[1], made[2], made[0]);
+        NAME(split)(C, made[0], sum);
+        NAME(unite_backward)(
+            C, (const REAL *const *)sum, gates + 4 * n * C, by_out + 12 * n * C, by_sum, by_gates + 4 * n * C);
+        memset(by, 0, sizeof by);
+        NAME(split_backward)(C, (const REAL *const *)by_sum, by[0]);
+        const REAL *v = made[1], *m = v + 3 * C, *w = made[2], *t = w + 3 * C;
+        REAL *by_v = by[1], *by_m = by_v + 3 * C, *by_w = by[2], *by_t = by_w + 3 * C;
+        for (int i = 0; i < 3; i++)
+            for (int j = 0; j < 3; j++) {
+                const REAL *g = by[0] + (3 + 3 * i + j) * C, *h = by[0] + i * C;
+                for (int64_t c = 0; c < C; c++) {
+                    by_m[(3 * i + j) * C + c] += h[c] * w[j * C + c];
+                    by_w[j * C + c] += h[c] * m[(3 * i + j) * C + c] + g[c] * v[i * C + c];
+                    by_v[i * C + c] += g[c] * w[j * C + c];
+                    for (int k = 0; k < 3; k++) {
+                        by_m[(3 * i + k) * C + c] += g[c] * t[(3 * k + j) * C + c];
+                        by_t[(3 * k + j) * C + c] += g[c] * m[(3 * i + k) * C + c];
+                    }
+                }
+            }
+        for (int which = 0; which < 3; which++) {
+            ROWS(const REAL *, own, z + which * all, n)
+            ROWS(REAL *, by_own, by_z + which * all, n)
+            NAME(unite_backward)(C, own, 0, by[which], by_own, 0);
+        }
+    }
+    const REAL *const weights[3] = {mix, left, right};
+    REAL *const by_weights[3] = {by_mix, by_left, by_right};
+    for (int which = 0; which < 3; which++)
+        for (int k = 0; k < PARTS; k++) {
+            const int64_t first = nodes * BEFORE[k] * C, rows = nodes * SIZES[k];
+            const REAL *own = by_z + which * all + first;
+            NAME(product)(C, C, rows, x + first, 1, C, own, C, 1, by_weights[which] + k * C * C, C);
+            NAME(product)(rows, C, C, own, C, 1, weights[which] + k * C * C, 1, C, by_x + first, C);
+        }
+    for (int64_t n = 0; n < nodes; n++) {
+        ROWS(const REAL *, own, by_x, n)
+        NAME(split_backward)(C, own, by_y + 12 * n * C);
     }
     return -1;
 }

@@ -16,7 +16,7 @@ from irrepnet.nn.convolution import mlp
 from irrepnet.nn.edges import Edges
 from irrepnet.nn.kernels import neighbour_features, pair_features
 from irrepnet.nn.site_bonds import BondTables, SiteBonds
-from irrepnet.nn.site_tensors import TensorTables, TensorWeights, norms_of, parts_of
+from irrepnet.nn.site_tensors import TensorTables, TensorWeights
 
 
 def joined(x: torch.Tensor, size: int, to: torch.Tensor, of: torch.Tensor, coefficient: torch.Tensor) -> torch.Tensor:
@@ -78,7 +78,7 @@ class SiteConvolution(nn.Module):
         x: torch.Tensor,
         t: torch.Tensor,
         hidden: torch.Tensor,
-        tables: BondTables,
+        tables: BondTables | None,
         tensor_tables: TensorTables,
         edges: Edges,
         coordinates: tuple[torch.Tensor, torch.Tensor],
@@ -91,7 +91,7 @@ class SiteConvolution(nn.Module):
             x: (n_coordinates, covariants).
             t: (n_sites, 12, tensors), see :mod:`irrepnet.nn.site_tensors`.
             hidden: (n_edges, hidden) embedded invariants.
-            tables: of :class:`irrepnet.nn.site_bonds.SiteBonds`.
+            tables: of :class:`irrepnet.nn.site_bonds.SiteBonds`; None for a layer without x.
             tensor_tables: of :class:`irrepnet.nn.site_tensors.SiteTensors`.
             edges: of the graph, each of a class of its own.
             coordinates: site and irrep of each coordinate.
@@ -99,28 +99,30 @@ class SiteConvolution(nn.Module):
         """
         normed = self.norm(s)
         seen = self.filter(hidden)
-        own: CoordinateWeights | None = self.own[tables.group] if self.own else None  # type: ignore[assignment]
-        if own is not None:
+        own: CoordinateWeights | None = None
+        if self.own and tables is not None:
+            own = self.own[tables.group]  # type: ignore[assignment]
+        if own is not None and tables is not None:
             seen = seen + own.projected(x, tables, len(hidden))
         if self.cartesian is not None:
-            sent = self.cartesian.sent(t, tensor_tables, edges)
-            seen = seen + self.cartesian.projected(t, sent, tensor_tables, edges)
+            sent, along = self.cartesian.sent(t, tensor_tables, edges)
+            seen = seen + along
         pair = self.dropout(pair_features(edges, normed, self.receiver, self.sender, seen))
         (m,) = neighbour_features(edges, pair, self.message, None)
         crystal, of_atoms = crystals
         mean = torch.zeros_like(s).index_add(0, crystal, normed * of_atoms[:, None])  # no more crystals than sites
         update = self.update(torch.cat([normed, m], -1)) + self.context(mean).index_select(0, crystal)
-        if own is not None:
+        if own is not None and tables is not None:
             y = own.arrived(pair, edges.share, x, tables)
             update = update + own.norms(own.squares(y, len(s), coordinates))
         if self.cartesian is not None:
-            parts = parts_of(self.cartesian.arrived(pair, sent, tensor_tables, edges))
-            update = update + self.cartesian.norms(norms_of(parts))
+            arrived, norms = self.cartesian.arrived(pair, sent, tensor_tables, edges)
+            update = update + self.cartesian.norms(norms)
         update = self.dropout(torch.nn.functional.silu(update))
         if own is not None:
             x = x + own.updated(y, update, coordinates)
         if self.cartesian is not None:
-            t = t + self.cartesian.updated(parts, self.cartesian.gates(update))
+            t = t + self.cartesian.updated(arrived, self.cartesian.gates(update), tensor_tables, edges)
         return s + self.invariant(update), x, t
 
 
