@@ -1,9 +1,11 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irrepnet.data import split_by_formula
+from irrepnet.data import split_by_file, split_by_formula
 from irrepnet.errors import IrrepnetError
 
 formulas_lists = st.lists(st.integers(0, 60).map("X{}".format), min_size=1, max_size=300)
@@ -62,3 +64,23 @@ def test_too_few_formulas():
         split_by_formula(["A"] * 10)
     with pytest.raises(IrrepnetError, match="0 crystals"):
         split_by_formula([])
+
+
+def test_parts_from_a_file(tmp_path):
+    path, ids = tmp_path / "split.json", ["a", "b", "c", "d", "e"]
+    path.write_text(json.dumps({"train": ["c", "a", "not there"], "validation": ["d"], "test": {"id": ["b"]}}))
+    parts = split_by_file(ids, path)
+    assert {name: [ids[k] for k in own] for name, own in parts.items()} == {
+        "train": ["a", "c"], "validation": ["d"], "test": ["b"]
+    }  # fmt: skip
+    for text, reason in (
+        ("", "cannot be read"),
+        ('{"train": ["a"], "validation": ["b"]}', "cannot be read"),
+        ('{"train": ["a"], "validation": ["b"], "test": ["a"]}', "names the id a twice"),
+        ('{"train": ["a"], "validation": ["b"], "test": ["x"]}', "its test part"),
+    ):
+        path.write_text(text)
+        with pytest.raises(IrrepnetError, match=reason):
+            split_by_file(ids, path)
+    with pytest.raises(IrrepnetError, match="cannot be read"):
+        split_by_file(ids, tmp_path / "nothing.json")

@@ -1,6 +1,7 @@
 """Equal runs give equal bits, interrupted or not."""
 
 import csv
+import json
 import shutil
 import signal
 import subprocess
@@ -197,3 +198,29 @@ def test_the_number_of_threads_is_the_runs_own(small_config, tmp_path, monkeypat
     train(small_config(training__threads=2, training__epochs=1), tmp_path / "run", quiet=True)
     assert seen == {2}
     assert torch.get_num_threads() == before
+
+
+def test_own_split_patience_and_a_callable_for_every_epoch(small_config, small_run, tmp_path):
+    """A run with the split of another; it ends early, is told epoch by epoch, and is the same when it is resumed."""
+    split = json.loads((small_run / "split.json").read_text())
+    split["test"]["id"] = split["test"]["id"][:2]
+    (tmp_path / "split.json").write_text(json.dumps(split))
+    config = small_config(
+        data__split=str(tmp_path / "split.json"), training__patience=1, training__epochs=40, training__learning_rate=0.3
+    )
+    rows = []
+    whole = train(config, tmp_path / "whole", quiet=True, on_epoch=rows.append)
+    assert {part: own["id"] for part, own in whole.split.items()} == {part: own["id"] for part, own in split.items()}
+    with (tmp_path / "whole" / "metrics.csv").open() as stream:
+        assert [int(row["epoch"]) for row in csv.DictReader(stream)] == [row["epoch"] for row in rows]
+    assert len(rows) < 40
+    assert [row["best"] for row in rows] == [True] * (len(rows) - 1) + [False]
+
+    def stop(row):
+        if row["epoch"] == len(rows):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "cut", quiet=True, on_epoch=stop)
+    again = train(config, tmp_path / "cut", resume=True, quiet=True)
+    assert (again.folder / "model.safetensors").read_bytes() == (whole.folder / "model.safetensors").read_bytes()

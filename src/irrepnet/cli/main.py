@@ -26,7 +26,7 @@ app = typer.Typer(
     name="irrepnet",
     help="Neural networks that obey the actual symmetry of a crystal.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 app.add_typer(groups.app, name="groups")
@@ -39,6 +39,7 @@ app.command("induce")(induce.induce)
 app.command("symmetrize")(symmetrize.symmetrize)
 app.command("graph")(graph.graph)
 app.command("train")(train.train)
+app.command("config")(train.config)
 app.command("evaluate")(train.evaluate)
 app.command("predict")(train.predict)
 app.command("models")(train.models)

@@ -80,6 +80,27 @@ def train(
     run_training(document, out, flags, assignments, resume)
 
 
+def config(
+    config: Preset,
+    data: Data = None,
+    target: Targets = None,
+    assignments: Assignments = None,
+) -> None:
+    """Print a whole configuration with what each key means: a file to change, and to give to `irrepnet train`."""
+    from irrepnet.training import load_config
+    from irrepnet.training.commented import commented
+    from irrepnet.training.config import preset_task
+
+    flags = {"data.source": data, "data.targets": ",".join(target) if target else None}
+    examples = {
+        "properties": {"data.targets": "name_of_a_property"},
+        "sites": {"data.targets": "born_charges"},
+        "energies": {"data.parent": "your-crystal.cif"},
+    }
+    to_fill = {"data.source": "your-data.jsonl"} | examples.get(preset_task(config), {})
+    typer.echo(commented(load_config(config, to_fill | overrides_of(flags, assignments))), nl=False)
+
+
 def run_training(config: Any, out: Path, flags: dict[str, Any], assignments: list[str] | None, resume: bool) -> None:
     """Train with what `load_config` takes and what the command line says besides; None for what it does not say."""
     from irrepnet.training import load_config

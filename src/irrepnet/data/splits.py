@@ -1,8 +1,11 @@
 """Splitting data so that no formula is in two parts."""
 
 import hashlib
+import json
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -54,4 +57,34 @@ def split_by_formula(
             f"{len(formulas)} crystals of {len(groups)} formulas are too few for fractions "
             f"{tuple(fractions)}: the {' and '.join(empty)} part would be empty"
         )
+    return parts
+
+
+def split_by_file(ids: Sequence[str], path: Path) -> dict[str, np.ndarray]:
+    """Indices of the parts that a JSON file names: ids by part, or split.json of a run, {"train": {"id": [...]}, ...}.
+
+    Args:
+        ids: of the crystals; those that the file does not name are in no part.
+        path: of the file.
+
+    Raises:
+        IrrepnetError: it cannot be read, names an id twice, or a part without any of the crystals.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        named = {part: content[part]["id"] if isinstance(content[part], Mapping) else content[part] for part in PARTS}
+        named = {part: list(map(str, own)) for part, own in named.items()}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise IrrepnetError(
+            f'data.split: {path}: cannot be read ({error}); write {{"train": [ids], "validation": […], "test": […]}}'
+        ) from None
+    everything = [id for own in named.values() for id in own]
+    if len(set(everything)) < len(everything):
+        twice = next(id for id, count in Counter(everything).items() if count > 1)
+        raise IrrepnetError(f"data.split: {path}: names the id {twice} twice")
+    index = {id: number for number, id in enumerate(ids)}
+    parts = {part: np.array(sorted(index[id] for id in own if id in index), np.int64) for part, own in named.items()}
+    for part, own in parts.items():
+        if not len(own):
+            raise IrrepnetError(f"data.split: {path}: none of the ids of its {part} part is that of a usable crystal")
     return parts

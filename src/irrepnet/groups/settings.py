@@ -120,7 +120,8 @@ _ALIASES = {row.schoenflies: row.name for row in _DEFAULT} | {
 
 def canonical_name(name: str) -> str:
     """The setting's name for a Hermann–Mauguin name, a Schoenflies symbol or an alias ("Oh" → "m-3m"); or for a space
-    group, by symbol or number ("Fm-3m", "225", "P 3 1 2" → "312"). A point group's name goes first: 32 is D3, 222 D2.
+    group, by symbol or number ("Fm-3m", "225", "P 3 1 2" → "312"). A point group goes first: 1, 2, 3, 4, 6, 23,
+    32, 112, 121 and 222 are no numbers of space groups.
 
     Raises IrrepnetError, with the close names, if there is none.
     """

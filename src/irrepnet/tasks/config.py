@@ -33,17 +33,20 @@ class DataConfig(Section):
 
     Attributes:
         source: what :func:`irrepnet.data.read_records` reads, or what the task reads instead.
-        split: fractions of the formulas for training, validation and test.
+        split: fractions of the formulas for training, validation and test; or a JSON file with the ids of each, such as
+            split.json of a run: crystals of other ids are left out.
         split_seed: seed of the split; not ``training.seed``, so that seeds can be compared on one split.
     """
 
     source: str
-    split: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    split: tuple[float, float, float] | str = (0.8, 0.1, 0.1)
     split_seed: int = Field(default=0, ge=0)
 
     @field_validator("split")
     @classmethod
-    def _fractions(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
+    def _fractions(cls, split: tuple[float, float, float] | str) -> tuple[float, float, float] | str:
+        if isinstance(split, str):
+            return split
         if min(split) <= 0 or abs(sum(split) - 1) > 1e-6:
             raise ValueError("must be three positive fractions that add up to 1 (training, validation, test)")
         return split
@@ -53,7 +56,10 @@ class NeighbourDataConfig(DataConfig):
     """Data whose crystals become graphs.
 
     Attributes:
-        cutoff, n_max, tolerance, symprec: see :class:`irrepnet.graphs.GraphOptions`; lengths in Å.
+        cutoff: largest distance of a neighbour, Å.
+        n_max: neighbours an atom; whole shells, so an atom can have more.
+        tolerance: distances that differ by less belong to one shell, Å.
+        symprec: how far from symmetric an atom may be, Å.
     """
 
     cutoff: float = Field(default=GraphOptions.cutoff, gt=0)
@@ -108,6 +114,8 @@ class TrainingConfig(Section):
         threads: of PyTorch on the CPU. Crystals are small: one thread is as fast as several, and far faster
             than several that share their cores with other programs.
         device: "auto" takes a CUDA device when there is one.
+        patience: epochs without a better validation loss after which the training ends; null: all epochs. The cycle of
+            the learning rate stays that of all epochs.
         compile: let PyTorch compile the training step, for which it needs a C++ compiler: a minute or two at the
             start, and faster steps then; for the networks for which that pays, cgcnn and the one on hypergraphs.
     """
@@ -123,6 +131,7 @@ class TrainingConfig(Section):
     seed: int = Field(default=0, ge=0)
     threads: int = Field(default=1, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    patience: int | None = Field(default=None, ge=1)
     compile: bool = False
 
 

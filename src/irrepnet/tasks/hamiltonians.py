@@ -48,7 +48,7 @@ class HamiltonianDataConfig(DataConfig):
 
     Attributes:
         source: file or folder of Hamiltonians with H0, see `irrepnet hamiltonian generate`; or "embedded".
-        split: fractions of the formulas for training, validation and test.
+        split: fractions of the formulas for training, validation and test; or a JSON file with the ids of each.
         split_seed: seed of the split.
         test: formulas that are held out for the test instead; validation takes its fraction of the others.
     """
@@ -57,8 +57,10 @@ class HamiltonianDataConfig(DataConfig):
 
     @field_validator("split")
     @classmethod
-    def _fractions(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
+    def _fractions(cls, split: tuple[float, float, float] | str) -> tuple[float, float, float] | str:
         """A part may be empty, where ``test`` names formulas or there are few of them."""
+        if isinstance(split, str):
+            return split
         if min(split) < 0 or split[0] <= 0 or abs(sum(split) - 1) > 1e-6:
             raise ValueError("must be three fractions that add up to 1 (training, validation, test)")
         return split
@@ -199,6 +201,8 @@ class HamiltonianTask(Task):
 
     def split(self, examples: HamiltonianExamples) -> dict[str, np.ndarray]:
         """Whole formulas, never one in two parts; ``data.test`` names those of the test."""
+        if isinstance(self.config.data.split, str):
+            return super().split(examples)
         return split_samples([sample.formula for sample in examples.records], self.config.data)
 
     def fit(self, examples: HamiltonianExamples, train: np.ndarray) -> None:
@@ -412,6 +416,7 @@ def mean_comparison(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def split_samples(formulas: Sequence[str], config: HamiltonianDataConfig) -> dict[str, np.ndarray]:
     """Indices of "train", "validation" and "test": whole formulas, never one in two parts."""
+    assert not isinstance(config.split, str)
     if config.test is None:
         return split_by_formula(list(formulas), config.split, config.split_seed)
     missing = sorted(set(config.test) - set(formulas))

@@ -89,7 +89,8 @@ class PropertyDataConfig(CrystalDataConfig):
 
     Attributes:
         tensors: those of the targets that are tensors, by name, where they are not known quantities.
-        neighbours, scale: see :class:`irrepnet.crystals.NeighbourOptions`.
+        neighbours: which atoms are bonded, shells, cutoff, n-max, voronoi or nearest.
+        scale: for neighbours "nearest": the farthest neighbour in units of the nearest one's distance.
         workers: processes that make graphs; null takes all cores; or the address of a Dask scheduler.
     """
 

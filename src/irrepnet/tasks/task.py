@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ from irrepnet.data import (
     is_crystal,
     read_crystals,
     read_records,
+    split_by_file,
     split_by_formula,
     stream_records,
 )
@@ -168,7 +170,9 @@ class Task(ABC):
         what cannot be used is listed. Raises IrrepnetError if none is left."""
 
     def split(self, examples: Any) -> dict[str, np.ndarray]:
-        """Indices of "train", "validation" and "test"; no formula (or id) is in two parts."""
+        """Indices of "train", "validation" and "test"; no formula (or id) is in two parts, unless a file says so."""
+        if isinstance(self.config.data.split, str):
+            return split_by_file([record.id for record in examples.records], Path(self.config.data.split))
         keys = [getattr(record, self.grouped_by) for record in examples.records]
         return split_by_formula(keys, self.config.data.split, self.config.data.split_seed)
 

@@ -73,7 +73,7 @@ class CartesianTensor:
             formula, others = NAMES[name]
             for key, value in ({"formula": formula} | others).items():
                 object.__setattr__(self, key, value)
-        elif "=" not in name and (close := get_close_matches(name, NAMES, 1)):
+        elif "=" not in name and (close := get_close_matches(name, NAMES, 1, 0.5)):
             raise IrrepnetError(f"tensor {self.formula!r}: no tensor is called so; did you mean {close[0]}?")
         terms = self.formula.replace("−", "-").replace(" ", "").split("=")
         letters = terms[0]

@@ -55,7 +55,7 @@ def run_epochs(
     if config.compile:
         _compile(state.model)
     keep_freed_memory()
-    for epoch in range(state.epoch, config.epochs):
+    for epoch in range(state.epoch, state.epoch if has_stalled(state, config) else config.epochs):
         start, cpu_start = time.perf_counter(), time.process_time()
         rate, loss = _train_epoch(state, epoch, size, learning, config, advance, ranks)
         seconds = time.perf_counter() - start
@@ -82,6 +82,13 @@ def run_epochs(
         if checkpoint is not None:
             state.save(checkpoint)
         report(state)
+        if has_stalled(state, config):
+            break
+
+
+def has_stalled(state: State, config: TrainingConfig) -> bool:
+    """Whether so many epochs were no better than one before that the training ends."""
+    return config.patience is not None and state.epoch - state.best_epoch >= config.patience
 
 
 def _train_epoch(

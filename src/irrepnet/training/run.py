@@ -26,7 +26,7 @@ Files of a run folder:
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,21 @@ from irrepnet.training.checkpoint import State, replacing, write_json
 from irrepnet.training.folder import check_hash, open_folder, write_data, write_history, write_predictions
 from irrepnet.training.load import FORMAT, KNOWN, Run, load_run
 from irrepnet.training.log import Log, duration
-from irrepnet.training.loop import chosen_device, run_epochs, threads
+from irrepnet.training.loop import chosen_device, has_stalled, run_epochs, threads
 from irrepnet.training.ranks import Ranks, check_shares, rendezvous
 from irrepnet.training.start import take_weights
 
 CHECKPOINT = "checkpoint.safetensors"
 
 
-def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool = False, data: Any = None) -> Run:
+def train(
+    config: RunConfig,
+    out: str | Path,
+    resume: bool = False,
+    quiet: bool = False,
+    data: Any = None,
+    on_epoch: Callable[[dict[str, Any]], object] | None = None,
+) -> Run:
     """Train a network and write its run folder.
 
     The same configuration, data, library versions and machine give the same bits on the CPU, whether or not
@@ -63,6 +70,7 @@ def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool 
         quiet: say nothing on standard error; log.txt is written all the same.
         data: what to learn from in place of ``data.source``, which is then only a name: a data frame, or a list of
             structures, see :func:`irrepnet.data.read_records`.
+        on_epoch: called after every epoch with its row of metrics.csv, for TensorBoard and the like.
 
     Returns:
         The finished run.
@@ -78,7 +86,7 @@ def train(config: RunConfig, out: str | Path, resume: bool = False, quiet: bool 
             log.line(f"{out}: this run is finished")
         else:
             with torch.random.fork_rng(devices=range(torch.cuda.device_count())), threads(config.training.threads):
-                _train(task_class(config.task)(config), folder, log, data, ranks)
+                _train(task_class(config.task)(config), folder, log, data, ranks, on_epoch)
     return load_run(out)
 
 
@@ -99,7 +107,7 @@ def build_graphs(config: RunConfig, quiet: bool = False) -> tuple[int, int]:
     return len(examples), len(source.rejections) + len(examples.rejections)
 
 
-def _train(task: Task, out: Path, log: Log, data: Any, ranks: Ranks) -> None:
+def _train(task: Task, out: Path, log: Log, data: Any, ranks: Ranks, on_epoch: Callable[..., object] | None) -> None:
     config = task.config
     device = chosen_device(config.training.device)
 
@@ -128,7 +136,7 @@ def _train(task: Task, out: Path, log: Log, data: Any, ranks: Ranks) -> None:
         if config.training.members > 1:
             log.line(f"network {member + 1} of {config.training.members}")
         start = _start(task, network, out, member, log)
-        states.append(_fit(task, network, examples, split, out, member, log, ranks))
+        states.append(_fit(task, network, examples, split, out, member, log, ranks, on_epoch))
         network.load_state_dict(states[-1].best)
         networks.append(network)
     network = networks[0] if len(networks) == 1 else Ensemble(networks)
@@ -205,6 +213,7 @@ def _fit(
     member: int,
     log: Log,
     ranks: Ranks,
+    on_epoch: Callable[..., object] | None,
 ) -> State:
     """Train a member from its checkpoint, if there is one, to the last epoch."""
     config = task.config.training
@@ -220,6 +229,10 @@ def _fit(
     def report(state: State) -> None:
         write_history(out / of_member("metrics.csv", member), state.history)
         log.line(_epoch_line(state, config.epochs, task.targets))
+        if on_epoch is not None and not ranks.rank:
+            on_epoch(dict(state.history[-1]))
+        if has_stalled(state, config):
+            log.line(f"no better validation loss for {config.patience} epochs: the training ends")
 
     with log.progress("training", size * config.epochs, size * state.epoch) as advance:
         run_epochs(state, size, learning, config, checkpoint, advance, report, ranks)
