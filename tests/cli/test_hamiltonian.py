@@ -58,7 +58,8 @@ def test_check(files):
     assert worst["residual"] == pytest.approx(0.25)
     assert worst["R"] == [0, 0, 0]
     text = run("check", files / "salt_hr.dat").output
-    assert "2.5e-01 eV, 48 operations, point group m-3m" in text
+    assert "symmetry      2.5e-01 eV" in text
+    assert "48 operations, point group m-3m" in text
     assert "Cl–Cl" in text
 
 
@@ -79,7 +80,7 @@ def test_without_structure(files, tmp_path):
     assert report["symmetry"] is None
     assert report["blocks"] == []
     assert report["orbitals"] == 4
-    assert "give --structure" in run("check", tmp_path / "alone_hr.dat").output
+    assert "note: no symmetry of orbitals: the file does not say" in run("check", tmp_path / "alone_hr.dat").output
     result = run("check", tmp_path / "alone_hr.dat", "--symmetrised", tmp_path / "x_hr.dat")
     assert isinstance(result.exception, IrrepnetError)
 
@@ -123,8 +124,9 @@ def test_fermi_energy_in_reports(files, tmp_path):
     picture = tmp_path / "bands.png"
     assert json.loads(run("bands", tmp_path / "none_hr.dat", "--out", picture, "--json").stdout)["fermi"] is None
     (tmp_path / "none.win").write_text(text + "fermi_energy = five\n")
-    result = run("check", tmp_path / "none_hr.dat")
-    assert "none.win: fermi_energy is 'five'" in str(result.exception)
+    assert "none.win: fermi_energy is 'five'" in run("check", tmp_path / "none_hr.dat").output
+    refused = run("bands", tmp_path / "none_hr.dat", "--out", picture)
+    assert "none.win: fermi_energy is 'five'" in str(refused.exception)
     refused = run("bands", files / "salt_hr.dat", "--out", picture, "--fermi", "nan")
     assert "Fermi energy" in str(refused.exception)
 

@@ -32,12 +32,13 @@ def read_wannier90(path: Path, structure: Path | None = None, shells: str | None
     Raises:
         IrrepnetError: the file is missing, cut short or not of this format, or does not fit the structure.
     """
-    found = _bare(path)
+    found = read_bare_wannier90(path)
     structure = structure or beside(path, ".win")
     return found if structure is None else with_structure(found, structure, shells, "wannier90")
 
 
-def _bare(path: Path) -> Hamiltonian:
+def read_bare_wannier90(path: Path) -> Hamiltonian:
+    """The same without lattice and orbitals."""
     failure: ValueError | None = None
     for source in (_Lines, _Words):
         try:
@@ -125,7 +126,24 @@ def _parsed(path: Path, source: _Lines | _Words) -> Hamiltonian:
         position /= degeneracies[:, None, None, None]
     if not source.is_at_end():
         raise ValueError("it holds more numbers than its header announces")
-    return Hamiltonian(R, real_if_real(H[:, 0] / degeneracies[:, None, None]), name=str(path), position=position)
+    H = real_if_real(H[:, 0] / degeneracies[:, None, None])
+    return Hamiltonian(R, H, name=str(path), position=position, mesh=_mesh(R, degeneracies))
+
+
+def _mesh(R: np.ndarray, degeneracies: np.ndarray) -> tuple[int, int, int] | None:
+    """The mesh of k whose Wigner–Seitz supercell the cells fill: those that are equal in it weigh 1 together."""
+    weights = 1 / degeneracies
+    count = round(weights.sum())
+    if abs(weights.sum() - count) > 1e-6:
+        return None
+    for x in range(1, count + 1):
+        for y in range(1, count // x + 1) if count % x == 0 else ():
+            if count % (x * y) == 0:
+                mesh = (x, y, count // (x * y))
+                totals = np.bincount(np.ravel_multi_index(tuple((R % mesh).T), mesh), weights, count)
+                if abs(totals - 1).max() < 1e-6:
+                    return mesh
+    return None
 
 
 def _hr_blocks(source: _Lines | _Words, n: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
