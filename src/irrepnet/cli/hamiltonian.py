@@ -104,6 +104,8 @@ def _print_check(report: dict[str, Any]) -> None:
     if report["overlap"]:
         texts = [f"{name} {value:.1e}" for name, value in report["overlap"].items()]
         facts.add_row("overlap", ", ".join(texts))
+    if report["moved"] is not None:
+        facts.add_row("symmetrised", f"bands moved by {_energy(report['moved'])}")
     console.print(facts)
     for note in report["notes"]:
         typer.echo(f"note: {note}")

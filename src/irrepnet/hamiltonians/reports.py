@@ -33,6 +33,7 @@ from irrepnet.hamiltonians.symmetry import (
 
 _ANYWHERE = np.array([[0.1372, 0.2918, -0.4231], [0.3519, -0.1847, 0.2263]])
 _BROKEN = 1e-3  # eV
+_MOVED = 0.1  # eV
 
 
 def check_files(
@@ -77,7 +78,8 @@ def check_hamiltonian(
     has the spectrum at two of its points and, with orbitals, the symmetry after `with_shared_edges`.
 
     Args:
-        write_to: the symmetrised Hamiltonian is written there, with its edges shared first where that helps.
+        write_to: the symmetrised Hamiltonian is written there, with its edges shared first where that helps; "moved" is
+            the largest change of an energy, at two k (of the mesh, if it is known).
 
     Raises IrrepnetError if there is nothing to symmetrise with.
     """
@@ -93,6 +95,7 @@ def check_hamiltonian(
         "operations": [],
         "blocks": [],
         "overlap": None,
+        "moved": None,
         "notes": [],
     }
     overlap = {} if hamiltonian.S is None else {"hermiticity": hermiticity(hamiltonian, overlap=True)}
@@ -112,7 +115,7 @@ def check_hamiltonian(
         for W, t, each in zip(group.rotations, group.translations, spectrum, strict=True)
     ]
     if hamiltonian.mesh is not None:
-        on_mesh = _spectrum(hamiltonian, group, np.rint(_ANYWHERE * hamiltonian.mesh) / hamiltonian.mesh, notes)
+        on_mesh = _spectrum(hamiltonian, group, _near(hamiltonian.mesh), notes)
         report["mesh"] = {"points": list(hamiltonian.mesh), "spectrum": _largest(on_mesh), "symmetry": None}
     try:
         act = action(hamiltonian.known_basis, symprec)
@@ -156,8 +159,18 @@ def check_hamiltonian(
             "orbitals that were projected on, or they have other axes or another order"
         )
     if write_to is not None:
-        write_hamiltonian(symmetrised(hamiltonian, act), write_to)
+        symmetric = symmetrised(hamiltonian, act)
+        k = _ANYWHERE if hamiltonian.mesh is None else _near(hamiltonian.mesh)
+        report["moved"] = float(abs(symmetric.eigenvalues(k) - hamiltonian.eigenvalues(k)).max())
+        if report["moved"] > _MOVED:
+            notes.append(f"symmetrising moved bands by up to {report['moved']:.1e} eV: is H(R) in these orbitals?")
+        write_hamiltonian(symmetric, write_to)
     return report
+
+
+def _near(mesh: tuple[int, int, int]) -> np.ndarray:
+    """(2, 3) points of a mesh near those of `_ANYWHERE`."""
+    return np.rint(_ANYWHERE * mesh) / mesh
 
 
 def _without_name(error: IrrepnetError, hamiltonian: Hamiltonian) -> str:

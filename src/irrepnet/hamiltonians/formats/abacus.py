@@ -74,7 +74,7 @@ def read_bare_abacus(path: Path) -> Hamiltonian:
 
 
 def _read_csr(path: Path) -> dict[tuple[int, ...], np.ndarray]:
-    """{R: (n, n)} of the last step."""
+    """{R: (n, n)} of the last step. An error tells the line where the cell begins that it is in."""
     lines = iter(enumerate(read_text(path).splitlines(), 1))
     at = 0
     found: dict[tuple[int, ...], np.ndarray] = {}
@@ -89,9 +89,12 @@ def _read_csr(path: Path) -> dict[tuple[int, ...], np.ndarray]:
             at, line = next(lines)
             for _ in range(int(_after_colon(line))):
                 at, line = next(lines)
-                x, y, z, count = whole(numbers(line.split()), "a cell and its number of elements").tolist()
+                head = whole(numbers(line.split()), "a cell and its number of elements").tolist()
+                if len(head) != 4:
+                    raise ValueError(f"{line!r} is no cell with its number of elements")
+                x, y, z, count = head
                 if count:
-                    (at, values), (at, columns), (at, rows) = next(lines), next(lines), next(lines)
+                    (_, values), (_, columns), (_, rows) = next(lines), next(lines), next(lines)
                     found[x, y, z] = _dense(values, columns, rows, count, size)
                 else:
                     found[x, y, z] = np.zeros((size, size))
@@ -131,7 +134,9 @@ def read_stru(path: Path) -> tuple[Cell, list[tuple[int, ...]]]:
     sections = _sections(read_text(path))
     try:
         unit = BOHR * numbers(words_of(sections["LATTICE_CONSTANT"][0])[:1])[0]
-        lattice = unit * table(sections["LATTICE_VECTORS"][:3], slice(3), "LATTICE_VECTORS")
+        lattice = unit * table(sections["LATTICE_VECTORS"], slice(3), "LATTICE_VECTORS")
+        if len(lattice) != 3:
+            raise ValueError(f"LATTICE_VECTORS are {len(lattice)}")
         labels = [row.split()[0] for row in sections["ATOMIC_SPECIES"]]
         shells = dict(zip(labels, (_shells(row) for row in sections["NUMERICAL_ORBITAL"]), strict=True))
         kind, *rows = sections["ATOMIC_POSITIONS"]

@@ -15,7 +15,7 @@ import numpy as np
 
 from irrepnet.crystals.text import lines_of, read_text
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.formats.shared import all_numbers, save_text, whole
+from irrepnet.hamiltonians.formats.shared import numbers_below, save_text, whole
 from irrepnet.hamiltonians.formats.structure import with_structure
 from irrepnet.hamiltonians.formats.wannier90_input import beside
 from irrepnet.hamiltonians.model import Hamiltonian
@@ -89,13 +89,16 @@ class _Words:
     """The same whatever the lines are, with numbers as Fortran reads them, and errors that say what is wrong."""
 
     def __init__(self, path: Path):
-        self._values = all_numbers(read_text(path).partition("\n")[2])
+        text = read_text(path)
+        self._values, self._lines = numbers_below(text), text.count("\n")
         self._at = 0
 
     def some(self, count: int) -> np.ndarray:
         own = self._values[self._at : self._at + count]
         if len(own) != count:
-            raise ValueError(f"it holds {len(self._values)} numbers, and its header announces more")
+            raise ValueError(
+                f"it holds {len(self._values)} numbers on {self._lines} lines, and its header announces more"
+            )
         self._at += count
         return own
 
@@ -184,7 +187,7 @@ def _with_shifts(hamiltonian: Hamiltonian, path: Path) -> Hamiltonian:
     """Element (m, n) of cell R in equal parts in the cells R + T that a _wsvec.dat lists."""
     n = len(hamiltonian)
     try:
-        listed, counts, shifts = _shifts(whole(all_numbers(read_text(path).partition("\n")[2]), "its entries"))
+        listed, counts, shifts = _shifts(whole(numbers_below(read_text(path)), "its entries"))
         cell, m = hamiltonian.index(listed[:, :3]), listed[:, 3:] - 1
         if (cell < 0).any() or not ((m >= 0) & (m < n)).all():
             raise ValueError("it names cells or orbitals that the Hamiltonian does not have")
@@ -222,7 +225,10 @@ def _shifts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         starts.append(at)
         count = int(values[at + 5])
         if count < 1:
-            raise ValueError(f"{count} cells are listed for an element")
+            line = 1 + 2 * len(starts) + (at - 6 * (len(starts) - 1)) // 3
+            raise ValueError(
+                f"line {line}: {count} cells are listed for the element {' '.join(map(str, values[at : at + 5]))}"
+            )
         at += 6 + 3 * count
     if at != len(values):
         raise ValueError("it ends within an element")

@@ -210,6 +210,8 @@ def _wannier_centres(hamiltonian: Hamiltonian, cell: Cell) -> np.ndarray | None:
     rows = [line for line in read_text(path).splitlines()[2:] if line.split()[:1] == ["X"]]
     try:
         centres = table(rows, slice(1, 4), "centre")
+        if not np.isfinite(centres).all():
+            raise ValueError("a centre is not finite")
     except ValueError as error:
         raise IrrepnetError(f"{path}: cannot be read as centres of Wannier functions: {error}") from error
     return centres @ np.linalg.inv(cell.lattice) if len(centres) == len(hamiltonian) else None
