@@ -111,7 +111,7 @@ def numbers_below(text: str) -> np.ndarray:
 def whole(values: np.ndarray, what: str) -> np.ndarray:
     """The same as integers. Raises ValueError if one is not whole."""
     rounded = np.rint(values)
-    if not (rounded == values).all():  # NaN too
+    if not ((rounded == values) & (abs(rounded) < 2**53)).all():  # NaN too
         raise ValueError(f"{what} are not whole numbers")
     return rounded.astype(int)
 

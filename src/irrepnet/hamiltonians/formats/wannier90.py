@@ -21,6 +21,8 @@ from irrepnet.hamiltonians.formats.wannier90_input import beside
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import real_if_real
 
+_TOGETHER = 30_000  # rows that are read at once
+
 
 def read_wannier90(path: Path, structure: Path | None = None, shells: str | None = None) -> Hamiltonian:
     """H(R) from a _hr.dat or _tb.dat, degeneracies divided out; of a _tb.dat also the position matrix, if it is there.
@@ -58,17 +60,14 @@ class _Lines:
     """The numbers of a file whose lines and numbers are those of Wannier90: one line after the other, parsed in C."""
 
     def __init__(self, path: Path):
-        lines = lines_of(path)
-        next(lines, None)  # a comment
-        self._lines = (line for line in lines if not line.isspace())
+        self._lines = lines_of(path)
+        next(self._lines, None)  # a comment
 
     def some(self, count: int) -> np.ndarray:
         """(count,) the next numbers, on one line or several."""
         words: list[bytes] = []
-        for line in self._lines:
+        while len(words) < count and (line := next(self._lines, None)) is not None:
             words += line.split()
-            if len(words) >= count:
-                break
         return np.array(words, float).reshape(count)
 
     def rows(self, count: int, columns: int) -> np.ndarray:
@@ -79,7 +78,7 @@ class _Lines:
         return np.loadtxt(lines, comments=None, ndmin=2).reshape(count, columns)
 
     def is_at_end(self) -> bool:
-        line = next(self._lines, None)
+        line = next((line for line in self._lines if not line.isspace()), None)
         if line is not None:
             self._lines = chain([line], self._lines)
         return line is None
@@ -152,12 +151,14 @@ def _mesh(R: np.ndarray, degeneracies: np.ndarray) -> tuple[int, int, int] | Non
 def _hr_blocks(source: _Lines | _Words, n: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
     """R (cells, 3) and H (cells, 1, n, n) from rows x y z m n re im."""
     R, blocks = [], []
-    for _ in range(cells):
-        rows = source.rows(n * n, 7)
-        if (rows[:, :3] != rows[0, :3]).any():
-            raise ValueError("its rows are not sorted by cells")
-        R.append(rows[0, :3].copy())  # a view would keep all rows
-        blocks.append(_block(rows[:, 3:], n))
+    step = max(1, _TOGETHER // n**2)
+    for start in range(0, cells, step):
+        together = min(step, cells - start)
+        for rows in source.rows(together * n * n, 7).reshape(together, n * n, 7):
+            if (rows[:, :3] != rows[0, :3]).any():
+                raise ValueError("its rows are not sorted by cells")
+            R.append(rows[0, :3].copy())  # a view would keep all rows
+            blocks.append(_block(rows[:, 3:], n))
     return whole(np.array(R), "its cells"), np.array(blocks)
 
 
