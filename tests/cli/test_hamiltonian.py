@@ -85,6 +85,23 @@ def test_without_structure(files, tmp_path):
     assert isinstance(result.exception, IrrepnetError)
 
 
+def test_without_orbitals_there_are_bands_and_spectra(files, tmp_path):
+    (tmp_path / "x_hr.dat").write_text((files / "salt_hr.dat").read_text())
+    text = (files / "salt.win").read_text().replace("Na:s\nCl:p", "random")
+    (tmp_path / "x.win").write_text(text)
+    result = run("check", tmp_path / "x_hr.dat", "--json")
+    assert result.exit_code == 0
+    report = json.loads(result.stdout)
+    assert report["symmetry"] is None
+    assert report["spectrum"] > 1e-3  # 0.25 eV on one p orbital
+    assert report["point_group"] == "m-3m"
+    assert "x.win: the projections are random" in report["notes"][0]
+    result = run("bands", tmp_path / "x_hr.dat", "--out", tmp_path / "bands.png")
+    assert result.exit_code == 0
+    assert "the projections are random" in result.output
+    assert (tmp_path / "bands.png").stat().st_size > 1000
+
+
 def test_one_bad_file_does_not_stop_the_others(files):
     result = run("check", files / "salt_hr.dat", files / "bad_hr.dat", "--json")
     assert result.exit_code == 1

@@ -193,6 +193,18 @@ def test_a_file_of_abacus(water):
     assert found.S[found.index(np.zeros(3, int)), 1, 1] == 0.5
 
 
+def test_spinors_of_abacus(water):
+    water.write_text(
+        "STEP: 0\nMatrix Dimension of H(R): 10\nMatrix number of H(R): 1\n0 0 0 2\n"
+        " (-1.0e+00,0.0e+00) (5.0e-01,0.0e+00)\n 0 1\n 0 1 2" + " 2" * 8 + "\n"
+    )
+    found = read_hamiltonian(water)
+    assert found.H[0, :2, :2] == pytest.approx(RYDBERG * np.diag([-1, 0.5]))
+    assert found.basis is None
+    assert found.known_cell.numbers.tolist() == [1, 8]
+    assert "spin are not supported yet" in found.no_basis
+
+
 @pytest.mark.parametrize(
     ("kind", "place"),
     [

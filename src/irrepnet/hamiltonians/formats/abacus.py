@@ -48,6 +48,9 @@ def read_abacus(path: Path, structure: Path | None = None, shells: str | None = 
     cell, by_atom = read_stru(structure)
     made = tuple(Shell.of(atom, l, "abacus") for atom, ls in enumerate(by_atom) for l in ls)
     basis = OrbitalBasis(cell, cell.frac_coords, made)
+    if len(found) == 2 * len(basis):
+        reason = f"{structure}: H(R) has two orbitals for each of it, and orbitals with spin are not supported yet"
+        return replace(found, cell=cell, no_basis=reason)
     if len(basis) != len(found):
         raise IrrepnetError(f"{structure}: its atoms carry {len(basis)} orbitals, {path} has {len(found)}")
     return Hamiltonian(found.R, found.H, found.S, basis, name=found.name)
