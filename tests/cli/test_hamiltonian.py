@@ -58,7 +58,8 @@ def test_check(files):
     assert worst["residual"] == pytest.approx(0.25)
     assert worst["R"] == [0, 0, 0]
     text = run("check", files / "salt_hr.dat").output
-    assert "2.5e-01 eV, 48 operations, point group m-3m" in text
+    assert "symmetry      2.5e-01 eV" in text
+    assert "48 operations, point group m-3m" in text
     assert "Cl–Cl" in text
 
 
@@ -79,9 +80,26 @@ def test_without_structure(files, tmp_path):
     assert report["symmetry"] is None
     assert report["blocks"] == []
     assert report["orbitals"] == 4
-    assert "give --structure" in run("check", tmp_path / "alone_hr.dat").output
+    assert "note: no symmetry of orbitals: the file does not say" in run("check", tmp_path / "alone_hr.dat").output
     result = run("check", tmp_path / "alone_hr.dat", "--symmetrised", tmp_path / "x_hr.dat")
     assert isinstance(result.exception, IrrepnetError)
+
+
+def test_without_orbitals_there_are_bands_and_spectra(files, tmp_path):
+    (tmp_path / "x_hr.dat").write_text((files / "salt_hr.dat").read_text())
+    text = (files / "salt.win").read_text().replace("Na:s\nCl:p", "random")
+    (tmp_path / "x.win").write_text(text)
+    result = run("check", tmp_path / "x_hr.dat", "--json")
+    assert result.exit_code == 0
+    report = json.loads(result.stdout)
+    assert report["symmetry"] is None
+    assert report["spectrum"] > 1e-3  # 0.25 eV on one p orbital
+    assert report["point_group"] == "m-3m"
+    assert "x.win: the projections are random" in report["notes"][0]
+    result = run("bands", tmp_path / "x_hr.dat", "--out", tmp_path / "bands.png")
+    assert result.exit_code == 0
+    assert "the projections are random" in result.output
+    assert (tmp_path / "bands.png").stat().st_size > 1000
 
 
 def test_one_bad_file_does_not_stop_the_others(files):
@@ -123,8 +141,9 @@ def test_fermi_energy_in_reports(files, tmp_path):
     picture = tmp_path / "bands.png"
     assert json.loads(run("bands", tmp_path / "none_hr.dat", "--out", picture, "--json").stdout)["fermi"] is None
     (tmp_path / "none.win").write_text(text + "fermi_energy = five\n")
-    result = run("check", tmp_path / "none_hr.dat")
-    assert "none.win: fermi_energy is 'five'" in str(result.exception)
+    assert "none.win: fermi_energy is 'five'" in run("check", tmp_path / "none_hr.dat").output
+    refused = run("bands", tmp_path / "none_hr.dat", "--out", picture)
+    assert "none.win: fermi_energy is 'five'" in str(refused.exception)
     refused = run("bands", files / "salt_hr.dat", "--out", picture, "--fermi", "nan")
     assert "Fermi energy" in str(refused.exception)
 

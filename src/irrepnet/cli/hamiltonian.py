@@ -94,15 +94,21 @@ def _print_check(report: dict[str, Any]) -> None:
     fermi = report["fermi"]
     facts.add_row("Fermi energy", "not known" if fermi is None else f"{fermi:g} eV")
     facts.add_row("Hermiticity", f"{report['hermiticity']:.1e} eV")
-    if report["symmetry"] is None:
-        facts.add_row("symmetry", "not known: the file tells no structure; give --structure")
-    else:
-        group = f"{len(report['operations'])} operations, point group {report['point_group']}"
-        facts.add_row("symmetry", f"{report['symmetry']:.1e} eV, {group}")
+    facts.add_row("symmetry", _energy(report["symmetry"]))
+    facts.add_row("spectrum", _energy(report["spectrum"]))
+    if report["mesh"] is not None:
+        points = " × ".join(map(str, report["mesh"]["points"]))
+        facts.add_row("on its mesh", f"{points} k, spectrum {_energy(report['mesh']['spectrum'])}")
+    if report["point_group"] is not None:
+        facts.add_row("space group", f"{len(report['operations'])} operations, point group {report['point_group']}")
     if report["overlap"]:
         texts = [f"{name} {value:.1e}" for name, value in report["overlap"].items()]
         facts.add_row("overlap", ", ".join(texts))
+    if report["moved"] is not None:
+        facts.add_row("symmetrised", f"bands moved by {_energy(report['moved'])}")
     console.print(facts)
+    for note in report["notes"]:
+        typer.echo(f"note: {note}")
     if not report["blocks"]:
         return
     table = Table("sites", "", "cell of the worst block", "rotation that shows it", "residual (eV)")
@@ -118,6 +124,10 @@ def _print_check(report: dict[str, Any]) -> None:
     if len(report["blocks"]) > SHOWN:
         table.caption = f"the worst {SHOWN} of {len(report['blocks'])} pairs of sites"
     console.print(table)
+
+
+def _energy(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.1e} eV"
 
 
 @app.command()

@@ -23,13 +23,14 @@ from irrepnet.hamiltonians.dft.crystal_list import (
 )
 from irrepnet.hamiltonians.dft.generate import generate, generate_all, start
 from irrepnet.hamiltonians.dft.kohn_sham import KohnSham
+from irrepnet.hamiltonians.edges import with_shared_edges
 from irrepnet.hamiltonians.embedded import embedded_hamiltonians, load_hamiltonian
 from irrepnet.hamiltonians.formats.own import read_provenance, read_reduced, write_reduced
 from irrepnet.hamiltonians.formats.pythtb import from_pythtb, to_pythtb
 from irrepnet.hamiltonians.formats.sisl import from_sisl, to_sisl
 from irrepnet.hamiltonians.formats.table import read_hamiltonian, write_hamiltonian
 from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
-from irrepnet.hamiltonians.orbitals import CONVENTIONS, OrbitalBasis, Shell, atomic_basis, crystal_basis
+from irrepnet.hamiltonians.orbitals import CONVENTIONS, Mixing, OrbitalBasis, Shell, atomic_basis, crystal_basis
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
 from irrepnet.hamiltonians.slater_koster import TwoCentre, slater_koster
 from irrepnet.hamiltonians.symmetry import (
@@ -39,6 +40,7 @@ from irrepnet.hamiltonians.symmetry import (
     action,
     hermiticity,
     space_group,
+    spectrum_residual,
     symmetrised,
     symmetry_residual,
     violations,
@@ -56,6 +58,7 @@ __all__ = [
     "Hamiltonian",
     "KohnSham",
     "Level",
+    "Mixing",
     "OrbitalBasis",
     "ReducedHamiltonian",
     "Request",
@@ -94,12 +97,14 @@ __all__ = [
     "released_list",
     "slater_koster",
     "space_group",
+    "spectrum_residual",
     "start",
     "symmetrised",
     "symmetry_residual",
     "to_pythtb",
     "to_sisl",
     "violations",
+    "with_shared_edges",
     "write_hamiltonian",
     "write_reduced",
 ]

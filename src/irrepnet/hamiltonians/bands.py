@@ -74,7 +74,7 @@ def band_structure(hamiltonian: Hamiltonian, density: float = 60.0) -> BandStruc
 
     Raises IrrepnetError if the Hamiltonian has no structure.
     """
-    cell = hamiltonian.known_basis.cell
+    cell = hamiltonian.known_cell
     reciprocal = 2 * np.pi * np.linalg.inv(cell.lattice).T
     k, distance, labelled = [], [], []
     walked, count = 0.0, 0
@@ -259,7 +259,7 @@ def effective_masses(hamiltonian: Hamiltonian, k: ArrayLike, direction: ArrayLik
         k: (3,) fractional.
         direction: (3,) Cartesian, of any length.
     """
-    lattice = hamiltonian.known_basis.cell.lattice
+    lattice = hamiltonian.known_cell.lattice
     direction = np.asarray(direction, float)
     if not np.linalg.norm(direction) > 0 or not step > 0:
         raise IrrepnetError("effective masses need a direction that is not zero and a positive step")

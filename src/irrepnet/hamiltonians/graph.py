@@ -126,10 +126,11 @@ def _sites(act: Action) -> _Sites:
         operation[site] = int(np.flatnonzero(act.permutation[:, site] == site)[0])
         own, start = np.zeros((len(basis.orbitals[site]),) * 2), 0
         for shell in basis.shells_of(site):
-            if not shell.is_whole or shell.harmonics == "complex":
+            if not shell.is_whole or shell.harmonics == "complex" or basis.mixing is not None:
+                names = [basis.names[orbital].partition(" ")[2] for orbital in basis.orbitals[site]]
                 raise IrrepnetError(
                     f"{basis.cell.name}: the network reads whole shells of real orbitals, site {site + 1} has "
-                    f"{', '.join(shell.names)}"
+                    f"{', '.join(names)}"
                 )
             rows = slice(start, start + len(shell.m))
             own[rows, rows] = np.real(shell.matrix) @ racah_to_real(shell.l).T

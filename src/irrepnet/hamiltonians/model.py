@@ -16,12 +16,14 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike
 
+from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.orbitals import OrbitalBasis
 
 BOHR = 0.529177210903
 """Å"""
 _NOISE = 1e-5  # eV; Wannier functions are real up to the convergence of their spread
+_ROUNDING = 1e-12  # eV
 _TOGETHER = 256  # wave vectors of one product: fresh memory for more costs as much as the product
 
 
@@ -45,6 +47,12 @@ class Hamiltonian:
     """(cells, 3, n, n) ⟨i, 0| r |j, R⟩ in Å, Cartesian, from files that have it."""
     H0: np.ndarray | None = None
     """(cells, n, n) eV, H of free atoms' densities without self-consistency, from files that have it."""
+    mesh: tuple[int, int, int] | None = None
+    """Of k, from which H(R) was made; None if it is not known."""
+    cell: Cell | None = None
+    """Lattice and atoms, where they are known and the orbitals are not; see `known_cell`."""
+    no_basis: str = "the file does not say which orbitals on which atoms these are; give a structure"
+    """Why there is no basis."""
 
     def __post_init__(self) -> None:
         cells, n = len(self.R), self.H.shape[-1] if self.H.ndim else 0
@@ -139,10 +147,13 @@ class Hamiltonian:
     def known_basis(self) -> OrbitalBasis:
         """The basis; raises IrrepnetError if there is none."""
         if self.basis is None:
-            raise IrrepnetError(
-                f"{self.name}: the file does not say which orbitals on which atoms these are; give a structure"
-            )
+            raise IrrepnetError(f"{self.name}: {self.no_basis}")
         return self.basis
+
+    @property
+    def known_cell(self) -> Cell:
+        """Lattice and atoms, of the basis or without one; raises IrrepnetError if they are not known."""
+        return self.cell if self.basis is None and self.cell is not None else self.known_basis.cell
 
     @cached_property
     def _H_in_pairs(self) -> _Pairs:
@@ -157,41 +168,70 @@ class Hamiltonian:
 class _Pairs(NamedTuple):
     """Blocks B(R), one of each R and −R: Σ_R exp(2πi k·R) B(R) = Σ_pairs cos(2π k·R) even + i sin(2π k·R) odd.
 
-    Two real products over half of the cells, whether the blocks are Hermitian or not.
+    Real products over half of the cells, and where B(R) = B(−R)ᴴ, so that the sum is Hermitian, over the elements on
+    and above the diagonal alone.
     """
 
     R: np.ndarray
     """(pairs, 3) int"""
     even: np.ndarray
-    """(pairs, n, n) B(R) + B(−R); B(R) for R = 0 and where there is no −R."""
+    """(pairs, elements) B(R) + B(−R); B(R) for R = 0 and where there is no −R."""
     odd: np.ndarray
-    """(pairs, n, n) B(R) − B(−R); B(R) for R = 0, where its sine is zero, and where there is no −R."""
+    """(pairs, elements) B(R) − B(−R); B(R) for R = 0, where its sine is zero, and where there is no −R."""
+    element: np.ndarray
+    """(n, n) the element that each of the sum is, or whose conjugate it is."""
+    is_conjugate: np.ndarray
+    """(n, n) bool"""
 
 
 def _in_pairs(R: np.ndarray, blocks: np.ndarray) -> _Pairs:
     blocks = blocks.astype(np.result_type(blocks, float), copy=False)
     numbers, reverse = np.arange(len(R)), cell_index(R)(-R)
+    is_hermitian = (reverse >= 0).all() and all(
+        abs(blocks[cell] - blocks[other].conj().T).max() <= _ROUNDING
+        for cell, other in zip(numbers, reverse)
+        if cell >= other
+    )
     reverse[reverse == numbers] = -1  # R = 0 is alone, as cells without −R are
     own = np.flatnonzero(numbers > reverse)
-    other = np.where((reverse[own] >= 0)[:, None, None], blocks[reverse[own]], 0)
-    return _Pairs(R[own], blocks[own] + other, blocks[own] - other)
+    n = blocks.shape[-1]
+    is_conjugate = np.tri(n, k=-1, dtype=bool) if is_hermitian else np.zeros((n, n), bool)
+    rows, columns = np.nonzero(~is_conjugate)
+    element = np.empty((n, n), int)
+    if is_hermitian:
+        element[columns, rows] = np.arange(len(rows))
+    element[rows, columns] = np.arange(len(rows))
+    first = blocks[own[:, None], rows, columns]
+    other = np.where((reverse[own] >= 0)[:, None], blocks[reverse[own][:, None], rows, columns], 0)
+    return _Pairs(R[own], first + other, first - other, element, is_conjugate)
 
 
 def _bloch_sum(pairs: _Pairs, k: ArrayLike) -> np.ndarray:
     """(…, n, n) complex, at k (…, 3) fractional."""
 
-    def weighted(weights: np.ndarray, blocks: np.ndarray) -> np.ndarray:
-        """Σ weights (…, pairs) blocks (pairs, n, n), real or complex, as one real product."""
-        return np.tensordot(weights, blocks.view(float), 1).view(blocks.dtype)
+    def weighted(weights: np.ndarray, elements: np.ndarray) -> np.ndarray:
+        """weights (pairs, K), transposed, · elements (pairs, elements), real or complex, as one real product."""
+        return (np.ascontiguousarray(weights).T @ elements.view(float)).view(elements.dtype)
 
     k = np.asarray(k, float)
-    points, n = k.reshape(-1, 3), pairs.even.shape[-1]
-    total = np.empty((len(points), n, n), complex)
+    points, n = k.reshape(-1, 3), len(pairs.element)
+    total = np.empty((len(points), n * n), complex)
     for start in range(0, len(points), _TOGETHER):
         part = slice(start, start + _TOGETHER)
-        angles = 2 * np.pi * (points[part] @ pairs.R.T)
-        total[part] = weighted(np.cos(angles), pairs.even) + 1j * weighted(np.sin(angles), pairs.odd)
+        phases = _phases(pairs.R, points[part])
+        found = weighted(np.real(phases), pairs.even) + 1j * weighted(np.imag(phases), pairs.odd)
+        own = found.take(pairs.element.ravel(), 1, total[part], "clip")  # in this mode it writes there at once
+        np.conjugate(own, out=own, where=pairs.is_conjugate.ravel())
     return total.reshape(*k.shape[:-1], n, n)
+
+
+def _phases(R: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """(cells, K) exp(2πi k·R), as products of those along each axis, which are few."""
+    total = np.ones((len(R), len(k)), complex)
+    for steps, own in zip(R.T, k.T):
+        low = steps.min(initial=0)
+        total *= np.exp(2j * np.pi * np.arange(low, steps.max(initial=0) + 1)[:, None] * own)[steps - low]
+    return total
 
 
 def cell_index(cells: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -248,7 +288,27 @@ def orthogonalised(hamiltonian: Hamiltonian, mesh: tuple[int, int, int]) -> Hami
     is_real = np.isrealobj(hamiltonian.H) and (S is None or np.isrealobj(S))
     if is_real and abs(np.imag(H)).max() < 1e-10 * abs(H).max():
         H = np.real(H)
-    return replace(hamiltonian, R=cells, H=H, S=None, H0=None, position=None)
+    return replace(hamiltonian, R=cells, H=H, S=None, H0=None, position=None, mesh=mesh)
+
+
+def in_other_cells(hamiltonian: Hamiltonian, steps: np.ndarray) -> Hamiltonian:
+    """The same with each orbital moved from its home cell by lattice translations (n, 3): that of H_ij(R) goes to
+    R + steps_i − steps_j."""
+    n = len(hamiltonian)
+    cells = hamiltonian.R[:, None, None] + steps[:, None] - steps  # (cells, n, n, 3)
+    R, which = np.unique(cells.reshape(-1, 3), axis=0, return_inverse=True)
+    rows, columns = np.indices((n, n))
+
+    def moved(blocks: np.ndarray | None) -> np.ndarray | None:
+        if blocks is None:
+            return None
+        found = np.zeros((len(R), *blocks.shape[1:]), blocks.dtype)
+        found[which.reshape(-1, n, n), rows, columns] = blocks
+        return found
+
+    H = moved(hamiltonian.H)
+    assert H is not None
+    return replace(hamiltonian, R=R, H=H, S=moved(hamiltonian.S), H0=moved(hamiltonian.H0), position=None)
 
 
 def mesh_points(mesh: tuple[int, int, int]) -> np.ndarray:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from irrepnet.crystals import Cell, SymmetricCrystal, read_cell
 from irrepnet.errors import IrrepnetError
@@ -36,11 +37,13 @@ CONVENTIONS: dict[str, tuple[str, tuple[tuple[int, ...], ...]]] = {
     "deeptb": ("real", _RISING),
     "deeph": ("real", ((0,), _X_FIRST, (0, 2, -2, 1, -1), _FROM_ZERO[3])),
     "pyscf": ("real", (*_RISING[:1], _X_FIRST, *_RISING[2:])),
+    "abacus": ("signed", _FROM_ZERO),
     "complex": ("complex", _RISING),
 }
 """Of each code: the harmonics it takes, and its order of m for l = 0 … 3.
 
-"real" harmonics as above; "signed" ones times (−1)^m, as in SIESTA; "complex" ones Y_lm with the Condon–Shortley phase.
+"real" harmonics as above; "signed" ones times (−1)^m, as in SIESTA and ABACUS; "complex" ones Y_lm with the
+Condon–Shortley phase.
 """
 
 
@@ -91,6 +94,16 @@ class Shell:
 
 
 @dataclass(frozen=True, eq=False)
+class Mixing:
+    """n orbitals as combinations of the functions of shells: hybrids, and functions in axes of their own."""
+
+    matrix: np.ndarray
+    """(n, functions) real, orthonormal rows; an orbital mixes functions of one site only."""
+    names: tuple[str, ...]
+    """Of each orbital, such as "sp3-1"."""
+
+
+@dataclass(frozen=True, eq=False)
 class OrbitalBasis:
     """n orbitals on the sites of a crystal: the rows and columns of a Hamiltonian."""
 
@@ -99,16 +112,25 @@ class OrbitalBasis:
     centres: np.ndarray
     """(sites, 3) fractional coordinates of the sites that carry orbitals: atoms, or centres of Wannier functions."""
     shells: tuple[Shell, ...]
-    """In the order of the matrix."""
+    """In the order of the matrix, if there is no mixing."""
+    mixing: Mixing | None = None
+    """The orbitals as combinations of the functions of the shells; None if they are these functions."""
 
     def __len__(self) -> int:
         """The number of orbitals n."""
-        return sum(len(shell.m) for shell in self.shells)
+        return sum(len(shell.m) for shell in self.shells) if self.mixing is None else len(self.mixing.matrix)
 
     @cached_property
     def site_of(self) -> np.ndarray:
         """(n,) the site of each orbital."""
-        return np.repeat([shell.site for shell in self.shells], [len(shell.m) for shell in self.shells])
+        sites = np.repeat([shell.site for shell in self.shells], [len(shell.m) for shell in self.shells])
+        return sites if self.mixing is None else sites[abs(self.mixing.matrix).argmax(1)]
+
+    @cached_property
+    def coefficients(self) -> np.ndarray:
+        """(n, Σ (2l+1)) each orbital as a combination of the real harmonics m = −l … l of every shell."""
+        functions = np.asarray(block_diag(*(shell.matrix for shell in self.shells)))
+        return functions if self.mixing is None else self.mixing.matrix @ functions
 
     @cached_property
     def orbitals(self) -> tuple[np.ndarray, ...]:
@@ -132,6 +154,8 @@ class OrbitalBasis:
     def names(self) -> tuple[str, ...]:
         """Of each orbital, such as "O2 px": element and number of the site from 1, component; a second radial
         function of that l has a prime."""
+        if self.mixing is not None:
+            return tuple(f"{self.species[site]}{site + 1} {own}" for site, own in zip(self.site_of, self.mixing.names))
         names, seen = [], {}
         for shell in self.shells:
             prime = "'" * seen.get((shell.site, shell.l), 0)
@@ -140,56 +164,57 @@ class OrbitalBasis:
         return tuple(names)
 
     def in_convention(self, convention: str) -> OrbitalBasis:
-        """The same shells, each in the order and with the harmonics of another code.
+        """The same shells, each in the order and with the harmonics of another code, and no mixing.
 
         Raises IrrepnetError if a shell is not whole.
         """
-        for shell in self.shells:
-            if not shell.is_whole:
-                raise IrrepnetError(
-                    f"site {shell.site + 1} has only {', '.join(shell.names)}; other orders need whole shells"
-                )
-        return replace(self, shells=tuple(Shell.of(s.site, s.l, convention) for s in self.shells))
+        for site, own in enumerate(self.orbitals):
+            if len(own) < sum(2 * shell.l + 1 for shell in self.shells_of(site)):
+                names = ", ".join(self.names[orbital].partition(" ")[2] for orbital in own)
+                raise IrrepnetError(f"site {site + 1} has only {names}; other orders need whole shells")
+        return replace(self, shells=tuple(Shell.of(s.site, s.l, convention) for s in self.shells), mixing=None)
 
     def change_to(self, other: OrbitalBasis) -> np.ndarray:
-        """(n, n) unitary T with H_other = T H Tᴴ, for another order or harmonics of the same shells."""
-        change = np.zeros((len(self), len(self)), complex)
-        start = 0
-        for old, new in zip(self.shells, other.shells, strict=True):
-            stop = start + len(old.m)
-            change[start:stop, start:stop] = new.matrix.conj() @ old.matrix.T
-            start = stop
-        return real_if_real(change)
+        """(n, n) unitary T with H_other = T H Tᴴ, for another order, harmonics or mixing of the same shells."""
+        return real_if_real(other.coefficients.conj() @ self.coefficients.T)
 
     def matrices(self, source: int, target: int, operations: np.ndarray) -> np.ndarray:
         """(N, k, k) unitary D(g): the orbitals φ_i of one site become Σ_j D_ji φ_j on another under g.
 
-        operations: (N, 3, 3) orthogonal, Cartesian. Shells go to shells in their order.
+        operations: (N, 3, 3) orthogonal, Cartesian. Shells go to those of the same l, in their order.
 
         Raises:
-            IrrepnetError: the sites have different shells, or an operation takes a part of a shell out of its span.
+            IrrepnetError: the sites have different shells, or an operation takes orbitals out of their span.
         """
-        old, new = self.shells_of(source), self.shells_of(target)
-        if [(s.l, len(s.m)) for s in old] != [(s.l, len(s.m)) for s in new]:
+        (old, own), (new, others) = (self._functions_of(site) for site in (source, target))
+        if old != new or len(own) != len(others):
             raise IrrepnetError(
                 f"sites {source + 1} ({self.species[source]}) and {target + 1} ({self.species[target]}) are "
                 f"equivalent but carry different shells, {_letters(old)} and {_letters(new)}"
             )
-        size = sum(len(shell.m) for shell in old)
-        matrices = np.zeros((len(operations), size, size), complex)
+        whole = np.zeros((len(operations), own.shape[1], own.shape[1]))
         start = 0
-        for a, b in zip(old, new):
-            stop = start + len(a.m)
-            block = b.matrix.conj() @ racah_matrices(operations, a.l) @ a.matrix.T
-            defect = abs(block @ block.conj().transpose(0, 2, 1) - np.eye(len(a.m))).max(initial=0)
-            if defect > 1e-6:
-                raise IrrepnetError(
-                    f"an operation takes {', '.join(a.names)} of site {source + 1} ({self.species[source]}) out of "
-                    "their span: give the basis all partners, and the axes in which it is defined"
-                )
-            matrices[:, start:stop, start:stop] = block
+        for l, _ in old:
+            stop = start + 2 * l + 1
+            whole[:, start:stop, start:stop] = racah_matrices(operations, l)
             start = stop
+        matrices = others.conj() @ whole @ own.T
+        defect = abs(matrices.conj().transpose(0, 2, 1) @ matrices - np.eye(len(own))).max((0, 2), initial=0)
+        if defect.max(initial=0) > 1e-6:
+            names = [self.names[orbital].partition(" ")[2] for orbital in self.orbitals[source][defect > 1e-6]]
+            raise IrrepnetError(
+                f"an operation takes {', '.join(names)} of site {source + 1} ({self.species[source]}) out of their "
+                "span: give the basis all partners, and the axes in which it is defined"
+            )
         return real_if_real(matrices)
+
+    def _functions_of(self, site: int) -> tuple[list[tuple[int, int]], np.ndarray]:
+        """(l, number of components) of a site's shells, l rising, and its orbitals (k, Σ (2l+1)) in them."""
+        numbers = sorted((n for n, s in enumerate(self.shells) if s.site == site), key=lambda n: self.shells[n].l)
+        starts = np.cumsum([0, *(2 * shell.l + 1 for shell in self.shells)])
+        columns = [column for n in numbers for column in range(starts[n], starts[n + 1])]
+        shells = [(self.shells[n].l, len(self.shells[n].m)) for n in numbers]
+        return shells, self.coefficients[self.orbitals[site][:, None], columns]
 
     def site_irreps(self, site: int, group: PointGroup, operations: np.ndarray) -> dict[str, int]:
         """{irrep: multiplicity} of the orbitals of a site under its site group.
@@ -261,5 +286,5 @@ def crystal_basis(crystal: SymmetricCrystal, shells: dict[str, tuple[int, ...]])
     return atomic_basis(Cell(crystal.lattice, crystal.frac_coords, crystal.numbers, crystal.formula), shells)
 
 
-def _letters(shells: tuple[Shell, ...]) -> str:
-    return "".join(LETTERS[shell.l] for shell in shells) or "none"
+def _letters(shells: list[tuple[int, int]]) -> str:
+    return "".join(LETTERS[l] for l, _ in shells) or "none"

@@ -7,17 +7,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.bands import band_structure, levels_at
 from irrepnet.hamiltonians.blocks import count_blocks
+from irrepnet.hamiltonians.edges import with_shared_edges
 from irrepnet.hamiltonians.embedded import FOLDER, embedded_hamiltonians
 from irrepnet.hamiltonians.formats.own import read_provenance
-from irrepnet.hamiltonians.formats.table import read_hamiltonian, write_hamiltonian
+from irrepnet.hamiltonians.formats.table import read_hamiltonian, read_what_can_be, write_hamiltonian
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import crystal_basis, shells_by_element
 from irrepnet.hamiltonians.plots import plot_bands
-from irrepnet.hamiltonians.symmetry import SYMPREC, action, hermiticity, symmetrised, symmetry_residual
+from irrepnet.hamiltonians.symmetry import (
+    SYMPREC,
+    SpaceGroup,
+    action,
+    hermiticity,
+    space_group,
+    spectrum_residual,
+    symmetrised,
+    symmetry_residual,
+)
+
+_ANYWHERE = np.array([[0.1372, 0.2918, -0.4231], [0.3519, -0.1847, 0.2263]])
+_BROKEN = 1e-3  # eV
+_MOVED = 0.1  # eV
 
 
 def check_files(
@@ -41,7 +57,7 @@ def check_files(
     reports, errors = [], []
     for file in files:
         try:
-            hamiltonian = read_hamiltonian(file, structure, shells)
+            hamiltonian = read_what_can_be(file, structure, shells)
             reports.append({"file": str(file)} | check_hamiltonian(hamiltonian, symprec, write_to))
         except IrrepnetError as error:
             reason = str(error) if str(file) in str(error) else f"{file}: {error}"
@@ -56,54 +72,123 @@ def check_hamiltonian(
 ) -> dict[str, Any]:
     """How far a Hamiltonian is from Hermitian and from its space group, in eV (the overlap: no unit).
 
-    Of each operation, and of each pair of sites (from 1) the worst block. "symmetry" is None if it has no basis,
-    "fermi" (eV) if no file tells it.
+    Of each operation, and of each pair of sites (from 1) the worst block. What cannot be answered is None and "notes"
+    say why: "symmetry" without orbitals that fit the space group, "spectrum" (energies at images of two k off all
+    symmetry) without a structure, "fermi" (eV) if no file tells it, "mesh" unless the mesh of k of H(R) is known: it
+    has the spectrum at two of its points and, with orbitals, the symmetry after `with_shared_edges`.
 
     Args:
-        write_to: the symmetrised Hamiltonian is written there.
+        write_to: the symmetrised Hamiltonian is written there, with its edges shared first where that helps; "moved" is
+            the largest change of an energy, at two k (of the mesh, if it is known).
 
-    Raises IrrepnetError if the space group does not fit the orbitals, or there is nothing to symmetrise with.
+    Raises IrrepnetError if there is nothing to symmetrise with.
     """
-    basis = hamiltonian.basis if write_to is None else hamiltonian.known_basis
     report: dict[str, Any] = {
-        "orbitals": len(hamiltonian) if basis is None else list(basis.names),
+        "orbitals": len(hamiltonian) if hamiltonian.basis is None else list(hamiltonian.basis.names),
         "cells": len(hamiltonian.R),
         "fermi": hamiltonian.fermi,
         "hermiticity": hermiticity(hamiltonian),
         "symmetry": None,
+        "spectrum": None,
+        "mesh": None,
         "point_group": None,
         "operations": [],
         "blocks": [],
         "overlap": None,
+        "moved": None,
+        "notes": [],
     }
     overlap = {} if hamiltonian.S is None else {"hermiticity": hermiticity(hamiltonian, overlap=True)}
-    if basis is not None:
-        act = action(basis, symprec)
-        residual = symmetry_residual(hamiltonian, act)
-        report |= {
-            "symmetry": residual.symmetry,
-            "point_group": act.group.point_group.name,
-            "operations": [
-                {"rotation": W.tolist(), "translation": t.tolist(), "residual": float(r)}
-                for W, t, r in zip(act.group.rotations, act.group.translations, residual.operations, strict=True)
-            ],
-            "blocks": [
-                {
-                    "sites": [site + 1 for site in block.sites],
-                    "species": [basis.species[site] for site in block.sites],
-                    "R": list(block.R),
-                    "operation": block.operation,
-                    "residual": block.residual,
-                }
-                for block in residual.blocks
-            ],
-        }
-        if hamiltonian.S is not None:
-            overlap["symmetry"] = symmetry_residual(hamiltonian, act, overlap=True).symmetry
-        if write_to is not None:
-            write_hamiltonian(symmetrised(hamiltonian, act), write_to)
     report["overlap"] = overlap or None
+    notes = report["notes"]
+    try:
+        group = space_group(hamiltonian.known_cell, symprec)
+    except IrrepnetError as error:
+        if write_to is not None:
+            raise
+        notes.append(_without_name(error, hamiltonian))
+        return report
+    spectrum = _spectrum(hamiltonian, group, _ANYWHERE, notes)
+    report |= {"spectrum": _largest(spectrum), "point_group": group.point_group.name}
+    report["operations"] = [
+        {"rotation": W.tolist(), "translation": t.tolist(), "residual": None, "spectrum": each}
+        for W, t, each in zip(group.rotations, group.translations, spectrum, strict=True)
+    ]
+    if hamiltonian.mesh is not None:
+        on_mesh = _spectrum(hamiltonian, group, _near(hamiltonian.mesh), notes)
+        report["mesh"] = {"points": list(hamiltonian.mesh), "spectrum": _largest(on_mesh), "symmetry": None}
+    try:
+        act = action(hamiltonian.known_basis, symprec)
+    except IrrepnetError as error:
+        if write_to is not None:
+            raise
+        notes.append(_without_name(error, hamiltonian))
+        return report
+    residual = symmetry_residual(hamiltonian, act)
+    report["symmetry"] = residual.symmetry
+    for operation, each in zip(report["operations"], residual.operations, strict=True):
+        operation["residual"] = float(each)
+    report["blocks"] = [
+        {
+            "sites": [site + 1 for site in block.sites],
+            "species": [act.basis.species[site] for site in block.sites],
+            "R": list(block.R),
+            "operation": block.operation,
+            "residual": block.residual,
+        }
+        for block in residual.blocks
+    ]
+    if hamiltonian.S is not None:
+        overlap["symmetry"] = symmetry_residual(hamiltonian, act, overlap=True).symmetry
+    if hamiltonian.mesh is not None:
+        shared = with_shared_edges(hamiltonian)
+        left = symmetry_residual(shared, act).symmetry
+        report["mesh"]["symmetry"] = left
+        if left < residual.symmetry / 2:
+            notes.append(
+                f"edges: {residual.symmetry:.1e} eV become {left:.1e} eV where elements at the edges of the "
+                f"{' × '.join(map(str, hamiltonian.mesh))} supercell are shared among equally near cells; that moves "
+                "no band on the mesh, and --symmetrised does it first"
+            )
+            hamiltonian = shared
+    spectra = [report["spectrum"], report["mesh"] and report["mesh"]["spectrum"]]
+    left = (report["mesh"] or report)["symmetry"]
+    if left > _BROKEN and any(each is not None and each < left / 100 for each in spectra):
+        notes.append(
+            f"the spectrum obeys the symmetry much better than H(R) does, {left:.1e} eV: these are not quite the "
+            "orbitals that were projected on, or they have other axes or another order"
+        )
+    if write_to is not None:
+        symmetric = symmetrised(hamiltonian, act)
+        k = _ANYWHERE if hamiltonian.mesh is None else _near(hamiltonian.mesh)
+        report["moved"] = float(abs(symmetric.eigenvalues(k) - hamiltonian.eigenvalues(k)).max())
+        if report["moved"] > _MOVED:
+            notes.append(f"symmetrising moved bands by up to {report['moved']:.1e} eV: is H(R) in these orbitals?")
+        write_hamiltonian(symmetric, write_to)
     return report
+
+
+def _near(mesh: tuple[int, int, int]) -> np.ndarray:
+    """(2, 3) points of a mesh near those of `_ANYWHERE`."""
+    return np.rint(_ANYWHERE * mesh) / mesh
+
+
+def _without_name(error: IrrepnetError, hamiltonian: Hamiltonian) -> str:
+    return f"no symmetry of orbitals: {str(error).removeprefix(hamiltonian.name + ': ')}"
+
+
+def _largest(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return max(known) if known else None
+
+
+def _spectrum(hamiltonian: Hamiltonian, group: SpaceGroup, k: np.ndarray, notes: list[str]) -> list[float | None]:
+    """Of each operation the difference of energies; None, with a note, where there are none."""
+    try:
+        return spectrum_residual(hamiltonian, group, k).tolist()
+    except IrrepnetError as error:
+        notes.append(f"no spectrum: {str(error).removeprefix(hamiltonian.name + ': ')}")
+        return [None] * len(group)
 
 
 def count_parameters(file: str | Path, shells: str, cutoff: float = 5.0, symprec: float = SYMPREC) -> dict[str, Any]:

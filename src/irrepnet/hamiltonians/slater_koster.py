@@ -59,9 +59,12 @@ def slater_koster(hamiltonian: Hamiltonian, cutoff: float) -> tuple[TwoCentre, .
     Blocks that are not in the file count as zero; a pair of elements and the reversed pair are the same.
 
     Raises:
-        IrrepnetError: H is not real, or its orbitals are not, or the cutoff is no distance.
+        IrrepnetError: H is not real, or its orbitals are not, or the cutoff is no
+            distance, or hybrids span no whole shells.
     """
     hamiltonian = hamiltonian.as_real()
+    if hamiltonian.known_basis.mixing is not None:
+        hamiltonian = hamiltonian.in_convention("wannier90")
     basis = hamiltonian.known_basis
     if not 0 <= cutoff < np.inf:
         raise IrrepnetError(f"the cutoff is a distance in Å, got {cutoff}")

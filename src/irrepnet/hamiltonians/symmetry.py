@@ -227,6 +227,17 @@ def symmetry_residual(hamiltonian: Hamiltonian, act: Action, overlap: bool = Fal
     return Residual(float(operations.max()), operations, tuple(pairs))
 
 
+def spectrum_residual(hamiltonian: Hamiltonian, group: SpaceGroup, k: np.ndarray) -> np.ndarray:
+    """(M,) eV, of each operation the largest difference between the energies at k (K, 3) and at their images k W⁻¹.
+
+    It needs no orbitals; zero is necessary for symmetry, not sufficient.
+    """
+    rotations, which = np.unique(group.rotations, axis=0, return_inverse=True)
+    images = k @ np.linalg.inv(rotations)  # (rotations, K, 3)
+    differences = abs(hamiltonian.eigenvalues(images) - hamiltonian.eigenvalues(k)).max((1, 2))
+    return differences[which.ravel()]
+
+
 def symmetrised(hamiltonian: Hamiltonian, act: Action) -> Hamiltonian:
     """The mean of H(R) and S(R) over all operations of the space group and over Hermitian conjugation.
 

@@ -336,11 +336,14 @@ def test_projections(tmp_path, projections, names):
 @pytest.mark.parametrize(
     ("projections", "message"),
     [
-        ("V:sp3", "hybrids have no shell"),
-        ("V:s:z=1,0,0", "unturned axes"),
+        ("V:sp4", "is none of s, p, d, f"),
+        ("V:p:z=1,0,0", "not at right angles"),
+        ("V:s:y=1,0,0", "none of z="),
         ("Fe:s", "no such atom"),
-        ("V:s;p", "4 orbitals"),
-        ("random", "unturned axes"),
+        ("V:l=4", "l goes from"),
+        ("V:l=-3,mr=5", "mr goes from 1 to 4"),
+        ("V:s(u)", "spinors is not true"),
+        ("V s", "no functions after its site"),
     ],
 )
 def test_projections_that_are_refused(tmp_path, projections, message):

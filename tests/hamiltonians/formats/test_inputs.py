@@ -249,8 +249,8 @@ def test_bohr(folder):
         ("end atoms_frac\n", "", "block atoms_frac has no end"),
         ("fermi_energy = 0.3", "fermi_energy = 0.3\nfermi_energy = 0.4", "fermi_energy twice"),
         ("end projections\n", "end projections\nbegin projections\nPo:p\nend projections\n", "two blocks projections"),
-        ("Po:s", "Po:s:z=1,0,0", "unturned axes"),
-        ("Po:s", "f=0,0:s", "three coordinates"),
+        ("Po:s", "Po:p:z=1,0,0", "not at right angles"),
+        ("Po:s", "f=0,0:s", "not three numbers"),
         ("Po:s", "Po:l=0,mr=2", "mr goes from 1 to 1"),
     ],
 )

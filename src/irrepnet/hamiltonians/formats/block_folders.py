@@ -32,8 +32,10 @@ def reading(folder: Path, structure: Path | None) -> Iterator[None]:
         raise IrrepnetError(f"{folder}: its folder holds the structure, no other can be given")
     try:
         yield
-    except IrrepnetError:
-        raise
+    except IrrepnetError as error:
+        if str(folder) in str(error):
+            raise
+        raise IrrepnetError(f"{folder}: {error}") from error
     except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise IrrepnetError(f"{folder}: cannot be read: {' '.join(str(error).split())}") from error
 

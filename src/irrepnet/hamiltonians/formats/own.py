@@ -15,7 +15,7 @@ from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.formats.shared import energy
 from irrepnet.hamiltonians.model import Hamiltonian
-from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell
+from irrepnet.hamiltonians.orbitals import Mixing, OrbitalBasis, Shell
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
 
 _FORMAT = "irrepnet reduced Hamiltonian 2"
@@ -54,6 +54,9 @@ def write_reduced(hamiltonian: ReducedHamiltonian, path: str | Path) -> None:
         "provenance": hamiltonian.provenance,
         "shells": [[s.site, s.l, list(s.m), s.harmonics] for s in hamiltonian.basis.shells],
     }
+    if (mixing := hamiltonian.basis.mixing) is not None:
+        arrays["mixing"] = mixing.matrix
+        card["functions"] = mixing.names
     try:
         save_file({key: np.ascontiguousarray(a) for key, a in arrays.items()}, path, {"card": json.dumps(card)})
     except (OSError, SafetensorError) as error:
@@ -66,7 +69,8 @@ def read_reduced(path: str | Path) -> ReducedHamiltonian:
         arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
         cell = Cell(arrays["lattice"], arrays["frac_coords"], arrays["numbers"], str(path))
         shells = tuple(Shell(site, l, tuple(m), harmonics) for site, l, m, harmonics in card["shells"])
-        basis = OrbitalBasis(cell, arrays["centres"], shells)
+        mixing = Mixing(arrays["mixing"], tuple(card["functions"])) if "mixing" in arrays else None
+        basis = OrbitalBasis(cell, arrays["centres"], shells, mixing)
         found = ReducedHamiltonian(
             basis,
             card["symprec"],

@@ -95,10 +95,23 @@ def all_numbers(text: str) -> np.ndarray:
         return numbers(text.split())
 
 
+def numbers_below(text: str) -> np.ndarray:
+    """(N,) the numbers of a text below its first line; a ValueError tells the line."""
+    try:
+        return all_numbers(text.partition("\n")[2])
+    except ValueError:
+        for at, line in enumerate(text.splitlines()[1:], 2):
+            try:
+                numbers(line.split())
+            except ValueError as error:
+                raise ValueError(f"line {at}: {error}") from error
+        raise
+
+
 def whole(values: np.ndarray, what: str) -> np.ndarray:
     """The same as integers. Raises ValueError if one is not whole."""
     rounded = np.rint(values)
-    if not (rounded == values).all():  # NaN too
+    if not ((rounded == values) & (abs(rounded) < 2**53)).all():  # NaN too
         raise ValueError(f"{what} are not whole numbers")
     return rounded.astype(int)
 

@@ -6,16 +6,18 @@ To add one: a file here with its two functions, and its row.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.embedded import embedded_hamiltonians, load_hamiltonian
+from irrepnet.hamiltonians.formats.abacus import read_abacus, read_bare_abacus, write_abacus
 from irrepnet.hamiltonians.formats.deeph import is_deeph, read_deeph, write_deeph
 from irrepnet.hamiltonians.formats.deeptb import read_deeptb, write_deeptb
 from irrepnet.hamiltonians.formats.own import read_safetensors, write_safetensors
 from irrepnet.hamiltonians.formats.sisl import read_sisl, write_sisl
-from irrepnet.hamiltonians.formats.wannier90 import read_wannier90, write_wannier90
+from irrepnet.hamiltonians.formats.tbmodels import read_bare_tbmodels, read_tbmodels, write_tbmodels
+from irrepnet.hamiltonians.formats.wannier90 import read_bare_wannier90, read_wannier90, write_wannier90
 from irrepnet.hamiltonians.model import Hamiltonian
 
 
@@ -32,6 +34,8 @@ class Format:
     write: Callable[[Hamiltonian, Path], None]
     holds: Callable[[Path], bool] | None = None
     """Whether a folder is of this code, whatever its name; None if the format is a file."""
+    read_bare: Callable[[Path], Hamiltonian] | None = None
+    """Of a path, the matrices without structure and orbitals; None if they cannot be had without them."""
 
     def matches(self, path: Path) -> bool:
         """Whether it is this format's to read: a folder by what it holds, all else by its name."""
@@ -44,7 +48,16 @@ class Format:
 
 
 FORMATS = [
-    Format("Wannier90", ("_hr.dat", "_tb.dat", "_hr.dat.gz", "_tb.dat.gz"), read_wannier90, write_wannier90),
+    Format(
+        "Wannier90",
+        ("_hr.dat", "_tb.dat", "_hr.dat.gz", "_tb.dat.gz"),
+        read_wannier90,
+        write_wannier90,
+        None,
+        read_bare_wannier90,
+    ),
+    Format("TBmodels", (".hdf5",), read_tbmodels, write_tbmodels, None, read_bare_tbmodels),
+    Format("ABACUS", (".csr",), read_abacus, write_abacus, None, read_bare_abacus),
     Format("SIESTA", (".TSHS", ".HSX"), read_sisl, write_sisl),
     Format("irrepnet", (".safetensors",), read_safetensors, write_safetensors),
     Format("DeepH", (".deeph",), read_deeph, write_deeph, is_deeph),
@@ -93,6 +106,20 @@ def read_hamiltonian(path: str | Path, structure: str | Path | None = None, shel
         if each.matches(path):
             return each.read(path, None if structure is None else Path(structure), shells)
     raise IrrepnetError(f"{path}: not a Hamiltonian by its name; known are {readable()}")
+
+
+def read_what_can_be(path: str | Path, structure: str | Path | None = None, shells: str | None = None) -> Hamiltonian:
+    """As `read_hamiltonian`; where what lies beside the file does not fit, the matrices alone, and `no_basis` says why.
+
+    Raises IrrepnetError if the matrices cannot be read, or structure or shells are given and do not fit.
+    """
+    try:
+        return read_hamiltonian(path, structure, shells)
+    except IrrepnetError as error:
+        read_bare = next((each.read_bare for each in FORMATS if each.matches(Path(path))), None)
+        if read_bare is None or structure is not None or shells is not None:
+            raise
+        return replace(read_bare(Path(path)), no_basis=str(error))
 
 
 def write_hamiltonian(hamiltonian: Hamiltonian, path: str | Path) -> None:

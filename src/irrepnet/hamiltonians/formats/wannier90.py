@@ -15,11 +15,13 @@ import numpy as np
 
 from irrepnet.crystals.text import lines_of, read_text
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.formats.shared import all_numbers, save_text, whole
+from irrepnet.hamiltonians.formats.shared import numbers_below, save_text, whole
 from irrepnet.hamiltonians.formats.structure import with_structure
 from irrepnet.hamiltonians.formats.wannier90_input import beside
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import real_if_real
+
+_TOGETHER = 30_000  # rows that are read at once
 
 
 def read_wannier90(path: Path, structure: Path | None = None, shells: str | None = None) -> Hamiltonian:
@@ -32,12 +34,13 @@ def read_wannier90(path: Path, structure: Path | None = None, shells: str | None
     Raises:
         IrrepnetError: the file is missing, cut short or not of this format, or does not fit the structure.
     """
-    found = _bare(path)
+    found = read_bare_wannier90(path)
     structure = structure or beside(path, ".win")
     return found if structure is None else with_structure(found, structure, shells, "wannier90")
 
 
-def _bare(path: Path) -> Hamiltonian:
+def read_bare_wannier90(path: Path) -> Hamiltonian:
+    """The same without lattice and orbitals."""
     failure: ValueError | None = None
     for source in (_Lines, _Words):
         try:
@@ -57,17 +60,14 @@ class _Lines:
     """The numbers of a file whose lines and numbers are those of Wannier90: one line after the other, parsed in C."""
 
     def __init__(self, path: Path):
-        lines = lines_of(path)
-        next(lines, None)  # a comment
-        self._lines = (line for line in lines if not line.isspace())
+        self._lines = lines_of(path)
+        next(self._lines, None)  # a comment
 
     def some(self, count: int) -> np.ndarray:
         """(count,) the next numbers, on one line or several."""
         words: list[bytes] = []
-        for line in self._lines:
+        while len(words) < count and (line := next(self._lines, None)) is not None:
             words += line.split()
-            if len(words) >= count:
-                break
         return np.array(words, float).reshape(count)
 
     def rows(self, count: int, columns: int) -> np.ndarray:
@@ -78,7 +78,7 @@ class _Lines:
         return np.loadtxt(lines, comments=None, ndmin=2).reshape(count, columns)
 
     def is_at_end(self) -> bool:
-        line = next(self._lines, None)
+        line = next((line for line in self._lines if not line.isspace()), None)
         if line is not None:
             self._lines = chain([line], self._lines)
         return line is None
@@ -88,13 +88,16 @@ class _Words:
     """The same whatever the lines are, with numbers as Fortran reads them, and errors that say what is wrong."""
 
     def __init__(self, path: Path):
-        self._values = all_numbers(read_text(path).partition("\n")[2])
+        text = read_text(path)
+        self._values, self._lines = numbers_below(text), text.count("\n")
         self._at = 0
 
     def some(self, count: int) -> np.ndarray:
         own = self._values[self._at : self._at + count]
         if len(own) != count:
-            raise ValueError(f"it holds {len(self._values)} numbers, and its header announces more")
+            raise ValueError(
+                f"it holds {len(self._values)} numbers on {self._lines} lines, and its header announces more"
+            )
         self._at += count
         return own
 
@@ -125,18 +128,37 @@ def _parsed(path: Path, source: _Lines | _Words) -> Hamiltonian:
         position /= degeneracies[:, None, None, None]
     if not source.is_at_end():
         raise ValueError("it holds more numbers than its header announces")
-    return Hamiltonian(R, real_if_real(H[:, 0] / degeneracies[:, None, None]), name=str(path), position=position)
+    H = real_if_real(H[:, 0] / degeneracies[:, None, None])
+    return Hamiltonian(R, H, name=str(path), position=position, mesh=_mesh(R, degeneracies))
+
+
+def _mesh(R: np.ndarray, degeneracies: np.ndarray) -> tuple[int, int, int] | None:
+    """The mesh of k whose Wigner–Seitz supercell the cells fill: those that are equal in it weigh 1 together."""
+    weights = 1 / degeneracies
+    count = round(weights.sum())
+    if abs(weights.sum() - count) > 1e-6:
+        return None
+    for x in range(1, count + 1):
+        for y in range(1, count // x + 1) if count % x == 0 else ():
+            if count % (x * y) == 0:
+                mesh = (x, y, count // (x * y))
+                totals = np.bincount(np.ravel_multi_index(tuple((R % mesh).T), mesh), weights, count)
+                if abs(totals - 1).max() < 1e-6:
+                    return mesh
+    return None
 
 
 def _hr_blocks(source: _Lines | _Words, n: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
     """R (cells, 3) and H (cells, 1, n, n) from rows x y z m n re im."""
     R, blocks = [], []
-    for _ in range(cells):
-        rows = source.rows(n * n, 7)
-        if (rows[:, :3] != rows[0, :3]).any():
-            raise ValueError("its rows are not sorted by cells")
-        R.append(rows[0, :3].copy())  # a view would keep all rows
-        blocks.append(_block(rows[:, 3:], n))
+    step = max(1, _TOGETHER // n**2)
+    for start in range(0, cells, step):
+        together = min(step, cells - start)
+        for rows in source.rows(together * n * n, 7).reshape(together, n * n, 7):
+            if (rows[:, :3] != rows[0, :3]).any():
+                raise ValueError("its rows are not sorted by cells")
+            R.append(rows[0, :3].copy())  # a view would keep all rows
+            blocks.append(_block(rows[:, 3:], n))
     return whole(np.array(R), "its cells"), np.array(blocks)
 
 
@@ -166,7 +188,7 @@ def _with_shifts(hamiltonian: Hamiltonian, path: Path) -> Hamiltonian:
     """Element (m, n) of cell R in equal parts in the cells R + T that a _wsvec.dat lists."""
     n = len(hamiltonian)
     try:
-        listed, counts, shifts = _shifts(whole(all_numbers(read_text(path).partition("\n")[2]), "its entries"))
+        listed, counts, shifts = _shifts(whole(numbers_below(read_text(path)), "its entries"))
         cell, m = hamiltonian.index(listed[:, :3]), listed[:, 3:] - 1
         if (cell < 0).any() or not ((m >= 0) & (m < n)).all():
             raise ValueError("it names cells or orbitals that the Hamiltonian does not have")
@@ -204,7 +226,10 @@ def _shifts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         starts.append(at)
         count = int(values[at + 5])
         if count < 1:
-            raise ValueError(f"{count} cells are listed for an element")
+            line = 1 + 2 * len(starts) + (at - 6 * (len(starts) - 1)) // 3
+            raise ValueError(
+                f"line {line}: {count} cells are listed for the element {' '.join(map(str, values[at : at + 5]))}"
+            )
         at += 6 + 3 * count
     if at != len(values):
         raise ValueError("it ends within an element")

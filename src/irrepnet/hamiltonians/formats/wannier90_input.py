@@ -12,13 +12,17 @@ import numpy as np
 from irrepnet.crystals import Cell
 from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.formats.shared import element_of, energy, in_any_case, numbers, table, words_of
+from irrepnet.hamiltonians.formats.shared import element_of, energy, in_any_case, table, words_of
+from irrepnet.hamiltonians.formats.wannier90_projections import (
+    ProjectedFunction,
+    numbers_of_ranges,
+    projected_basis,
+    projections_of,
+)
 from irrepnet.hamiltonians.model import BOHR, Hamiltonian
-from irrepnet.hamiltonians.orbitals import CONVENTIONS, LETTERS, NAMES, OrbitalBasis, Shell, cell_as_given
+from irrepnet.hamiltonians.orbitals import OrbitalBasis, cell_as_given
 
-_ORDERS = CONVENTIONS["wannier90"][1]
 _NEAR = 0.5  # Å between the centre of a Wannier function and the site it was projected on
-_OWN_AXES = {"z": (0.0, 0.0, 1.0), "x": (1.0, 0.0, 0.0)}
 
 
 def beside(path: Path, suffix: str) -> Path | None:
@@ -27,40 +31,108 @@ def beside(path: Path, suffix: str) -> Path | None:
     return in_any_case(path.parent, seed + suffix)
 
 
+class _Unknown(Exception):
+    """Why the orbitals cannot be known, though there is nothing wrong with the input."""
+
+
 def with_wannier90_input(hamiltonian: Hamiltonian, path: str | Path) -> Hamiltonian:
     """The Hamiltonian with lattice, atoms, orbitals and Fermi energy (if it is there) of a .win file.
 
     The home cell of each centre is that of the Wannier functions, if the position matrix or seed_centres.xyz tells it.
+    Where the orbitals cannot be known (random projections or none, spinors, Wannier functions that have left the sites
+    that they were projected on) there is the cell, and `no_basis` says why there is no basis.
 
     Raises:
-        IrrepnetError: the file has no cell, atoms or projections; spinors, hybrid, random or turned projections; a
-            Fermi energy that is no number; or not as many orbitals as the Hamiltonian.
+        IrrepnetError: the file has no cell or atoms, something that cannot be read, a Fermi energy that is no number,
+            or not as many projections as the Hamiltonian has orbitals.
     """
     path = Path(path)
     try:
         blocks, keys = _win_blocks(read_text(path))
-        if "t" in (_only(keys, "spinors") or "").lower():
-            raise IrrepnetError(f"{path}: spinors are not supported")
         cell, labels = _win_atoms(blocks, str(path))
-        centres, shells = _win_projections(blocks, cell, labels)
         fermi = energy(_only(keys, "fermi_energy"), path, "fermi_energy")
+        found = replace(hamiltonian, cell=cell, fermi=fermi if hamiltonian.fermi is None else hamiltonian.fermi)
+        projections = _projections(blocks, keys, cell, labels, len(found))
+        if len(projections) != len(found):
+            raise IrrepnetError(
+                f"{path}: its projections are {len(projections)} orbitals, {found.name} has {len(found)}"
+            )
+        if any(each.spin for each in projections):
+            raise _Unknown("spinors is true, and orbitals with spin are not supported yet")
+        basis = projected_basis(projections, cell)
+        if not _is_true(keys, "translate_home_cell"):  # which moves the centres, and H(R) does not know
+            basis = _in_home_cells(basis, found)
+    except _Unknown as reason:
+        return replace(found, no_basis=f"{path}: {reason}")
     except IrrepnetError:
         raise
     except (ValueError, KeyError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise IrrepnetError(f"{path}: cannot be read as a Wannier90 input: {reason}") from error
-    basis = OrbitalBasis(cell, centres, shells)
-    if len(basis) != len(hamiltonian):
-        raise IrrepnetError(
-            f"{path}: its projections are {len(basis)} orbitals, {hamiltonian.name} has {len(hamiltonian)}"
-        )
-    found = _wannier_centres(hamiltonian, cell)
-    if found is not None:
-        means = np.array([found[basis.orbitals[site]].mean(0) for site in range(len(centres))])
-        cells = np.rint(means - centres)
-        near = np.linalg.norm((means - centres - cells) @ cell.lattice, axis=1) < _NEAR
-        basis = replace(basis, centres=centres + np.where(near[:, None], cells, 0))
-    return replace(hamiltonian, basis=basis, fermi=fermi if hamiltonian.fermi is None else hamiltonian.fermi)
+    return replace(found, basis=basis)
+
+
+def _projections(
+    blocks: dict[str, list[str]], keys: dict[str, list[str]], cell: Cell, labels: Sequence[str], count: int
+) -> list[ProjectedFunction]:
+    """The projections that `count` Wannier functions started from, in their order.
+
+    Raises:
+        _Unknown: they are random, or chosen by another method than projections.
+        ValueError: the block cannot be read.
+    """
+    rows = blocks.get("projections", [])
+    is_random = bool(rows) and rows[0].lower().startswith("random")
+    rows, unit = _lengths(rows[1:] if is_random else rows)
+    if not rows:
+        for key in ("auto_projections", "use_bloch_phases"):
+            if _is_true(keys, key):
+                raise _Unknown(f"{key} is true, so that no projections tell what the orbitals are")
+        raise _Unknown("the projections are random" if is_random else "it has no projections block")
+    found: list[ProjectedFunction] = []
+    for line, row in enumerate(rows):
+        try:
+            found += projections_of(row, line, unit, cell, labels, _is_true(keys, "spinors"))
+        except ValueError as error:
+            raise ValueError(f"projection {row!r}: {error}") from error
+    if "select_projections" in keys:
+        chosen = numbers_of_ranges(_only(keys, "select_projections") or "")
+        if max(chosen) > len(found):
+            raise ValueError(f"select_projections has {max(chosen)}, there are {len(found)} projections")
+        found = [found[each - 1] for each in chosen]
+    elif (_only(keys, "num_wann") or "").split() == [str(count)]:
+        found = found[:count]  # Wannier90 does not use the rest
+    if is_random and len(found) < count:
+        raise _Unknown(f"{count - len(found)} of {count} projections are random")
+    return found
+
+
+def _in_home_cells(basis: OrbitalBasis, hamiltonian: Hamiltonian) -> OrbitalBasis:
+    """With each site in the cell where its Wannier functions are, if a file tells that.
+
+    Raises _Unknown if they are nowhere near it: then they are not the orbitals that they were projected on.
+    """
+    centres = _wannier_centres(hamiltonian, basis.cell)
+    if centres is None:
+        return basis
+    means = np.array([centres[own].mean(0) for own in basis.orbitals])
+    found = replace(basis, centres=basis.centres + np.rint(means - basis.centres))
+    if (reason := why_elsewhere(found, centres)) is not None:
+        raise _Unknown(reason)
+    return found
+
+
+def why_elsewhere(basis: OrbitalBasis, centres: np.ndarray) -> str | None:
+    """What speaks against these orbitals, if the centres (n, 3), fractional, of those of a site are not around it."""
+    means = np.array([centres[own].mean(0) for own in basis.orbitals])
+    far = np.linalg.norm((means - basis.centres) @ basis.cell.lattice, axis=1)
+    site = int(far.argmax())
+    if far[site] < _NEAR:
+        return None
+    return (
+        f"the Wannier functions projected on site {site + 1} ({basis.species[site]}) are centred {far[site]:.2f} Å "
+        "away from it, so that they are other orbitals than the projections"
+    )
 
 
 def _win_blocks(text: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
@@ -98,6 +170,10 @@ def _only(keys: dict[str, list[str]], name: str) -> str | None:
     return values.pop() if values else None
 
 
+def _is_true(keys: dict[str, list[str]], name: str) -> bool:
+    return "t" in (_only(keys, name) or "").lower()
+
+
 def _win_atoms(blocks: dict[str, list[str]], name: str) -> tuple[Cell, list[str]]:
     """The cell, and the label of each atom in small letters."""
     rows, unit = _lengths(blocks["unit_cell_cart"])
@@ -122,74 +198,6 @@ def _lengths(rows: list[str]) -> tuple[list[str], float]:
     return rows, 1.0
 
 
-def _win_projections(
-    blocks: dict[str, list[str]], cell: Cell, labels: Sequence[str]
-) -> tuple[np.ndarray, tuple[Shell, ...]]:
-    """Sites and shells, label against label: "Fe1" are the atoms of that label and not all of iron."""
-    centres: list[np.ndarray] = []
-    shells: list[Shell] = []
-    rows, unit = _lengths(blocks["projections"])
-    for row in rows:
-        place, *parts = re.sub(r"\s", "", row).lower().split(":")
-        if not parts or not all(_is_usual(option) for option in parts[1:]):
-            raise ValueError(f"projection {row!r}: only site:functions in unturned axes are supported")
-        if place.startswith(("f=", "c=")):
-            point = numbers(place[2:].split(","))
-            if len(point) != 3:
-                raise ValueError(f"projection {row!r}: a site has three coordinates")
-            sites = [point if place[0] == "f" else unit * point @ np.linalg.inv(cell.lattice)]
-        else:
-            sites = [site for site, label in zip(cell.frac_coords, labels) if label == place]
-            if not sites:
-                known = ", ".join(dict.fromkeys(labels))
-                raise ValueError(f"projection {row!r}: no such atom; the labels of the atoms are {known}")
-        wanted = _angular(parts[0], row)
-        for site in sites:
-            same = [i for i, centre in enumerate(centres) if np.allclose(centre, site, atol=1e-5)]
-            if not same:
-                centres.append(site)
-            number = same[0] if same else len(centres) - 1
-            shells += [Shell(number, l, tuple(m for m in _ORDERS[l] if m in ms)) for l, ms in sorted(wanted.items())]
-    return np.array(centres).reshape(-1, 3), tuple(shells)
-
-
-def _is_usual(option: str) -> bool:
-    """Whether it leaves the angular functions as they are: a radial part, or the axes that they have anyway."""
-    key, _, value = option.partition("=")
-    if key in _OWN_AXES:
-        axis = numbers(value.split(","))
-        return (
-            len(axis) == 3 and bool(axis.any()) and np.allclose(axis, np.linalg.norm(axis) * np.array(_OWN_AXES[key]))
-        )
-    return not option or key in ("r", "zona")
-
-
-def _angular(functions: str, row: str) -> dict[int, set[int]]:
-    """{l: {m, …}} of "s;p", "dxy,dxz" or "l=2,mr=2,3"; Wannier90 sorts them by l and its own number mr."""
-    wanted: dict[int, set[int]] = {}
-    for part in functions.split(";"):
-        numbered = re.fullmatch(r"l=(\d)(?:,mr=([\d,]+))?", part)
-        if numbered and int(numbered[1]) < len(LETTERS):
-            l = int(numbered[1])
-            chosen = [int(mr) - 1 for mr in numbered[2].split(",")] if numbered[2] else range(2 * l + 1)
-            if not set(chosen) <= {*range(2 * l + 1)}:
-                raise ValueError(f"projection {row!r}: mr goes from 1 to {2 * l + 1}")
-            wanted.setdefault(l, set()).update(_ORDERS[l][mr] for mr in chosen)
-            continue
-        for name in part.split(","):
-            if name in tuple(LETTERS):
-                l = LETTERS.index(name)
-                wanted.setdefault(l, set()).update(_ORDERS[l])
-                continue
-            for l, names in enumerate(NAMES):
-                if name in names:
-                    wanted.setdefault(l, set()).add(names.index(name) - l)
-                    break
-            else:
-                raise ValueError(f"projection {row!r}: {name!r} is not an s, p, d or f function; hybrids have no shell")
-    return wanted
-
-
 def _wannier_centres(hamiltonian: Hamiltonian, cell: Cell) -> np.ndarray | None:
     """(n, 3) fractional centres of the Wannier functions, None if no file tells them."""
     if hamiltonian.position is not None:
@@ -202,6 +210,8 @@ def _wannier_centres(hamiltonian: Hamiltonian, cell: Cell) -> np.ndarray | None:
     rows = [line for line in read_text(path).splitlines()[2:] if line.split()[:1] == ["X"]]
     try:
         centres = table(rows, slice(1, 4), "centre")
+        if not np.isfinite(centres).all():
+            raise ValueError("a centre is not finite")
     except ValueError as error:
         raise IrrepnetError(f"{path}: cannot be read as centres of Wannier functions: {error}") from error
     return centres @ np.linalg.inv(cell.lattice) if len(centres) == len(hamiltonian) else None

@@ -1,0 +1,112 @@
+"""Files of TBmodels, *.hdf5. Needs h5py.
+
+Datasets uc (lattice vectors, rows), pos (n, dim) places of the orbitals in them, dim, size, occ, sparse; in the group
+hop a group for each of half of the cells, R and the matrix, dense or CSR. H(R) is the matrix of R plus the adjoint of
+that of −R, so that of R = 0 has half of the diagonal. Source: the files of TBmodels 1.4 (tbmodels.greschd.ch).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from irrepnet.errors import IrrepnetError
+from irrepnet.hamiltonians.formats.shared import needs, whole
+from irrepnet.hamiltonians.formats.structure import with_structure
+from irrepnet.hamiltonians.formats.wannier90_input import why_elsewhere
+from irrepnet.hamiltonians.model import Hamiltonian, in_other_cells
+from irrepnet.hamiltonians.orbitals import real_if_real
+
+
+def read_tbmodels(path: Path, structure: Path | None = None, shells: str | None = None) -> Hamiltonian:
+    """A model in three dimensions, which tells no elements and no orbitals: these are those of `structure`, as for the
+    Wannier90 files that most models come from.
+
+    Raises IrrepnetError if the file is not of this kind, or does not fit the structure.
+    """
+    found, places = _read(path)
+    if structure is None:
+        return found
+    found = with_structure(found, structure, shells, "wannier90")
+    if found.basis is None or places is None:
+        return found
+    # TBmodels has all orbitals in the home cell, those of one site perhaps in several of the cells of that site
+    steps = np.rint(places - found.basis.centres[found.basis.site_of]).astype(int)
+    if (reason := why_elsewhere(found.basis, places - steps)) is not None:
+        return replace(found, basis=None, no_basis=f"{structure}: {reason}")
+    return in_other_cells(found, -steps)
+
+
+def read_bare_tbmodels(path: Path) -> Hamiltonian:
+    """The same without lattice and orbitals."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[Hamiltonian, np.ndarray | None]:
+    """With the places of the orbitals (n, 3), fractional, if they are told."""
+    h5py = needs("h5py")
+    if not path.is_file():
+        raise IrrepnetError(f"{path}: no such file")
+    try:
+        with h5py.File(path, "r") as top:
+            file = top.get("tb_model", top)  # as old versions have it
+            if int(file["dim"][()]) != 3:
+                raise ValueError(f"it has {int(file['dim'][()])} dimensions, and three are read")
+            size = int(file["size"][()])
+            places = np.array(file["pos"][()], float).reshape(size, 3) if "pos" in file else None
+            blocks: dict[tuple[int, ...], np.ndarray] = {}
+            for key, hop in file["hop"].items():
+                R = tuple(whole(np.array(hop["R"][()], float), f"the cell of hop/{key}").tolist())
+                matrix = _matrix(hop, size)
+                if len(R) != 3 or matrix.shape != (size, size):
+                    raise ValueError(f"hop/{key} is no cell with a matrix of {size} orbitals")
+                blocks[R] = blocks.get(R, 0) + matrix
+                reverse = (-R[0], -R[1], -R[2])
+                blocks[reverse] = blocks.get(reverse, 0) + matrix.conj().T
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise IrrepnetError(f"{path}: cannot be read as a TBmodels file: {reason}") from error
+    if not blocks:
+        raise IrrepnetError(f"{path}: cannot be read as a TBmodels file: it has no hopping")
+    cells = sorted(blocks)
+    H = real_if_real(np.array([blocks[R] for R in cells]))
+    return Hamiltonian(np.array(cells), H, name=str(path)), places
+
+
+def _matrix(hop: Any, size: int) -> np.ndarray:
+    """(size, size) of a dense dataset or the three of CSR."""
+    if "mat" in hop:
+        return np.array(hop["mat"][()], complex)
+    from scipy.sparse import csr_matrix
+
+    parts = tuple(hop[name][()] for name in ("data", "indices", "indptr"))
+    return csr_matrix(parts, shape=(size, size), dtype=complex).toarray()
+
+
+def write_tbmodels(hamiltonian: Hamiltonian, path: Path) -> None:
+    """A dense model with the orbitals at their centres.
+
+    Raises IrrepnetError for orbitals that are not orthonormal, or without a basis, or if it cannot be written.
+    """
+    h5py = needs("h5py")
+    if hamiltonian.S is not None:
+        raise IrrepnetError(f"{path}: TBmodels has no overlap; orthogonalise the Hamiltonian first")
+    basis, n = hamiltonian.known_basis, len(hamiltonian)
+    reverse = hamiltonian.index(-hamiltonian.R)
+    try:
+        with h5py.File(path, "w") as file:
+            file["type_tag"] = "tbmodels.model"
+            for name, value in (("dim", 3), ("size", n), ("sparse", False), ("uc", basis.cell.lattice)):
+                file[name] = value
+            file["pos"] = basis.centres[basis.site_of]
+            hop = file.create_group("hop")
+            for number, (R, block) in enumerate(zip(hamiltonian.R, hamiltonian.H)):
+                if number <= reverse[number] or reverse[number] < 0:
+                    group = hop.create_group(str(number))
+                    group["R"] = R
+                    group["mat"] = (block / 2 if not R.any() else block).astype(complex)
+    except OSError as error:
+        raise IrrepnetError(f"{path}: cannot be written: {error}") from error
