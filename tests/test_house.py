@@ -154,3 +154,19 @@ def headings(page: Path) -> set[str]:
     """Names of the headings, as GitHub makes them: lower case, no punctuation, hyphens for spaces."""
     found = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_what_is_shown_is_short():
+    """One line, whatever is in it."""
+    from irrepnet.crystals import SymmetricCrystal
+    from irrepnet.data import embedded
+    from irrepnet.tensors import CartesianTensor
+    from irrepnet.training import load_run
+
+    crystal = SymmetricCrystal.from_structure(ROOT / "examples/TiO2.cif")
+    assert repr(crystal) == "SymmetricCrystal(TiO2, P4_2/mnm (136), 6 atoms: Ti a m.mm, O f m.2m)"
+    assert repr(embedded("dielectric_constant")[0]).startswith("Record('mp-441', Rb2Te, 3 atoms: ")
+    assert repr(CartesianTensor("elastic").allowed("m-3m")).startswith(
+        "AllowedForm(ijkl=jikl=ijlk=klij: C11, C12, C44; "
+    )
+    assert repr(load_run("gap")).endswith("/gap', point-group: band_gap eV, metal)")

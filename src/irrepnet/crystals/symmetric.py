@@ -119,6 +119,16 @@ class SymmetricCrystal:
         found = each_or_error(lambda cell: (cell, _search(cell, symprec)), each_or_error(read_cell, sources))
         return each_or_error(lambda pair: _symmetrise(pair[0], pair[1], symprec), found)
 
+    def __repr__(self) -> str:
+        from pymatgen.core.periodic_table import Element
+
+        sites = [
+            f"{Element.from_Z(int(self.numbers[a])).symbol} {self.wyckoff[a]} {symbol}"
+            for a, symbol in zip(self.representatives, self.site_symmetry)
+        ]
+        group = f"{self.spacegroup_symbol} ({self.spacegroup_number})"
+        return f"SymmetricCrystal({self.formula}, {group}, {len(self)} atoms: {', '.join(sites)})"
+
     def __len__(self) -> int:
         """Number of atoms n in the primitive cell."""
         return len(self.numbers)

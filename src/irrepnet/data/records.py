@@ -62,6 +62,9 @@ class Record:
 
         return Structure(self.lattice, self.species, self.frac_coords)
 
+    def __repr__(self) -> str:
+        return f"Record({self.id!r}, {self.formula}, {len(self.species)} atoms: {', '.join(self.properties) or 'bare'})"
+
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], id: str = "", source: str = "") -> "Record":
         """A record from one line of the record format, checked.

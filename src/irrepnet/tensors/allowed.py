@@ -29,6 +29,9 @@ class AllowedForm:
     operations: np.ndarray
     """(N, 3, 3) a group of orthogonal matrices."""
 
+    def __repr__(self) -> str:
+        return f"AllowedForm({self.tensor.formula}: {', '.join(self.free) or 'zero'}; {', '.join(self.relations)})"
+
     # -- as a space -------------------------------------------------------------------------------------
 
     @cached_property

@@ -43,6 +43,10 @@ class Run:
     task: Task
     card: dict[str, Any]
 
+    def __repr__(self) -> str:
+        targets = ", ".join(f"{target.name} {target.value_unit}".rstrip() for target in self.targets)
+        return f"Run({str(self.folder)!r}, {self.config.model.name}: {targets})"
+
     @property
     def config(self) -> Any:
         """The run's configuration."""
