@@ -36,11 +36,15 @@ def describe_crystal(file: str | Path, max_frames: int, symprec: float = 0.01, i
     Raises IrrepnetError if the file cannot be read or no group is consistent with it.
     """
     crystal = SymmetricCrystal.from_structure(file, symprec)
+    return {"file": str(file)} | describe_symmetry(crystal, max_frames, irreps)
+
+
+def describe_symmetry(crystal: SymmetricCrystal, max_frames: int, irreps: bool = False) -> dict[str, Any]:
+    """The same of a crystal that is read already, without the name of the file."""
     group = crystal.point_group
     conventional = crystal.cart_coords @ np.linalg.inv(crystal.conventional_lattice) % 1.0
     frames = {name: _frames(group.operations, PointGroup(name)) for name in MODEL_GROUPS}
     report = {
-        "file": str(file),
         "notes": list(crystal.notes),
         "formula": crystal.formula,
         "spacegroup": {

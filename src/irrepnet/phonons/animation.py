@@ -9,18 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from irrepnet.crystals import SymmetricCrystal
+from irrepnet.crystals.drawing import drawn_atoms, drawn_bonds
 from irrepnet.errors import IrrepnetError
 from irrepnet.phonons.gamma import WAVENUMBERS, GammaPhonons
 from irrepnet.phonons.polar import PolarPhonons
-
-BONDED = 1.2, 1.3
-"""A bond is drawn between atoms that are nearer than the first times the sum of their covalent radii, and not farther
-than the second times the distance of the nearest atom of each."""
-_EDGE = 1e-3
-"""Atoms nearer to the faces of the cell, in fractions, are drawn at both."""
 
 
 def motions(
@@ -76,15 +70,8 @@ def write_animation(
     from ase.data.colors import jmol_colors
 
     crystal = phonons.crystal
-    atoms, positions = _drawn_atoms(crystal)
+    atoms, positions = drawn_atoms(crystal)
     numbers = crystal.numbers[atoms]
-    first, second = np.asarray(KDTree(positions).query_pairs(5.0, output_type="ndarray"), int).reshape(-1, 2).T
-    length = np.linalg.norm(positions[second] - positions[first], axis=1)
-    nearest = np.full(len(crystal), np.inf)
-    for end in (first, second):
-        np.minimum.at(nearest, atoms[end], length)
-    bonded = length < BONDED[0] * (covalent_radii[numbers[first]] + covalent_radii[numbers[second]])
-    bonded &= length < BONDED[1] * np.minimum(nearest[atoms[first]], nearest[atoms[second]])
     kinds = {int(z): k for k, z in enumerate(dict.fromkeys(numbers.tolist()))}
     page = {
         "title": f"{document['formula']}, {document['spacegroup']['symbol']}",
@@ -105,7 +92,7 @@ def write_animation(
             {"kind": kinds[int(z)], "of": int(a), "at": x.round(4).tolist()}
             for z, a, x in zip(numbers, atoms, positions)
         ],
-        "bonds": np.stack([first, second], 1)[bonded].tolist(),
+        "bonds": drawn_bonds(crystal, atoms, positions).tolist(),
         "modes": [
             what | {"wavenumber": round(what["wavenumber"], 2), "u": pattern.round(5).tolist()}
             for what, pattern in motions(phonons, polar, document)
@@ -117,14 +104,3 @@ def write_animation(
         Path(path).write_text(template.replace("/* the crystal */ null", text), encoding="utf-8")
     except OSError as error:
         raise IrrepnetError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def _drawn_atoms(crystal: SymmetricCrystal) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) atoms of the primitive cell and (N, 3) where their images are in the conventional cell, faces included."""
-    cells = crystal.conventional_lattice @ np.linalg.inv(crystal.lattice)
-    reach = int(np.ceil(abs(cells).sum(0).max())) + 1
-    shifts = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 3, indexing="ij"), -1).reshape(-1, 1, 3)
-    inside = (crystal.frac_coords + shifts) @ np.linalg.inv(cells)
-    chosen = ((inside > -_EDGE) & (inside < 1 + _EDGE)).all(-1)
-    _, atoms = np.nonzero(chosen)
-    return atoms, inside[chosen] @ crystal.conventional_lattice

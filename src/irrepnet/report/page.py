@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from markupsafe import Markup
 
+from irrepnet.report.html import render
 from irrepnet.report.plots import learning_curve, parity
 from irrepnet.report.results import Results, read_results
 from irrepnet.tasks.targets import Target
@@ -86,7 +88,7 @@ def _page(results: Results) -> str:
         f"<details><summary>versions</summary>{_table(results.versions.items())}</details>",
     ]
     title = f"{names}: {config['model']['name']} on {Path(data['source']).name}"
-    return _PAGE.format(title=escape(title), body="\n".join(sections))
+    return render("run.html", title, body=Markup("\n".join(sections)))
 
 
 def _headline(results: Results) -> str:
@@ -172,34 +174,3 @@ def _grid(rows: Sequence[Sequence[str]]) -> str:
 def _picture(results: Results, name: str, description: str) -> str:
     content = base64.b64encode((results.folder / name).read_bytes()).decode()
     return f'<img alt="{escape(description)}" src="data:image/png;base64,{content}">'
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; color: #20242a; background: #fff; max-width: 60rem;
-  margin: 2rem auto; padding: 0 1rem; }}
-h1 {{ font-size: 1.5rem; line-height: 1.25; }}
-h2 {{ font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #dde1e6; }}
-h3 {{ font-size: 1rem; margin: 1rem 0 .3rem; }}
-.lead {{ font-size: 1.1rem; }}
-img {{ max-width: 100%; display: block; margin: 1rem 0; }}
-table {{ border-collapse: collapse; font-size: .9rem; }}
-th, td {{ text-align: left; vertical-align: top; padding: .25rem .9rem .25rem 0;
-  border-bottom: 1px solid #edf0f3; overflow-wrap: anywhere; }}
-th {{ font-weight: 600; color: #4a525c; }}
-td {{ font-variant-numeric: tabular-nums; }}
-pre {{ background: #f5f7f9; padding: .8rem; overflow-x: auto; font-size: .85rem; }}
-summary {{ cursor: pointer; }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-{body}
-</body>
-</html>
-"""

@@ -1,6 +1,7 @@
 """The picture of the surfaces of a stiffness."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -8,10 +9,16 @@ from irrepnet.tensors.elastic import sphere, surfaces
 from irrepnet.tensors.picture import save
 
 
-def draw_surfaces(stiffness: np.ndarray, path: Path, title: str = "", unit: str = "GPa") -> None:
+def draw_surfaces(
+    stiffness: np.ndarray, path: Path | BinaryIO, title: str = "", unit: str = "GPa", step: int = 3
+) -> None:
     """The `surfaces` of a stiffness (6, 6), each at the distance |value| from the centre in every direction.
 
     Colours follow the value; what is negative is red.
+
+    Args:
+        path: a file, or a stream that gets a PNG.
+        step: degrees between the directions that are drawn.
 
     Raises:
         IrrepnetError: the stiffness is not positive definite, or the file cannot be written.
@@ -19,7 +26,6 @@ def draw_surfaces(stiffness: np.ndarray, path: Path, title: str = "", unit: str 
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    step = 3  # degrees
     directions = sphere()[::step, ::step]
     directions = _closed(directions, -directions)
     figure = Figure(figsize=(11, 8), layout="constrained")

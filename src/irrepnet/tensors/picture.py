@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from irrepnet.errors import IrrepnetError
 
@@ -48,8 +48,8 @@ def draw(form: AllowedForm, path: Path, title: str) -> None:
     save(figure, path)
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a picture; raises IrrepnetError if that is not possible."""
+def save(figure: Figure, path: Path | BinaryIO) -> None:
+    """Write a picture into a file, or as PNG into a stream; raises IrrepnetError if that is not possible."""
     try:
         figure.savefig(path, dpi=150)
     except (OSError, ValueError) as error:

@@ -1,0 +1,93 @@
+"use strict";
+(() => {
+  const drawing = JSON.parse(document.getElementById("drawing").textContent);
+  const place = document.getElementById("view");
+  let viewer = null;
+  try {
+    viewer = $3Dmol.createViewer(place, { backgroundColor: "white", backgroundAlpha: 0, antialias: true });
+  } catch (error) { viewer = null; }
+  if (!viewer) {
+    place.textContent = "This browser has no WebGL, so the crystal is not drawn.";
+    return;
+  }
+
+  const atoms = drawing.atoms.map(({ at: [x, y, z], orbit, element }, index) =>
+    ({ elem: element, x, y, z, chain: String(orbit), serial: index, bonds: [], bondOrder: [] }));
+  for (const [first, second] of drawing.bonds)
+    for (const [one, other] of [[first, second], [second, first]]) {
+      atoms[one].bonds.push(other);
+      atoms[one].bondOrder.push(1);
+    }
+  viewer.addModel().addAtoms(atoms);
+  const radii = new Map(drawing.atoms.map(atom => [atom.orbit, atom.radius]));
+  const paint = chosen => {
+    for (const [orbit, radius] of radii) {
+      const faint = chosen !== null && chosen !== orbit;
+      const look = { color: drawing.colours[orbit % drawing.colours.length], opacity: faint ? 0.15 : 1 };
+      viewer.setStyle({ chain: String(orbit) }, { sphere: { radius: 0.45 * radius, ...look }, stick: { radius: 0.09, ...look } });
+    }
+    viewer.render();
+  };
+
+  const point = ([i, j, k]) => {
+    const [x, y, z] = [0, 1, 2].map(n => i * drawing.cell[0][n] + j * drawing.cell[1][n] + k * drawing.cell[2][n]);
+    return { x, y, z };
+  };
+  for (const corner of [[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 1], [1, 0, 0], [1, 0, 1], [1, 1, 0], [1, 1, 1]])
+    for (const axis of [0, 1, 2])
+      if (!corner[axis]) {
+        const end = corner.map((x, n) => n === axis ? 1 : x);
+        viewer.addLine({ start: point(corner), end: point(end), color: "#8a8f98" });
+      }
+  ["a", "b", "c"].forEach((name, axis) => {
+    const end = [0, 0, 0];
+    end[axis] = 1.12;
+    viewer.addLabel(name, { position: point(end), fontSize: 13, fontColor: "white", backgroundColor: "#5a626c",
+      backgroundOpacity: 0.9, inFront: true, alignment: "center" });
+  });
+
+  const views = {
+    general: [["x", -90], ["y", -25], ["x", 15]],
+    x: [["x", -90], ["y", -90]],
+    y: [["x", -90], ["y", 180]],
+    z: [],
+  };
+  const look = name => {
+    const view = viewer.getView();
+    viewer.setView([...view.slice(0, 4), 0, 0, 0, 1]);
+    for (const [axis, angle] of views[name]) viewer.rotate(angle, axis);
+    viewer.zoomTo();
+    viewer.zoom(0.9);
+    viewer.render();
+  };
+  let turning = false;
+  document.querySelectorAll("[data-view]").forEach(button =>
+    button.addEventListener("click", () => look(button.dataset.view)));
+  document.getElementById("turn").addEventListener("click", event => {
+    turning = !turning;
+    viewer.spin(turning ? "y" : false);
+    event.currentTarget.setAttribute("aria-pressed", String(turning));
+  });
+  let chosen = null;
+  document.querySelectorAll("[data-orbit]").forEach(button =>
+    button.addEventListener("click", () => {
+      const orbit = Number(button.dataset.orbit);
+      chosen = chosen === orbit ? null : orbit;
+      document.querySelectorAll("[data-orbit]").forEach(each =>
+        each.setAttribute("aria-pressed", String(Number(each.dataset.orbit) === chosen)));
+      paint(chosen);
+    }));
+  place.addEventListener("keydown", event => {
+    const turns = { ArrowLeft: [-10, "y"], ArrowRight: [10, "y"], ArrowUp: [-10, "x"], ArrowDown: [10, "x"] };
+    const zooms = { "+": 1.15, "-": 1 / 1.15 };
+    if (turns[event.key]) viewer.rotate(...turns[event.key]);
+    else if (zooms[event.key]) viewer.zoom(zooms[event.key]);
+    else return;
+    event.preventDefault();
+    viewer.render();
+  });
+  addEventListener("resize", () => { viewer.resize(); viewer.render(); });
+  paint(null);
+  look("general");
+  document.getElementById("controls").hidden = false;
+})();
