@@ -1,11 +1,12 @@
 """`irrepnet data`: what data there are, what is in them, and the store of their graphs."""
 
 import math
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from irrepnet.cli.options import Json
+from irrepnet.cli.options import Json, Symprec
 from irrepnet.cli.printing import leave, print_json, print_table
 from irrepnet.cli.train import Assignments, Data, Preset, Targets, overrides_of
 
@@ -50,6 +51,30 @@ def show(
         print_json(found)
     else:
         _print(found)
+    leave(found["count"], len(found["rejected"]))
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="An embedded set, or a file or folder of records.")],
+    symprec: Symprec = 0.01,
+    page: Annotated[Path | None, typer.Option(help="Write what is found as an HTML page, too.")] = None,
+    json_: Json = False,
+) -> None:
+    """Look for duplicates, crystals unlike others, outliers, other units and tensors in other frames.
+
+    Exit code 0: whatever is found; 1: some crystals cannot be used; 2: none can.
+    """
+    from irrepnet.report.data import check_data, check_tables, write_check
+
+    found = check_data(name, symprec)
+    if page is not None:
+        write_check(found, name, page)
+    if json_:
+        print_json(found)
+    else:
+        for title, columns, rows in check_tables(found):
+            print_table(title, columns, rows)
     leave(found["count"], len(found["rejected"]))
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from irrepnet.crystals import SymmetricCrystal
 from irrepnet.crystals.drawing import drawn_atoms, drawn_bonds
 from irrepnet.errors import IrrepnetError
 from irrepnet.phonons.gamma import WAVENUMBERS, GammaPhonons
