@@ -6,14 +6,15 @@ from html import escape
 from typing import Any
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_FORMULA = re.compile(r"[=+\-@\t\r]")
-_GUARDED = re.compile(r"'[=+\-@\t\r]")
+_FORMULA = re.compile(r"[=+\-@\t]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf|[+-]?nan", re.IGNORECASE | re.ASCII)
+_GUARDED = re.compile(r"'[=+\-@\t]")
 
 
 def for_terminal(text: object) -> str:
     """Without escape sequences, control characters, marks that turn the direction, and lone surrogates: each is
     written out, such as ``\\x1b``. Lines and tabs stay."""
-    return _CONTROL.sub(lambda found: found[0].encode("ascii", "backslashreplace").decode(), str(text))
+    return _CONTROL.sub(_written_out, str(text))
 
 
 def for_html(text: object) -> str:
@@ -35,8 +36,8 @@ def for_csv(cell: Any) -> Any:
         return ""
     if not isinstance(cell, str):
         return cell
-    text = cell.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
-    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
+    text = for_terminal(cell)
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def csv_line(cells: Iterable[Any]) -> list[Any]:
@@ -49,9 +50,6 @@ def from_csv(cell: str) -> str:
     return cell[1:] if _GUARDED.match(cell) else cell
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _written_out(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"

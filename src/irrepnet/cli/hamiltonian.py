@@ -224,7 +224,7 @@ def generate(
     ] = None,
     scale: Annotated[list[float] | None, typer.Option(help="Of the lattice constant; may be given again.")] = None,
     temperature: Annotated[float, typer.Option(help="k_B T of the occupations, eV.")] = 0.05,
-    workers: Annotated[int, typer.Option(min=1, help="Processes at a time.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes at a time.")] = 1,
     dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to work there.")] = None,
     json_: Json = False,
 ) -> None:

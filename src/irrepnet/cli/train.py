@@ -147,7 +147,9 @@ def predict(
             "--out", "-o", help="Write a file: .csv, .parquet, .json or .jsonl; with all a folder of CSV files."
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; they pay from some ten thousand structures on.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, max=1024, help="Processes; they pay from some ten thousand structures on.")
+    ] = 1,
     device: Device = "cpu",
     json_: Json = False,
 ) -> None:

@@ -240,12 +240,18 @@ def generate_named(
     Raises IrrepnetError as `generate_all` does, or if the only word names nothing.
     """
     named: dict[str, Request] = {}
+    origin: dict[str, str] = {}
     refused: dict[str, str] = {}
-    for source in sources:
+    for source in dict.fromkeys(sources):
         try:
             for request in named_crystals(source, settings, scales):
-                if named.setdefault(request.name, request) != request:
-                    refused[source] = f"the name {request.name} is that of another crystal; rename the file"
+                key = request.name.casefold()  # of file systems that do not tell letters by their case
+                first = origin.setdefault(key, source)
+                if named.setdefault(key, request) != request or first != source:
+                    refused[source] = (
+                        f"its crystal {request.name} would have the file of that of {first}; rename one of the two, or "
+                        "give each an --out folder of its own"
+                    )
         except IrrepnetError as error:
             if len(sources) == 1:
                 raise
