@@ -88,7 +88,7 @@ def test_a_damaged_list_of_what_was_rejected_is_named(small_run, other_run, tmp_
 
 
 @pytest.mark.parametrize("key", ["domain", "targets", "config", "data", "errors", "format", "irrepnet"])
-@pytest.mark.parametrize("value", [None, 7, [], {"x": 1}])
+@pytest.mark.parametrize("value", [None, 7, []])
 def test_a_card_without_digests_is_still_checked(small_run, tmp_path, key, value):
     """As earlier versions wrote it."""
     folder = shutil.copytree(small_run, tmp_path / "run")

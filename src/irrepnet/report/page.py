@@ -7,12 +7,13 @@ from typing import Any
 
 import yaml
 
+from irrepnet.errors import IrrepnetError
 from irrepnet.outlets import for_html
 from irrepnet.report.plots import learning_curve, parity
 from irrepnet.report.results import Results, read_results
 from irrepnet.tasks.targets import Target
 from irrepnet.tensors.picture import save
-from irrepnet.training.files import write_text
+from irrepnet.training.files import AGAIN, write_text
 from irrepnet.training.log import duration
 
 
@@ -26,10 +27,17 @@ def write_report(folder: str | Path) -> Path:
         IrrepnetError: the folder holds no finished run.
     """
     results = read_results(folder)
-    save(parity(results), results.folder / "parity.png")
-    save(learning_curve(results), results.folder / "learning_curve.png")
     page = results.folder / "report.html"
-    write_text(page, _page(results))
+    try:
+        save(parity(results), results.folder / "parity.png")
+        save(learning_curve(results), results.folder / "learning_curve.png")
+        write_text(page, _page(results))
+    except OSError as error:
+        raise IrrepnetError(f"{error.filename or folder}: cannot be written ({error.strerror or error})") from None
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        if isinstance(error, IrrepnetError) or "sha256" in results.card:
+            raise
+        raise IrrepnetError(f"{folder}: its files do not fit together ({error!r}); {AGAIN}") from None
     return page
 
 

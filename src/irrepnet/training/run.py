@@ -38,6 +38,8 @@ import torch
 from safetensors.torch import save
 
 from irrepnet import __version__
+from irrepnet.crystals.doubts import doubts
+from irrepnet.data import Record
 from irrepnet.errors import IrrepnetError
 from irrepnet.models import Ensemble
 from irrepnet.tasks import Examples, RunConfig, Task, task_class
@@ -66,6 +68,10 @@ from irrepnet.training.loop import chosen_device, run_epochs, threads
 from irrepnet.training.ranks import Ranks, check_shares, rendezvous
 from irrepnet.training.start import take_weights
 
+SHOWN = 5
+"""Warnings of one kind that are written out."""
+LOOKED_AT = 1000
+"""Training crystals whose distances are looked at."""
 PREDICTIONS, HISTORY = "predictions_test.csv", "metrics.csv"
 
 
@@ -154,6 +160,8 @@ def _train(task: Task, out: Path, log: Log, data: Any, ranks: Ranks) -> None:
     if description["noted"]:
         log.line(f"{description['noted']} of them were read with notes, see notes.csv")
 
+    _warn(task, examples, split["train"], log)
+
     networks, states, start = [], [], {}
     for member in range(config.training.members):
         torch.manual_seed(config.training.seed + member)
@@ -211,6 +219,24 @@ def _train(task: Task, out: Path, log: Log, data: Any, ranks: Ranks) -> None:
     log.line(f"done in {duration(sum(row['seconds'] for row in history))}; best epoch {best}")
     for target in task.targets:
         log.line(f"test split, {target.name}: {_in_words(target.unit, test.errors[target.name])}")
+
+
+def _warn(task: Task, examples: Examples, train: np.ndarray, log: Log) -> None:
+    """Say what is odd about the training examples: values, and the distances in some of the crystals."""
+    odd = task.outliers(examples, train)
+    for text in odd[:SHOWN]:
+        log.line(f"warning: {text}")
+    if len(odd) > SHOWN:
+        log.line(f"warning: so are {len(odd) - SHOWN} more values")
+    records = [examples.records[k] for k in train[:LOOKED_AT]]
+    notes: dict[str, list[str]] = {}
+    for record in records:
+        if isinstance(record, Record):
+            for note in doubts(record, getattr(task.config.data, "cutoff", None)):
+                kind = "no neighbours within" if note.startswith("no neighbours") else note.partition(";")[2].strip()
+                notes.setdefault(kind, []).append(f"{record.id}: {note}")
+    for found in notes.values():
+        log.line(f"warning: {len(found)} of {len(records)} crystals, such as {found[0]}")
 
 
 def of_member(name: str, member: int) -> str:
