@@ -4,7 +4,8 @@
 
 Copies into src/irrepnet/training/shipped what predicting, evaluating and beginning with it take, and writes card.md:
 what the model learned from, how it was trained, its errors on the test part by crystal system and by element. Weights
-are rounded to float16; errors by kind are those of the rounded ones, and their mean is compared with what it was.
+are rounded to float16, and the card has the digests of what comes of it; errors by kind are those of the rounded ones,
+and their mean is compared with what it was.
 """
 
 import argparse
@@ -20,13 +21,13 @@ from irrepnet.crystals import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.training import load_run
+from irrepnet.training.files import CARD, read_sealed, sealed, write_json
 from irrepnet.training.load import Run
 from irrepnet.training.use import judged_examples
 from irrepnet.training.where import SHIPPED
 
 FILES = (
     "config.yaml",
-    "model.json",
     "model.safetensors",
     "known.safetensors",
     "split.json",
@@ -124,7 +125,7 @@ if __name__ == "__main__":
     out = SHIPPED / options.name
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    for file in FILES:
+    for file in (CARD, *FILES):
         shutil.copy(options.run / file, out / file)
     weights = load_file(out / "model.safetensors")
     save_file(
@@ -132,6 +133,7 @@ if __name__ == "__main__":
     )
     split = json.loads((out / "split.json").read_text(encoding="utf-8"))
     (out / "split.json").write_text(json.dumps(split, separators=(",", ":")), encoding="utf-8")
+    write_json(out / CARD, sealed(read_sealed(options.run), out, FILES))
     text = card(load_run(out), options.name, options.data, options.sources.split(","), options.command)
     (out / "card.md").write_text(text, encoding="utf-8")
     print(f"{out}: {sum(path.stat().st_size for path in out.iterdir()) / 1e6:.1f} MB")

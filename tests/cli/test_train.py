@@ -8,15 +8,10 @@ import stat
 import subprocess
 import sys
 
-import typer
 from typer.testing import CliRunner
 
-from irrepnet.cli import train as commands
+from irrepnet.cli.main import app
 from irrepnet.errors import IrrepnetError
-
-app = typer.Typer()
-for command in (commands.train, commands.evaluate, commands.predict, commands.models):
-    app.command()(command)
 
 ENERGY = "formation_energy_per_atom"
 SMALL = ["--set", "model.channels=8", "--set", "model.layers=1", "--set", "training.device=cpu"]

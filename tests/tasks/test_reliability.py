@@ -98,12 +98,11 @@ def test_equal_features_and_no_errors():
     assert not found.neighbours(np.ones((1, 3))).distance.any()
 
 
-def test_written_and_read(tmp_path):
+def test_written_and_read():
     rng = np.random.default_rng(0)
     held = places(rng, 40)
     made = Reliability.fit(places(rng, 60), held, {"y": rng.random(40)})
-    made.save(tmp_path / "known.safetensors")
-    read = Reliability.load(tmp_path / "known.safetensors")
+    read = Reliability.read(made.written())
     assert (read.unit, read.far, read.bounds) == (made.unit, made.far, made.bounds)
     for one, other in zip(made.neighbours(held), read.neighbours(held)):
         np.testing.assert_allclose(one, other, atol=1e-4)

@@ -149,15 +149,19 @@ def test_the_folder_of_a_run_must_be_one(small_config, small_run, tmp_path):
     (tmp_path / "config.yaml").write_text("")
     with pytest.raises(IrrepnetError, match=r"not finished; `irrepnet train .*--resume` goes on"):
         load_run(tmp_path)
-    for name in ("model.json", "model.safetensors"):
+    (tmp_path / "config.yaml").unlink()
+    for name in ("model.json", "model.safetensors", "known.safetensors"):
         (tmp_path / name).write_bytes((small_run / name).read_bytes())
-    assert load_run(tmp_path).targets == load_run(small_run).targets
-    with pytest.raises(IrrepnetError, match=r"split\.json: cannot be read"):
-        load_run(tmp_path).split["train"]
-    (tmp_path / "model.safetensors").write_bytes(b"not weights")
-    with pytest.raises(IrrepnetError, match="cannot load the model"):
+    with pytest.raises(IrrepnetError, match=r"split\.json: is missing"):
         load_run(tmp_path)
-    (tmp_path / "model.json").write_text((small_run / "model.json").read_text().replace('"format": 3', '"format": 1'))
+    (tmp_path / "split.json").write_bytes((small_run / "split.json").read_bytes())
+    assert load_run(tmp_path).targets == load_run(small_run).targets
+    (tmp_path / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(IrrepnetError, match=r"model\.safetensors is not the file that this run wrote; copy the whole"):
+        load_run(tmp_path)
+    card = json.loads((small_run / "model.json").read_text())
+    del card["sha256"]
+    (tmp_path / "model.json").write_text(json.dumps({**card, "format": 1}))
     with pytest.raises(IrrepnetError, match="a model of format 1"):
         load_run(tmp_path)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from irrepnet.cli.options import Json, Symprec
-from irrepnet.cli.printing import leave, print_json, print_table
+from irrepnet.cli.printing import leave, plain_console, print_json, print_table, say
 from irrepnet.cli.train import Assignments, Data, Preset, Targets, overrides_of
 
 app = typer.Typer(
@@ -25,17 +25,16 @@ def list_(json_: Json = False) -> None:
     if json_:
         print_json(sets)
         return
-    from rich.console import Console
     from rich.table import Column, Table
 
     table = Table(Column("name", no_wrap=True), Column("crystals", justify="right"), "targets")
     for data in sets:
         targets = "\n".join(_with_unit(target, unit) for target, unit in data["targets"].items())
         table.add_row(data["name"], str(data["count"]), targets, end_section=True)
-    console = Console()
+    console = plain_console()
     console.print(table)
-    console.print("Licence, citation, frames and contents of one: irrepnet data show NAME", highlight=False)
-    console.print("Your own data can be:", *(f"  {kind.name}" for kind in KINDS[1:]), sep="\n", highlight=False)
+    console.print("Licence, citation, frames and contents of one: irrepnet data show NAME")
+    console.print("Your own data can be:", *(f"  {kind.name}" for kind in KINDS[1:]), sep="\n")
 
 
 @app.command()
@@ -101,13 +100,13 @@ def build(
     settings = load_config(config, overrides_of(flags, assignments))
     try:
         made, rejected = build_graphs(settings)
-    except KeyboardInterrupt:
-        typer.echo("stopped; what is made is kept, and the same command goes on", err=True)
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as stopped:
+        stopped.args = ("stopped; what is made is kept, and the same command goes on",)
+        raise
     if json_:
         print_json({"ready": made, "rejected": rejected})
         return
-    typer.echo(f"{made} crystals are ready, {rejected} rejected", err=True)
+    say(f"{made} crystals are ready, {rejected} rejected", err=True)
 
 
 @app.command()
@@ -150,44 +149,42 @@ def gc(
     if json_:
         print_json({"files": files, "bytes": size})
         return
-    typer.echo(f"{files} files, {size / 1e6:.1f} MB deleted", err=True)
+    say(f"{files} files, {size / 1e6:.1f} MB deleted", err=True)
 
 
 def _print(summary: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
-    console.print(f"[bold]{escape(summary['name'])}[/bold]: {summary['count']} crystals", highlight=False)
+    console = plain_console()
+    console.print(f"{summary['name']}: {summary['count']} crystals")
     facts = Table.grid(padding=(0, 2))
     for key in ("description", "licence", "citation", "frame", "source", "sha256"):
         if key in summary:
             value = summary[key]
-            facts.add_row(key, escape("\n".join(value) if isinstance(value, list) else value))
+            facts.add_row(key, "\n".join(value) if isinstance(value, list) else value)
     if summary["doubtful_frames"]:
         facts.add_row("doubtful", f"{summary['doubtful_frames']} crystals are marked frame_doubtful")
     if summary["point_groups"]:
         facts.add_row("point groups", ", ".join(f"{group} {count}" for group, count in summary["point_groups"].items()))
-    facts.add_row("first", ", ".join(escape(f"{r['id']} {r['formula']}") for r in summary["first"]))
-    console.print(facts, highlight=False)
+    facts.add_row("first", ", ".join(f"{r['id']} {r['formula']}" for r in summary["first"]))
+    console.print(facts)
     if summary["targets"]:
         table = Table("target", "crystals", "min", "mean", "max")
         for target, r in summary["targets"].items():
             numbers = (f"{r[key]:.4g}" for key in ("min", "mean", "max"))
-            table.add_row(escape(_with_unit(target, r["unit"])), str(r["count"]), *numbers)
+            table.add_row(_with_unit(target, r["unit"]), str(r["count"]), *numbers)
         console.print(table)
     for key, what in (("tensors", "tensor"), ("site_arrays", "array of the n atoms")):
         if summary[key]:
             table = Table(what, "crystals", "shape", "description")
             for name, array in summary[key].items():
-                label = escape(_with_unit(name, array["unit"]))
+                label = _with_unit(name, array["unit"])
                 table.add_row(label, str(array["count"]), array["shape"], array["description"])
             console.print(table)
     for note in summary["notes"]:
-        console.print(f"note {note['id']}: {note['note']}", markup=False, highlight=False)
+        console.print(f"note {note['id']}: {note['note']}")
     for rejection in summary["rejected"]:
-        console.print(f"rejected {rejection['id']}: {rejection['reason']}", markup=False, highlight=False)
+        console.print(f"rejected {rejection['id']}: {rejection['reason']}")
 
 
 def _with_unit(name: str, unit: str) -> str:

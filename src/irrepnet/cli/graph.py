@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from irrepnet.cli.options import File, Json, Symprec
-from irrepnet.cli.printing import in_lines, print_json
+from irrepnet.cli.printing import in_lines, plain_console, print_json
 
 
 def graph(
@@ -44,10 +44,9 @@ def graph(
 
 
 def _print(report: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = plain_console()
     space = report["spacegroup"]
     facts = Table.grid(padding=(0, 2))
     facts.add_row("formula", report["formula"])
@@ -77,7 +76,7 @@ def _print(report: dict[str, Any]) -> None:
         )
     console.print(orbits)
     for failure in report["failures"]:
-        console.print(f"left out: {failure}", markup=False)
+        console.print(f"left out: {failure}")
 
 
 def _features(columns: list[dict[str, Any]]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from irrepnet.cli.options import NAMES_WITH_MINUS, Json
-from irrepnet.cli.printing import in_sum, print_json, print_table
+from irrepnet.cli.printing import in_sum, print_json, print_table, say
 from irrepnet.errors import IrrepnetError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def show(
     columns, rows = character_table(g)
     print_table(title(g), columns, rows, centred=range(1, 1 + len(g.classes)))
     for line in conventions(g):
-        typer.echo(line)
+        say(line)
 
 
 @app.command(context_settings=NAMES_WITH_MINUS)
@@ -89,7 +89,7 @@ def product(group: Group, a: str, b: str, json_: Json = False) -> None:
     if json_:
         print_json({"group": g.name, "a": a, "b": b, "product": multiplicities})
         return
-    typer.echo(f"{a} ⊗ {b} = {in_sum(multiplicities)}")
+    say(f"{a} ⊗ {b} = {in_sum(multiplicities)}")
 
 
 @app.command(context_settings=NAMES_WITH_MINUS)
@@ -127,7 +127,7 @@ def subduce(
         }
         print_json(document)
         return
-    typer.echo(f"l = {l}{'+' if signs[parity] > 0 else '−'} ↓ {g.name} = {in_sum(multiplicities)}")
+    say(f"l = {l}{'+' if signs[parity] > 0 else '−'} ↓ {g.name} = {in_sum(multiplicities)}")
 
 
 def _show_correlation(g: PointGroup, subgroup: str, json_: bool) -> None:
@@ -145,7 +145,7 @@ def _show_correlation(g: PointGroup, subgroup: str, json_: bool) -> None:
     rows = [[label, in_sum(counts)] for label, counts in embedding.correlation.items()]
     print_table(f"{g.name} ↓ {embedding.group.name}", [g.name, embedding.group.name], rows)
     z, x = embedding.rotation[:, 2], embedding.rotation[:, 0]
-    typer.echo(f"the subgroup's z axis is {_vector(z)}, its x axis {_vector(x)}")
+    say(f"the subgroup's z axis is {_vector(z)}, its x axis {_vector(x)}")
 
 
 def _vector(v: Any) -> str:

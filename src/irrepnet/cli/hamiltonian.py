@@ -12,8 +12,9 @@ import typer
 from typer.core import TyperCommand
 
 from irrepnet.cli.options import File, Json, Run, Symprec
-from irrepnet.cli.printing import leave, print_json
+from irrepnet.cli.printing import leave, plain_console, print_json, say
 from irrepnet.cli.train import Assignments, Epochs, Out, Resume, Seed, Split, run_training
+from irrepnet.outlets import for_terminal
 
 if TYPE_CHECKING:
     from irrepnet.hamiltonians.dft.generate import Progress
@@ -77,15 +78,14 @@ def check(
         for one in report["files"]:
             _print_check(one)
     for error in report["errors"]:
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
     leave(len(report["files"]), len(report["errors"]))
 
 
 def _print_check(report: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = plain_console()
     facts = Table.grid(padding=(0, 2))
     orbitals = report["orbitals"]
     facts.add_row("file", report["file"])
@@ -149,10 +149,9 @@ def count(
 
 
 def _print_count(report: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = plain_console()
     space = report["spacegroup"]
     table = Table("block", "distance (Å)", "in the cell", "its group", "no symmetry", "two-centre", "allowed")
     table.title = f"{report['formula']}, {space['symbol']} ({space['number']}), {report['orbitals']} orbitals"
@@ -192,10 +191,10 @@ def bands(
         return
     for label, levels in report["levels"].items():
         texts = [f"{'+'.join(Counter(level['irreps']).elements())} {level['energy']:.3f}" for level in levels]
-        typer.echo(f"{label:3} " + "  ".join(texts))
+        say(f"{label:3} " + "  ".join(texts))
     for failure in report["failures"]:
-        typer.echo(f"no irreps: {failure}")
-    typer.echo(f"{out} written")
+        say(f"no irreps: {failure}")
+    say(f"{out} written")
 
 
 @app.command("list")
@@ -207,7 +206,6 @@ def list_(json_: Json = False) -> None:
     if json_:
         print_json(report)
         return
-    from rich.console import Console
     from rich.table import Column, Table
 
     others = ("space group", "orbitals", "numbers", "cutoff (Ry)", "bands (eV)")
@@ -216,7 +214,7 @@ def list_(json_: Json = False) -> None:
     for row in report["hamiltonians"]:
         numbers = f"{row['cutoff']:g}", f"{row['checks']['worst']:.0e}"
         table.add_row(row["name"], row["spacegroup"], str(row["orbitals"]), str(row["numbers"]), *numbers)
-    Console(highlight=False).print(table)
+    plain_console().print(table)
 
 
 @app.command()
@@ -236,7 +234,7 @@ def generate(
     ] = None,
     scale: Annotated[list[float] | None, typer.Option(help="Of the lattice constant; may be given again.")] = None,
     temperature: Annotated[float, typer.Option(help="k_B T of the occupations, eV.")] = 0.05,
-    workers: Annotated[int, typer.Option(min=1, help="Processes at a time.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes at a time.")] = 1,
     dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to work there.")] = None,
     json_: Json = False,
 ) -> None:
@@ -255,29 +253,28 @@ def generate(
         print_json(report)
     else:
         made, skipped, failures = (len(report[key]) for key in ("made", "skipped", "failures"))
-        typer.echo(f"{made} made, {skipped} were there, {failures} failed; files in {out}")
+        say(f"{made} made, {skipped} were there, {failures} failed; files in {out}")
         for name, reason in report["failures"].items():
-            typer.echo(f"failed: {name}: {reason}", err=True)
+            say(f"failed: {name}: {reason}", err=True)
     leave(len(report["made"]) + len(report["skipped"]), len(report["failures"]))
 
 
 def _with_bar(ended: Iterator[Progress], total: int, quiet: bool) -> Iterator[Progress]:
     """The crystals as they end, with a bar of how many have."""
     from rich import progress
-    from rich.console import Console
 
     columns = (
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
         progress.TextColumn("{task.fields[rate]}"),
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
+    with progress.Progress(*columns, console=plain_console(stderr=True), disable=quiet) as bar:
         task = bar.add_task("Hamiltonians", total=total, rate="")
         for count, each in enumerate(ended, 1):
             seconds = (bar.tasks[0].elapsed or 0.0) / count
-            bar.update(task, advance=1, description=each.name, rate=f"{seconds:.0f} s each")
+            bar.update(task, advance=1, description=for_terminal(each.name), rate=f"{seconds:.0f} s each")
             yield each
 
 
@@ -311,7 +308,6 @@ def evaluate(
     if json_:
         print_json(report)
         return
-    from rich.console import Console
     from rich.table import Column, Table
 
     figures = list(report["errors"])
@@ -321,9 +317,9 @@ def evaluate(
         table.add_row(row["id"], *(f"{row[key]:.3g}" for key in figures))
     table.add_section()
     table.add_row("mean", *(f"{report['errors'][key]:.3g}" for key in figures))
-    Console(highlight=False).print(table)
+    plain_console().print(table)
     for rejection in report["rejections"]:
-        typer.echo(f"left out: {rejection['id']}: {rejection['reason']}", err=True)
+        say(f"left out: {rejection['id']}: {rejection['reason']}", err=True)
 
 
 @app.command(cls=NamesFormats)
@@ -350,8 +346,8 @@ def predict(
         print_json(report)
         return
     if (gap := report["gap"]) is not None:
-        typer.echo(f"{report['formula']}: gap {gap['fundamental']:.3f} eV, direct {gap['direct']:.3f} eV")
+        say(f"{report['formula']}: gap {gap['fundamental']:.3f} eV, direct {gap['direct']:.3f} eV")
     for note in report["notes"]:
-        typer.echo(f"note: {note}")
+        say(f"note: {note}")
     for path in report["written"]:
-        typer.echo(f"{path} written")
+        say(f"{path} written")

@@ -1,8 +1,15 @@
 """The `irrepnet` command: assembles the sub-commands; every module here imports what it needs lazily."""
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from irrepnet import __version__
 from irrepnet.cli import (
@@ -20,10 +27,56 @@ from irrepnet.cli import (
     train,
     verify,
 )
+from irrepnet.cli.printing import say
 from irrepnet.errors import IrrepnetError
+
+
+class _Stopped(KeyboardInterrupt):
+    """Another signal that ends a command as Ctrl-C does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class _Commands(TyperGroup):
+    """Every command ends alike by Ctrl-C, SIGTERM and SIGHUP: what it has begun is given up, the processes that it has
+    started are ended, and it says so in one line; the exit code is 128 and the number of the signal."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with _signals_stop():
+            try:
+                return super().invoke(ctx)
+            except KeyboardInterrupt as stopped:
+                number = getattr(stopped, "number", signal.SIGINT)
+                say(next(iter(stopped.args), f"stopped by {signal.Signals(number).name}"), err=True)
+                raise typer.Exit(128 + number) from None
+
+
+@contextmanager
+def _signals_stop() -> Iterator[None]:
+    """Within, SIGTERM and SIGHUP are exceptions, as SIGINT is; only the main thread is told of signals."""
+
+    def stop(number: int, _: object) -> None:
+        raise _Stopped(number)
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    own = threading.current_thread() is threading.main_thread()
+    before = {}
+    for name in names if own else []:
+        number = getattr(signal, name)
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP, and so do we
+            before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
 
 app = typer.Typer(
     name="irrepnet",
+    cls=_Commands,
     help="Neural networks that obey the actual symmetry of a crystal.",
     no_args_is_help=True,
     add_completion=True,
@@ -50,7 +103,7 @@ app.command("doctor")(doctor.doctor)
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"irrepnet {__version__}")
+        say(f"irrepnet {__version__}")
         raise typer.Exit
 
 
@@ -63,8 +116,11 @@ def main(
 
 def run() -> None:
     """Entry point: input errors become one line on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # names of files may be no text
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except IrrepnetError as error:
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
         sys.exit(2)

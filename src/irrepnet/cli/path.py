@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from irrepnet.cli.options import Json, Model
-from irrepnet.cli.printing import print_json
+from irrepnet.cli.printing import plain_console, print_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,10 +44,9 @@ def path(
 
 
 def _print(report: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = plain_console()
     value = f"{report['target']} {report['unit']}".strip()
     for found in report["paths"]:
         table = Table("x", "space group", "runs", value, title=f"symprec {found['symprec']:g} Å", title_justify="left")

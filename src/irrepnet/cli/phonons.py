@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from irrepnet.cli.options import Json, Symprec
-from irrepnet.cli.printing import in_sum, leave_if_left_out, print_json, print_table
+from irrepnet.cli.printing import in_sum, leave_if_left_out, print_json, print_table, say
 from irrepnet.errors import IrrepnetError
 
 YES = "•"
@@ -89,7 +89,7 @@ def _numbers(text: str, option: str) -> list[float]:
 
 def _print(report: dict[str, Any]) -> None:
     group, space = report["point_group"], report["spacegroup"]
-    typer.echo(f"{report['formula']}, {report['atoms']} atoms, {space['symbol']} ({space['number']})")
+    say(f"{report['formula']}, {report['atoms']} atoms, {space['symbol']} ({space['number']})")
     orbits = [f"{o['element']} {o['multiplicity']}{o['wyckoff']}" for o in report["orbits"]]
     activities = ("ir", "raman", "hyper_raman", "silent")
     rows = []
@@ -102,17 +102,15 @@ def _print(report: dict[str, Any]) -> None:
     title = f"Vibrations at Γ, irreps of {group['name']} ({group['schoenflies']}) in the standard frame"
     print_table(title, columns, rows, centred=range(1, len(columns)))
     counts = report["independent"]
-    typer.echo(
-        f"independent: {counts['force_constants']} force constants at Γ, {counts['born_charges']} of Born charges"
-    )
+    say(f"independent: {counts['force_constants']} force constants at Γ, {counts['born_charges']} of Born charges")
     for entry in report["modes"]:
         if entry["raman_tensor"] is not None and entry["raman"]:
             matrices = ", ".join(_matrix(matrix) for matrix in entry["raman_tensor"])
-            typer.echo(f"Raman tensor {entry['irrep']}: {matrices}")
+            say(f"Raman tensor {entry['irrep']}: {matrices}")
     if "vibrations" in report:
         _print_vibrations(report)
     for note in report["notes"]:
-        typer.echo(f"note: {note}")
+        say(f"note: {note}")
 
 
 def _print_vibrations(report: dict[str, Any]) -> None:
@@ -132,14 +130,14 @@ def _print_vibrations(report: dict[str, Any]) -> None:
     columns = ["irrep", "cm⁻¹", "THz", "degenerate", "seen by"]
     if polar:
         columns += ["strength xx yy zz, e²/u", "share in ε"]
-    typer.echo(f"\nforce constants: {made['source']}")
+    say(f"\nforce constants: {made['source']}")
     print_table("Optical levels", columns, rows)
     if "force" in made:
-        typer.echo(
+        say(
             f"{made['evaluations']} evaluations; forces at rest up to {made['force']:.2g} eV/Å, "
             f"{100 * made['forbidden']:.2g} % of the response is forbidden by symmetry"
         )
-    typer.echo(
+    say(
         f"made symmetric: force constants changed by up to {made['residual']:.2g} eV/Å², "
         f"levels by up to {made['largest_shift']:.2g} cm⁻¹"
     )
@@ -149,10 +147,8 @@ def _print_vibrations(report: dict[str, Any]) -> None:
 
 def _print_polar(polar: dict[str, Any]) -> None:
     sources = polar["sources"]
-    typer.echo(
-        f"Born charges: {sources['born_charges']}; made symmetric they changed by up to {polar['residual']:.2g} e"
-    )
-    typer.echo(
+    say(f"Born charges: {sources['born_charges']}; made symmetric they changed by up to {polar['residual']:.2g} e")
+    say(
         f"ε∞ {_diagonal(polar['e_electronic'])} ({sources['e_electronic']}), static at fixed strain "
         f"{_diagonal(polar['e_static'])}; xx yy zz"
     )
@@ -167,7 +163,7 @@ def _print_polar(polar: dict[str, Any]) -> None:
                     if share > 0.005
                 )
                 parts.append(f"{label}({branch['kind']}) {branch['wavenumber']:.2f}")
-        typer.echo(f"q ∥ [{axis}]: {', '.join(parts) or in_sum({})}")
+        say(f"q ∥ [{axis}]: {', '.join(parts) or in_sum({})}")
 
 
 def _diagonal(matrix: list[list[float]] | None) -> str:

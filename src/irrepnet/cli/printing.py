@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.outlets import for_terminal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def say(text: object, err: bool = False) -> None:
+    """A line on standard output, or error, in which nothing is a command to the terminal."""
+    typer.echo(for_terminal(text), err=err)
+
+
+def plain_console(**options: Any) -> Console:
+    """A console that takes text as it is: no markup, no escape sequences, no colours by what it looks like."""
+    from rich.console import Console
+
+    class Plain(Console):
+        def render_str(self, text: str, **how: Any) -> Any:
+            return super().render_str(for_terminal(text), **how)
+
+    return Plain(markup=False, highlight=False, emoji=False, **options)
 
 
 def print_json(document: object) -> None:
@@ -17,7 +37,7 @@ def print_json(document: object) -> None:
         text = json.dumps(document, allow_nan=False, ensure_ascii=False)
     except ValueError as error:
         raise IrrepnetError("the result has a number that is not finite, and JSON cannot hold it") from error
-    typer.echo(text)
+    say(text)
 
 
 def leave(done: int, refused: int) -> None:
@@ -37,18 +57,16 @@ def leave_if_left_out(notes: Sequence[str]) -> None:
 def print_table(title: str, columns: list[str], rows: list[list[str]], centred: range = range(0)) -> None:
     """A table of plain text whose cells are never cut; `centred` numbers the columns that are not flushed left."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(title=title, title_style="", box=box.SIMPLE_HEAD, title_justify="left")
     for k, column in enumerate(columns):
-        table.add_column(Text(column), justify="center" if k in centred else "left", no_wrap=True)
+        table.add_column(column, justify="center" if k in centred else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*map(Text, row))
-    console = Console()
+        table.add_row(*row)
+    console = plain_console()
     if not console.is_terminal:  # a pipe has no width
-        console = Console(width=400)
+        console = plain_console(width=400)
     console.print(table)
 
 

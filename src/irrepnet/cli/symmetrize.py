@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from irrepnet.cli.options import Json, Symprec
-from irrepnet.cli.printing import leave, print_json, print_table
+from irrepnet.cli.printing import leave, print_json, print_table, say
 from irrepnet.errors import IrrepnetError
 
 SHOWN = 5
@@ -69,9 +69,9 @@ def _print(report: dict[str, Any]) -> None:
     if len(crystals) > SHOWN:
         _print_summary(crystals)
     for rejection in report["rejected"]:
-        typer.echo(f"rejected {rejection['id']}: {rejection['reason']}", err=True)
+        say(f"rejected {rejection['id']}: {rejection['reason']}", err=True)
     if report["out"] is not None and crystals:
-        typer.echo(f"{report['out']} written")
+        say(f"{report['out']} written")
 
 
 def _worst(crystal: dict[str, Any]) -> float:
@@ -103,7 +103,7 @@ def _print_crystal(crystal: dict[str, Any]) -> None:
     heads = ["", "of", "norm", "violated", "largest change", "by irrep and rule", "worst operation", "worst site"]
     print_table(title, heads, rows)
     for note in crystal["notes"]:
-        typer.echo(f"note: {note}")
+        say(f"note: {note}")
 
 
 def _print_summary(crystals: list[dict[str, Any]]) -> None:

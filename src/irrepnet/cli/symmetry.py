@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from irrepnet.cli.options import File, Json, Symprec
-from irrepnet.cli.printing import in_lines, in_sum, leave_if_left_out, print_json
+from irrepnet.cli.printing import in_lines, in_sum, leave_if_left_out, plain_console, print_json
 
 
 def symmetry(
@@ -32,13 +32,12 @@ def symmetry(
 
 
 def _print(report: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from irrepnet.crystals.reports import N_MAX
 
-    console = Console(highlight=False)
+    console = plain_console()
     space, point, frame = report["spacegroup"], report["point_group"], report["frame"]
     facts = Table.grid(padding=(0, 2))
     for note in report["notes"]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from irrepnet.cli.options import NAMES_WITH_MINUS, Json, Symprec
-from irrepnet.cli.printing import print_json, print_table
+from irrepnet.cli.printing import print_json, print_table, say
 from irrepnet.errors import IrrepnetError
 
 app = typer.Typer(help="Tensors: forms, irreps, elastic surfaces, checks against structures.", no_args_is_help=True)
@@ -62,11 +62,11 @@ def _print_form(title: str, form: dict[str, Any]) -> None:
     columns = matrix.shape[-1]
     rows = [[head, *row] for head, row in zip(heads, matrix.reshape(-1, columns).tolist())]
     print_table(title, ["", *(str(k + 1) for k in range(columns))], rows)
-    typer.echo(f"{form['independent']} independent: {', '.join(form['free']) or 'none, it vanishes'}")
+    say(f"{form['independent']} independent: {', '.join(form['free']) or 'none, it vanishes'}")
     if form["relations"]:
-        typer.echo(", ".join(form["relations"]))
+        say(", ".join(form["relations"]))
     axes = ", ".join(form["generators"]) or "none"
-    typer.echo(f"axes: x, y, z = 1, 2, 3 of the setting {form['setting']}, generators {axes}")
+    say(f"axes: x, y, z = 1, 2, 3 of the setting {form['setting']}, generators {axes}")
 
 
 @app.command(context_settings=NAMES_WITH_MINUS)
@@ -99,7 +99,7 @@ def decompose(
     amounts = [] if not values else ["norm", "share of |T|²"]
     print_table(f"{tensor.formula} = {tensor.irreps}, {tensor.dim} components", ["part (Young)", "dim", *amounts], rows)
     if values:
-        typer.echo(f"|T| = {document['norm']:.6g}; without the index symmetry: {document['outside']:.2g}")
+        say(f"|T| = {document['norm']:.6g}; without the index symmetry: {document['outside']:.2g}")
     if group:
         rows = [
             [label, str(entry["copies"]), *([] if not values else [f"{entry['norm']:.6g}"])]
@@ -132,8 +132,8 @@ def surface(
     print_table("moduli over all directions", ["", "unit", "least", "along", "greatest", "along"], rows)
     mean = document["averages"]
     moduli = f"K {mean['K']:.5g}, G {mean['G']:.5g}, E {mean['E']:.5g} {unit}"
-    typer.echo(f"Hill's averages: {moduli}, Poisson {mean['poisson']:.4g}")
-    typer.echo(f"universal anisotropy {mean['universal_anisotropy']:.4g}")
+    say(f"Hill's averages: {moduli}, Poisson {mean['poisson']:.4g}")
+    say(f"universal anisotropy {mean['universal_anisotropy']:.4g}")
 
 
 @app.command()
@@ -166,14 +166,14 @@ def _print_check(name: str, summary: dict[str, Any]) -> None:
         columns = ["id", "formula", "point group", "residual as given", "residual", "frame"]
         print_table(f"{name}: re-oriented, or with a residual above {REPORTED}", columns, rows)
     for rejection in summary["rejected"]:
-        typer.echo(f"rejected {rejection['id']}: {rejection['reason']}")
+        say(f"rejected {rejection['id']}: {rejection['reason']}")
     below = ", ".join(f"{count} below {limit}" for limit, count in summary["residual_below"].items())
-    typer.echo(
+    say(
         f"{name}: {summary['clean']} clean as given, {summary['reoriented']} re-oriented ({summary['uncertain']} of "
         f"them up to a choice that the residual does not see), {len(summary['rejected'])} rejected; residuals: {below}"
     )
     if summary["unchecked"]:
-        typer.echo(f"{name}: {summary['unchecked']} are in a group that forbids nothing, any frame fits")
+        say(f"{name}: {summary['unchecked']} are in a group that forbids nothing, any frame fits")
 
 
 def _array(text: str) -> Any:

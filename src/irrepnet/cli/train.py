@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from irrepnet.cli.options import Device, Json, Run, Runs, finished
-from irrepnet.cli.printing import leave, print_json
+from irrepnet.cli.printing import leave, plain_console, print_json, say
 from irrepnet.errors import IrrepnetError
 
 if TYPE_CHECKING:
@@ -115,11 +115,11 @@ def run_training(config: Any, out: Path, flags: dict[str, Any], assignments: lis
         if not is_first():
             return
         page = write_report(out)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         again = f"irrepnet train {out / 'config.yaml'} --out {out} --resume"
-        typer.echo(f"stopped; nothing but the epoch under way is lost. Go on with:\n  {again}", err=True)
-        raise typer.Exit(130) from None
-    typer.echo(f"report: {page}", err=True)
+        stopped.args = (f"stopped; nothing but the epoch under way is lost. Go on with:\n  {again}",)
+        raise
+    say(f"report: {page}", err=True)
 
 
 def overrides_of(flags: dict[str, Any], assignments: list[str] | None) -> dict[str, Any]:
@@ -146,16 +146,14 @@ def evaluate(
     if json_:
         print_json(result)
         return
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table("", "", show_header=False, box=None)
     for key, value in result.items():
         if key != "rejections":
             text = "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-            table.add_row(key.replace("_", " "), escape(text))
-    Console().print(table)
+            table.add_row(key.replace("_", " "), text)
+    plain_console().print(table)
 
 
 def predict(
@@ -170,7 +168,9 @@ def predict(
             "--out", "-o", help="Write a file: .csv, .parquet, .json or .jsonl; with all a folder of CSV files."
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; they pay from some ten thousand structures on.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, max=1024, help="Processes; they pay from some ten thousand structures on.")
+    ] = 1,
     device: Device = "cpu",
     json_: Json = False,
 ) -> None:
@@ -199,7 +199,7 @@ def predict(
             for rows in stream_predictions(trained, files, workers):
                 if count:
                     rate = count / (time.monotonic() - start)
-                    typer.echo(f"{count} structures, {rate:.0f} a second", err=True)
+                    say(f"{count} structures, {rate:.0f} a second", err=True)
                 count += len(rows)
                 predicted += sum(row[trained.targets[0].name] is not None for row in rows)
                 if table is not None:
@@ -208,9 +208,9 @@ def predict(
                     kept += rows
                 elif table is None:
                     for row in rows:
-                        typer.echo(_line(row, trained.targets))
+                        say(_line(row, trained.targets))
         if table is not None:
-            typer.echo(f"{table.path}: {predicted} predicted, {count - predicted} rejected", err=True)
+            say(f"{table.path}: {predicted} predicted, {count - predicted} rejected", err=True)
         total, rejected = total + predicted, rejected + count - predicted
         units = {target.name: target.value_unit for target in trained.targets}
         documents[name] = {"n": predicted, "rejected": count - predicted, "units": units, "predictions": kept}

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from irrepnet.cli.options import Json, Model
-from irrepnet.cli.printing import print_json
+from irrepnet.cli.printing import plain_console, print_json
 
 
 def verify(
@@ -22,7 +22,6 @@ def verify(
     if json_:
         print_json(report)
         return
-    from rich.console import Console
     from rich.table import Table
 
     title = f"{report['formula']}, {report['point_group']}" + (f" in {report['group']}" if "group" in report else "")
@@ -42,10 +41,10 @@ def verify(
     rows |= {f"full form → {form}": value for form, value in report.get("forms", {}).items()}
     for name, value in rows.items():
         table.add_row(name, f"{value:.1e}")
-    Console().print(table)
+    plain_console().print(table)
     if "needed" in (frames := report.get("frames", {})):
-        Console().print(
+        plain_console().print(
             f"Needs {frames['needed']} frames, more than {frames['at most']}: the O(3)-invariant part alone runs."
         )
     nodes = ", ".join(f"{name} {count}" for name, count in report["nodes"].items())
-    Console().print(f"Outputs in float64. Nodes: {nodes}.")
+    plain_console().print(f"Outputs in float64. Nodes: {nodes}.")

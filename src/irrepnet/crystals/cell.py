@@ -11,6 +11,7 @@ import numpy as np
 
 from irrepnet.crystals.pairs import LONGEST, SEARCH, are_apart, close_pairs
 from irrepnet.errors import IrrepnetError
+from irrepnet.inlets import check_atoms
 
 CLOSEST = 0.5
 """Å; atoms nearer than this are refused as overlapping (the shortest bond known, H-H, is 0.74 Å)."""
@@ -38,12 +39,17 @@ def checked(cell: Cell) -> Cell:
     """The cell, right-handed: of a left-handed one, all vectors and coordinates change sign.
 
     Raises:
-        IrrepnetError: no atoms, wrong shapes, numbers that are not finite, a lattice that is singular or longer than
-            500 Å, or atoms (or an atom and its own image) closer than 0.5 Å.
+        IrrepnetError: no atoms, or too many (:data:`irrepnet.inlets.LIMITS`), wrong shapes, numbers that are not
+            finite, a lattice that is singular or longer than 500 Å, or atoms (or an atom and its own image) closer than
+            0.5 Å.
     """
     lattice, frac_coords, numbers, name, notes = cell
     if len(numbers) == 0:
         raise IrrepnetError(f"{name}: holds no atoms")
+    try:
+        check_atoms(len(numbers))
+    except IrrepnetError as error:
+        raise IrrepnetError(f"{name}: {error}") from None
     if lattice.shape != (3, 3):
         raise IrrepnetError(f"{name}: the lattice has shape {lattice.shape}, not (3, 3)")
     if frac_coords.shape != (len(numbers), 3):

@@ -29,6 +29,7 @@ from irrepnet.crystals.space_groups import (
     space_groups_by_symbol,
 )
 from irrepnet.errors import IrrepnetError
+from irrepnet.inlets import check_atoms
 
 _SPECIAL = 0.02, 0.4
 """Å; images of an atom nearer than the first are one atom at a special position. Coordinates with few digits raise it,
@@ -293,6 +294,7 @@ def _crystal(values: Block, name: str) -> Cell:
     if "formula" not in values:
         formula, _ = _formula(_text(values, "other formula"))
     rows, notes = _rows(values, lattice, formula)
+    check_atoms(len(rows.labels))
     named = _named(values)
     settings = [one for one in named.settings if _strain(lattice, one.rotations) < _STRAIN[0]] or named.settings
     contents = _Contents(lattice, rows, formula, values)
@@ -564,6 +566,7 @@ def _expanded_within(tolerance: np.ndarray, setting: SpaceGroupSetting, contents
     if moved.max() > _MOVED:
         label, by = rows.labels[int(np.argmax(moved))], moved.max()
         found.notes.append(f"{label} was put on its special position, {by:.3f} Å away")
+    check_atoms(sum(map(len, orbits)))
     _fill(found, lattice, rows, orbits)
     for label, orbit, multiplicity in zip(rows.labels, orbits, rows.multiplicities):
         if multiplicity is not None and multiplicity != len(orbit):

@@ -18,6 +18,7 @@ import numpy as np
 
 from irrepnet.crystals.elements import atomic_number
 from irrepnet.errors import IrrepnetError
+from irrepnet.inlets import check_atoms
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -41,7 +42,8 @@ def read_frames(lines: Iterable[str]) -> Iterator[Atoms | IrrepnetError]:
     Every frame has a `Lattice` and is periodic in all directions. Symbols may carry oxidation states, and D and T are
     H. ASE's rules hold for the rest: its results (`energy`, `forces`, `stress`, …) are those of `atoms.calc`, other
     columns are `atoms.arrays`, other keys of the comment `atoms.info`. `stress` and `virial` may have nine numbers or
-    Voigt's six, xx yy zz yz xz xy. Lines between frames that begin none are one error, however many they are.
+    Voigt's six, xx yy zz yz xz xy. Lines between frames that begin none are one error, however many they are; so are
+    those of a frame of more atoms than may be read.
     """
     numbered = enumerate(lines, start=1)
     frame, astray = 0, False
@@ -53,7 +55,14 @@ def read_frames(lines: Iterable[str]) -> Iterator[Atoms | IrrepnetError]:
                 yield IrrepnetError(f"line {number}: {line.strip()[:40]!r} is not the number of atoms of a frame")
             astray = True
             continue
-        astray, frame, size = False, frame + 1, int(line)
+        astray, frame, digits = False, frame + 1, line.strip().lstrip("0")
+        size = int(digits[:9] or 0)
+        try:
+            check_atoms(size)
+        except IrrepnetError as error:
+            yield IrrepnetError(f"frame {frame} (line {number}): {error}")
+            astray = True
+            continue
         comment, *rows = [text for _, text in islice(numbered, size + 1)] or [""]
         try:
             if len(rows) < size:

@@ -10,6 +10,7 @@ import numpy as np
 
 from irrepnet.crystals.cell import Cell
 from irrepnet.errors import IrrepnetError
+from irrepnet.inlets import check_atoms
 
 
 def read_poscar(text: str) -> Iterator[Cell]:
@@ -31,6 +32,8 @@ def read_poscar(text: str) -> Iterator[Cell]:
     scale = _scale(lines[0])
     lines[0] = "1.0"  # the fractional coordinates are the same in any scale
     symbols = _elements_of(first, lines[4])
+    counts = next((row.split() for row in lines[4:6] if row.strip() and _are_counts(row.split())), [])
+    check_atoms(sum(int(word[:12]) for word in counts))  # pymatgen makes a list of them before it reads any
     with warnings.catch_warnings():
         # Without elements pymatgen warns and invents H, He, Li...; that must never pass.
         warnings.filterwarnings("error", message=".*false names.*")
@@ -64,7 +67,11 @@ def _elements_of(first: str, line: str) -> list[str] | None:
     """The elements in the first line, if the sixth has counts, and the first as many elements and nothing else."""
     from pymatgen.core import Element
 
-    if not all(word.isdecimal() for word in line.split()):
+    if not _are_counts(line.split()):
         return None
     words = first.split()
     return words if len(words) == len(line.split()) and all(map(Element.is_valid_symbol, words)) else None
+
+
+def _are_counts(words: list[str]) -> bool:
+    return all(word.isdecimal() for word in words)

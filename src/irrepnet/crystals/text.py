@@ -5,10 +5,13 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import IO
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.inlets import limit
 
 _GZIP = b"\x1f\x8b"
 
@@ -17,13 +20,16 @@ def read_text(path: Path) -> str:
     """The text of a file; see `decode`. It may be gzipped, whatever its name; lines end in a newline alone.
 
     Raises:
-        IrrepnetError: it is missing, cannot be read, or is damaged.
+        IrrepnetError: it is missing, cannot be read, is damaged, or too large (:data:`irrepnet.inlets.LIMITS`).
     """
     try:
-        content = path.read_bytes()
-        text = decode(gzip.decompress(content) if content.startswith(_GZIP) else content)
+        with _unpacked(path) as stream:
+            content = stream.read(_most() + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
+    if len(content) > _most():
+        raise _too_large(path, "it")
+    text = decode(content)
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
@@ -34,12 +40,30 @@ def lines_of(path: Path) -> Iterator[bytes]:
         IrrepnetError: as `read_text`.
     """
     try:
-        with path.open("rb") as raw:
-            zipped = raw.read(2) == _GZIP
-            raw.seek(0)
-            yield from gzip.GzipFile(fileobj=raw) if zipped else raw
+        with _unpacked(path) as stream:
+            while line := stream.readline(_most() + 1):
+                if len(line) > _most():
+                    raise _too_large(path, "a line of it")
+                yield line
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as raw:
+        zipped = raw.read(2) == _GZIP
+        raw.seek(0)
+        yield gzip.GzipFile(fileobj=raw) if zipped else raw  # pyright: ignore[reportReturnType] (it is one to read)
+
+
+def _most() -> int:
+    return 1_000_000 * limit("IRREPNET_MAX_MB")
+
+
+def _too_large(path: Path, what: str) -> IrrepnetError:
+    number = limit("IRREPNET_MAX_MB")
+    return IrrepnetError(f"{path}: {what} has more than {number} MB, unpacked; set IRREPNET_MAX_MB to read more")
 
 
 def decode(data: bytes) -> str:

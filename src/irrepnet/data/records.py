@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.inlets import check_atoms
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 STRUCTURE_KEYS = frozenset({"material_id", "id", "formula", "species", "frac_coords", "lattice", "cell"})
 """Keys of a record line that describe the crystal; all others are properties."""
 
+
+LARGEST = 1e100
+"""Values beyond this are refused: their squares are no numbers any more."""
 
 _PLAIN = frozenset({type(None), str, bool, int, float})
 
@@ -92,6 +96,7 @@ class Record:
             raise IrrepnetError(f"no {', '.join(missing)} among the keys: {', '.join(map(str, content)) or 'none'}")
         if not isinstance(content["species"], list | tuple) or not content["species"]:
             raise IrrepnetError("species is not a list of at least one element symbol")
+        check_atoms(len(content["species"]))
         try:
             species = tuple(map(_symbol, content["species"]))
         except TypeError:
@@ -194,6 +199,8 @@ def number_array(values: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
         raise IrrepnetError(f"{name} has shape {array.shape}, {shape} was expected")
     if not np.isfinite(array).all():
         raise IrrepnetError(f"{name} holds a number that is missing or not finite")
+    if (abs(array) > LARGEST).any():
+        raise IrrepnetError(f"{name} holds a number beyond {LARGEST:g}")
     array.setflags(write=False)
     return array
 
@@ -229,6 +236,8 @@ def site_array(record: Record, name: str) -> np.ndarray:
             raise IrrepnetError(f"{where} has shape {numbers.shape}, that of site 1 {array.shape[1:]}")
         if not np.isfinite(numbers).all():
             raise IrrepnetError(f"{where} has a number that is missing or not finite")
+        if (abs(numbers) > LARGEST).any():
+            raise IrrepnetError(f"{where} has a number beyond {LARGEST:g}")
         array[site] = numbers
     assert array is not None  # a record has at least one atom
     return array
@@ -315,11 +324,11 @@ def _rank(symbol: str) -> tuple[float, str]:
 
 
 def _property(name: str, value: Any) -> Any:
-    if not isinstance(value, int | float) or abs(value) < 1e300:
+    if not isinstance(value, int | float) or abs(value) <= LARGEST:
         return value
     if value != value:  # NaN; math.isnan refuses an int that is too large for a float
         return None
-    raise IrrepnetError(f"{name} is infinite or beyond 1e300; write null for an unknown value")
+    raise IrrepnetError(f"{name} is infinite or beyond {LARGEST:g}; write null for an unknown value")
 
 
 def _volume(lattice: np.ndarray) -> float:

@@ -21,7 +21,7 @@ from irrepnet.report.plausibility import compared, measures, suspicions
 from irrepnet.tensors import CartesianTensor
 from irrepnet.tensors.elastic_picture import draw_surfaces
 from irrepnet.tensors.reports import describe_form, describe_surfaces
-from irrepnet.training.checkpoint import write_text
+from irrepnet.training.files import write_text
 from irrepnet.training.load import load_run
 from irrepnet.training.use import predict
 from irrepnet.training.where import shipped

@@ -2,19 +2,20 @@
 
 import base64
 from collections.abc import Iterable, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import yaml
 from markupsafe import Markup
 
+from irrepnet.errors import IrrepnetError
+from irrepnet.outlets import for_html
 from irrepnet.report.html import render
 from irrepnet.report.plots import learning_curve, parity
 from irrepnet.report.results import Results, read_results
 from irrepnet.tasks.targets import Target
 from irrepnet.tensors.picture import save
-from irrepnet.training.checkpoint import write_text
+from irrepnet.training.files import AGAIN, write_text
 from irrepnet.training.log import duration
 
 
@@ -28,17 +29,24 @@ def write_report(folder: str | Path) -> Path:
         IrrepnetError: the folder holds no finished run.
     """
     results = read_results(folder)
-    save(parity(results), results.folder / "parity.png")
-    save(learning_curve(results), results.folder / "learning_curve.png")
     page = results.folder / "report.html"
-    write_text(page, _page(results))
+    try:
+        save(parity(results), results.folder / "parity.png")
+        save(learning_curve(results), results.folder / "learning_curve.png")
+        write_text(page, _page(results))
+    except OSError as error:
+        raise IrrepnetError(f"{error.filename or folder}: cannot be written ({error.strerror or error})") from None
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        if isinstance(error, IrrepnetError) or "sha256" in results.card:
+            raise
+        raise IrrepnetError(f"{folder}: its files do not fit together ({error!r}); {AGAIN}") from None
     return page
 
 
 def _page(results: Results) -> str:
     data, metrics = results.card["data"], results.metrics
     config = results.card["config"]
-    document, folder = yaml.safe_dump(config, sort_keys=False), escape(str(results.folder))
+    document, folder = yaml.safe_dump(config, sort_keys=False), for_html(results.folder)
     names = ", ".join(target.name for target in results.targets)
     sections = [
         f"<p class=lead>{_headline(results)}</p>",
@@ -82,9 +90,9 @@ def _page(results: Results) -> str:
         _domain(results.card["domain"]),
         "<h2>Use</h2>",
         f"<pre>irrepnet predict {folder} {'FRAMES.extxyz' if results.card['task'] == 'energies' else 'STRUCTURE.cif'}\n"
-        f"irrepnet evaluate {folder} --data FILE --target {escape(results.targets[0].name)}</pre>",
+        f"irrepnet evaluate {folder} --data FILE --target {for_html(results.targets[0].name)}</pre>",
         "<h2>Configuration</h2>",
-        f"<details><summary>config.yaml</summary><pre>{escape(document)}</pre></details>",
+        f"<details><summary>config.yaml</summary><pre>{for_html(document)}</pre></details>",
         f"<details><summary>versions</summary>{_table(results.versions.items())}</details>",
     ]
     title = f"{names}: {config['model']['name']} on {Path(data['source']).name}"
@@ -96,7 +104,7 @@ def _headline(results: Results) -> str:
 
 
 def _sentence(target: Target, errors: dict[str, Any]) -> str:
-    return f"<b>{escape(target.name)}</b>: {target.sentence(errors)}"
+    return f"<b>{for_html(target.name)}</b>: {target.sentence(errors)}"
 
 
 def _errors(target: Target, metrics: dict[str, Any]) -> str:
@@ -106,7 +114,7 @@ def _errors(target: Target, metrics: dict[str, Any]) -> str:
     for part in ("validation", "test"):
         errors = metrics[part][target.name]
         rows.append([part, *(_figure(errors.get(key)) for key in keys)])
-    return f"<h3>{escape(target.name + unit)}</h3>" + _grid(rows)
+    return f"<h3>{for_html(target.name + unit)}</h3>" + _grid(rows)
 
 
 _LABELS = {
@@ -158,14 +166,14 @@ def _domain(domain: dict[str, Any]) -> str:
 
 
 def _table(rows: Iterable[tuple[str, Any]]) -> str:
-    lines = "".join(f"<tr><th>{escape(str(key))}</th><td>{escape(str(value))}</td></tr>" for key, value in rows)
+    lines = "".join(f"<tr><th>{for_html(key)}</th><td>{for_html(value)}</td></tr>" for key, value in rows)
     return f"<table>{lines}</table>"
 
 
 def _grid(rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
+    head = "".join(f"<th>{for_html(cell)}</th>" for cell in rows[0])
     body = "".join(
-        f"<tr><th>{escape(row[0])}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in row[1:])}</tr>"
+        f"<tr><th>{for_html(row[0])}</th>{''.join(f'<td>{for_html(cell)}</td>' for cell in row[1:])}</tr>"
         for row in rows[1:]
     )
     return f"<table><tr>{head}</tr>{body}</table>"
@@ -173,4 +181,4 @@ def _grid(rows: Sequence[Sequence[str]]) -> str:
 
 def _picture(results: Results, name: str, description: str) -> str:
     content = base64.b64encode((results.folder / name).read_bytes()).decode()
-    return f'<img alt="{escape(description)}" src="data:image/png;base64,{content}">'
+    return f'<img alt="{for_html(description)}" src="data:image/png;base64,{content}">'

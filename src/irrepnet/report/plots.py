@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
+from irrepnet.outlets import for_picture
 from irrepnet.report.results import Results
 from irrepnet.tasks.targets import ClassTarget, HamiltonianTarget, Target
 
@@ -40,10 +41,10 @@ def learning_curve(results: Results) -> Figure:
     first.set(ylabel="loss (standardised)", yscale="log")
     for axes, target in zip(others, targets):
         key, name = target.headline
-        unit = f" ({target.unit})" if target.unit else ""
+        unit = for_picture(f" ({target.unit})") if target.unit else ""
         label = f"validation {name}{unit}"
         axes.plot(history["epoch"], history[f"validation_{target.name}_{key}"], color=BLUE, label=label)
-        axes.set(ylabel=label, title=target.name, yscale="linear" if key == "auc" else "log")
+        axes.set(ylabel=label, title=for_picture(target.name), yscale="linear" if key == "auc" else "log")
     for axes in (first, *others):
         axes.axvline(results.metrics["best_epoch"], color=ORANGE, linewidth=1, label="kept")
         axes.set_xlabel("epoch")
@@ -59,7 +60,7 @@ def learning_curve(results: Results) -> Figure:
 
 
 def _scatter(axes: Axes, target: Target, true: np.ndarray, predicted: np.ndarray, errors: dict) -> None:
-    unit = f" ({target.unit})" if target.unit else ""
+    unit = for_picture(f" ({target.unit})") if target.unit else ""
     if len(true):
         ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
         axes.plot(ends, ends, color=GREY, linewidth=1, zorder=1)
@@ -67,18 +68,18 @@ def _scatter(axes: Axes, target: Target, true: np.ndarray, predicted: np.ndarray
     axes.set(xlabel=f"true{unit}", ylabel=f"predicted{unit}", aspect="equal", adjustable="datalim")
     axes.grid(alpha=0.25)
     key, name = target.headline
-    figures = "" if errors[key] is None else f"test {name} {errors[key]:.3g} {target.unit}, "
-    axes.set_title(f"{target.name}\n{figures}n = {errors['n']}", fontsize=10)
+    figures = "" if errors[key] is None else f"test {name} {errors[key]:.3g} {for_picture(target.unit)}, "
+    axes.set_title(f"{for_picture(target.name)}\n{figures}n = {errors['n']}", fontsize=10)
 
 
 def _bars(axes: Axes, target: Target, results: Results, errors: dict) -> None:
     key, name = target.headline
     rows = results.table("predictions_test.csv")
-    axes.barh([row["id"] for row in rows], [float(row[key]) for row in rows], color=BLUE)
+    axes.barh([for_picture(row["id"]) for row in rows], [float(row[key]) for row in rows], color=BLUE)
     axes.invert_yaxis()
-    axes.set_xlabel(f"{name} ({target.unit})")
+    axes.set_xlabel(f"{name} ({for_picture(target.unit)})")
     axes.grid(alpha=0.25, axis="x")
-    axes.set_title(f"{target.name}\nn = {errors['n']}", fontsize=10)
+    axes.set_title(f"{for_picture(target.name)}\nn = {errors['n']}", fontsize=10)
 
 
 def _roc(axes: Axes, target: Target, true: np.ndarray, probability: np.ndarray, errors: dict) -> None:
@@ -92,4 +93,4 @@ def _roc(axes: Axes, target: Target, true: np.ndarray, probability: np.ndarray, 
     axes.set(xlabel="false positives", ylabel="true positives", aspect="equal")
     axes.grid(alpha=0.25)
     auc = "AUC undefined (one class only)" if errors["auc"] is None else f"test AUC {errors['auc']:.3f}"
-    axes.set_title(f"{target.name}\n{auc}, n = {errors['n']}", fontsize=10)
+    axes.set_title(f"{for_picture(target.name)}\n{auc}, n = {errors['n']}", fontsize=10)

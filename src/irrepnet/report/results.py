@@ -1,7 +1,5 @@
 """A finished run as its folder tells it, for the pictures and the page."""
 
-import csv
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +9,8 @@ import numpy as np
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.tasks.targets import Target, load_target
+from irrepnet.training.files import CARD, as_mapping, as_table, file_of
+from irrepnet.training.folder import METRICS, VERSIONS
 from irrepnet.training.load import read_card
 
 
@@ -53,20 +53,17 @@ class Results:
 
     def table(self, name: str) -> list[dict[str, str]]:
         """The rows of a CSV file of the folder."""
-        with (self.folder / name).open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream))
+        return as_table(self.folder / name, file_of(self.folder, self.card, name))
 
 
 def read_results(folder: str | Path) -> Results:
     """Read the folder of a finished run; raises IrrepnetError when it is none."""
     folder = Path(folder)
-    try:
-        metrics, versions = (
-            json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("metrics", "versions")
-        )
-        card = read_card(folder)
-    except FileNotFoundError as error:
-        raise IrrepnetError(f"{folder}: not a finished run (there is no {Path(error.filename).name})") from None
+    for name in (METRICS, CARD, VERSIONS):
+        if not (folder / name).exists():
+            raise IrrepnetError(f"{folder}: not a finished run (there is no {name})")
+    card = read_card(folder)
+    metrics, versions = (as_mapping(folder / name, file_of(folder, card, name)) for name in (METRICS, VERSIONS))
     return Results(folder, metrics, card, versions)
 
 

@@ -24,6 +24,10 @@ COLUMNS = frozenset({"file", "id", "formula", "atom", "note", "nearest"})
 """Of tables of predictions, besides the targets."""
 
 
+LARGEST_NETWORK = 4096
+"""The most channels, layers, … of a network."""
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -127,9 +131,9 @@ class TrainingConfig(Section):
     weight_decay: float = Field(default=3e-2, ge=0)
     ema: float = Field(default=0.996, ge=0, lt=1)
     clip: float = Field(default=5.0, gt=0)
-    members: int = Field(default=1, ge=1)
+    members: int = Field(default=1, ge=1, le=1000)
     seed: int = Field(default=0, ge=0)
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     patience: int | None = Field(default=None, ge=1)
     compile: bool = False
@@ -171,6 +175,8 @@ class RunConfig(Section):
             raise ValueError(f"training.members: is for properties and sites, not {self.task}; leave it out")
         names = getattr(self.data, "targets", [])
         for name in names:
+            if not name.isprintable() or not 0 < len(name) <= 100:
+                raise ValueError(f"data.targets: {name[:40]!r} is no name that a table can have; rename that target")
             if name in COLUMNS:
                 raise ValueError(f"data.targets: {name} is a column of every table of predictions; rename that target")
             for word, what in (("spread", "the spread"), ("bound", "the bound of the error")):
@@ -178,6 +184,14 @@ class RunConfig(Section):
                     raise ValueError(
                         f"data.targets: {name}_{word} is {what} of {name} in predictions; rename that target"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _of_sound_size(self) -> Self:
+        """No network is so large; that of a misprint takes all memory before anything is said."""
+        for key, value in self.model if isinstance(self.model, BaseModel) else ():
+            if isinstance(value, int) and value > LARGEST_NETWORK:
+                raise ValueError(f"model.{key}: {value} is more than any network has, {LARGEST_NETWORK} at most")
         return self
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ import torch
 from pydantic import Field, field_validator, model_validator
 
 from irrepnet.crystals import SymmetricCrystal
+from irrepnet.crystals.doubts import doubts
 from irrepnet.crystals.elements import atomic_number
 from irrepnet.data import Record, Rejection, target_values
 from irrepnet.data.batch import AnyGraph, union
@@ -282,6 +283,16 @@ class PropertyTask(Task):
             start = stop
         self.targets = [fitted[name] for name in names]
 
+    def outliers(self, examples: PropertyExamples, train: np.ndarray) -> list[str]:
+        found = []
+        for target, own in zip(self.targets, slices(self.targets)):
+            size = np.linalg.norm(examples.values[train][:, own], axis=1) if target.width > 1 else None
+            values = examples.values[train][:, own][:, 0] if size is None else size
+            for k in far_from_the_rest(values):
+                record = examples.records[train[k]]
+                found.append(f"{target.name} of {record.id} is {values[k]:.3g}, far from all others; check its unit")
+        return found
+
     def network(self) -> torch.nn.Module:
         tensors = [target.tensor for target in self.targets if isinstance(target, TensorTarget)]
         return build_model(self.config.model, len(self.targets) - len(tensors), self.config.graph, tensors)
@@ -358,7 +369,7 @@ class PropertyTask(Task):
 
     def predict(self, network: torch.nn.Module, items: Sequence[Item], log: Log) -> list[dict[str, Any]]:
         members = network.members if isinstance(network, Ensemble) else []
-        rows, crystals = start_rows(items, self.targets, self.reliability, spreads=bool(members))
+        rows, crystals = start_rows(items, self.targets, self.reliability, bool(members), self.config.data.cutoff)
         made = self.graphs(crystals, log)
         for rejection in made.rejections:
             rows[int(rejection.id)]["note"] = rejection.reason
@@ -388,18 +399,38 @@ class PropertyTask(Task):
         return self.config.data.point_groups or ("all" if group == "auto" else f"all subgroups of {group}")
 
 
+def far_from_the_rest(values: np.ndarray) -> list[int]:
+    """Places of the values, of (n,), that are farther from the median than a hundred times where nine of ten are; NaN
+    is unknown. The farthest first."""
+    known = values[np.isfinite(values)]
+    if len(known) < 10:
+        return []
+    low, middle, high = np.quantile(known, [0.05, 0.5, 0.95])
+    away = abs(np.nan_to_num(values, nan=middle) - middle)
+    far = np.flatnonzero(away > 100 * max(high - low, 1e-6 * abs(middle), 1e-12))
+    return far[np.argsort(-away[far])].tolist()
+
+
 def start_rows(
-    items: Sequence[Item], targets: Sequence[Target], reliability: Reliability | None = None, spreads: bool = False
+    items: Sequence[Item],
+    targets: Sequence[Target],
+    reliability: Reliability | None = None,
+    spreads: bool = False,
+    cutoff: float | None = None,
 ) -> tuple[list[dict[str, Any]], list[Record]]:
     """A row of predictions for every item, still empty, and the structures that could be read.
 
     A row has places for what :func:`trust` will say, and with ``spreads`` for the spread of each target's predictions.
-    The id of a structure is the number of its row: several files may name a crystal alike.
+    Its note says what is odd about a structure (:func:`irrepnet.crystals.doubts.doubts`), among it atoms without a
+    neighbour within ``cutoff``. The id of a structure is the number of its row: several files may name a crystal alike.
     """
     rows: list[dict[str, Any]] = []
     crystals: list[Record] = []
     for file, item in items:
-        formula, note = ("", item.reason) if isinstance(item, Rejection) else (item.formula, "; ".join(item.notes))
+        if isinstance(item, Rejection):
+            formula, note = "", item.reason
+        else:
+            formula, note = item.formula, "; ".join([*item.notes, *doubts(item, cutoff)])
         if isinstance(item, Record):
             crystals.append(replace(item, id=str(len(rows))))
         nothing = {target.name: None for target in targets}

@@ -11,12 +11,10 @@ give bounds that hold for nine of ten crystals like them: a quantile regression 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 COVERAGE = 0.9
 NEAREST = 3
@@ -101,20 +99,24 @@ class Reliability:
         a, b = self.bounds[target]
         return a + b * distance
 
-    def save(self, path: Path) -> None:
+    def written(self) -> bytes:
+        """The content of a safetensors file that :meth:`read` reads."""
         text = json.dumps({"unit": self.unit, "far": self.far, "bounds": self.bounds})
         tensors = {"mean": self.mean.astype(np.float32), "axes": self.axes.astype(np.float32), "known": self.known}
         in_order = {name: np.ascontiguousarray(array) for name, array in tensors.items()}  # others are written wrong
-        path.write_bytes(save(in_order, metadata={"reliability": text}))
+        return save(in_order, metadata={"reliability": text})
 
     @classmethod
-    def load(cls, path: Path) -> "Reliability":
-        """Raises OSError, KeyError, ValueError or SafetensorError if the file is none of :meth:`save`."""
-        with safe_open(path, "numpy") as file:
-            said = json.loads(file.metadata()["reliability"])
-            tensors = {name: file.get_tensor(name) for name in ("mean", "axes", "known")}
+    def read(cls, content: bytes) -> "Reliability":
+        """Raises KeyError, TypeError, ValueError or SafetensorError if the content is none of :meth:`written`."""
+        tensors = load(content)
+        head = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        said = json.loads(head["__metadata__"]["reliability"])
         bounds = {name: (float(a), float(b)) for name, (a, b) in said["bounds"].items()}
-        return cls(**tensors, unit=said["unit"], far=said["far"], bounds=bounds)
+        arrays = {name: tensors[name] for name in ("mean", "axes", "known")}
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError("a training crystal has a place that is not finite")
+        return cls(**arrays, unit=float(said["unit"]), far=float(said["far"]), bounds=bounds)
 
 
 def _bound(distance: np.ndarray, error: np.ndarray) -> tuple[float, float] | None:

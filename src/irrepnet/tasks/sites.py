@@ -478,7 +478,9 @@ class SiteTask(Task):
         return sizes
 
     def predict(self, network: torch.nn.Module, items: Sequence[Item], log: Log) -> list[dict[str, Any]]:
-        rows, crystals = start_rows(items, self.targets, self.reliability)
+        rows, crystals = start_rows(
+            items, self.targets, self.reliability, cutoff=getattr(self.config.data, "cutoff", None)
+        )
         made = self.graphs(crystals, log)
         for rejection in made.rejections:
             rows[int(rejection.id)]["note"] = rejection.reason

@@ -234,6 +234,10 @@ class Task(ABC):
             },
         }
 
+    def outliers(self, examples: Any, train: np.ndarray) -> list[str]:
+        """What is odd about values of the training examples: those far from all others, by target and id."""
+        return []
+
     @property
     def admitted(self) -> str | list[str]:
         """The point groups of the crystals that are admitted, in words where none is named."""

@@ -1,9 +1,7 @@
 """Everything a run needs to go on, in one file that is replaced whole, without pickle."""
 
+import hashlib
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,27 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.training.files import write_bytes
 
 Tensors = dict[str, torch.Tensor]
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path that takes the place of ``path`` when the block ends, in one go."""
-    part = path.with_name(path.name + ".part")
-    yield part
-    with part.open("rb") as stream:
-        os.fsync(stream.fileno())
-    os.replace(part, path)
-
-
-def write_text(path: Path, text: str) -> None:
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, document: Any) -> None:
-    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
 @dataclass
@@ -79,7 +59,8 @@ class State:
         self.best_epoch, self.best_loss = self.epoch, loss
         return True
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, run: str = "") -> None:
+        """Write the state; ``run`` stands for the run that it is of, see :meth:`load`."""
         moments = self.optimizer.state_dict()["state"]
         tensors = {
             **_prefixed("model", self.model.state_dict()),
@@ -88,19 +69,27 @@ class State:
             **{f"optimizer/{i}/{key}": value for i, values in moments.items() for key, value in values.items()},
         }
         figures = {"best_epoch": self.best_epoch, "best_loss": self.best_loss, "history": self.history}
-        with replacing(path) as part:
-            part.write_bytes(save(tensors, metadata={"figures": json.dumps(figures)}))
+        text = json.dumps(figures)
+        about = {"figures": text, "run": run, "sha256": _digest(tensors, text, run)}
+        write_bytes(path, save(tensors, metadata=about))
 
-    def load(self, path: Path) -> None:
-        """Take the state that :meth:`save` wrote.
+    def load(self, path: Path, run: str = "") -> None:
+        """Take the state that :meth:`save` wrote for the same run.
 
         Raises:
-            IrrepnetError: the file is damaged or belongs to another network.
+            IrrepnetError: the file is damaged or belongs to another run. Checkpoints of earlier versions do not say
+                to which they belong.
         """
         try:
             with safe_open(path, framework="pt") as stream:
-                figures = json.loads(stream.metadata()["figures"])
+                about = stream.metadata()
                 tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 (no mapping)
+            figures = json.loads(about["figures"])
+            if "sha256" in about:
+                if about["sha256"] != _digest(tensors, about["figures"], about["run"]):
+                    raise ValueError("it was damaged")
+                if about["run"] != run:
+                    raise ValueError("it is of another one: another seed, setting, split or other data")
             self.model.load_state_dict(_section("model", tensors))
             self.average.load_state_dict(_section("average", tensors))
             moments: dict[int, Tensors] = {}
@@ -109,12 +98,24 @@ class State:
                 moments.setdefault(int(number), {})[name] = value
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        except (SafetensorError, RuntimeError, KeyError, TypeError, OSError) as error:
-            raise IrrepnetError(f"{path}: not a checkpoint of this run ({error}); remove it to start again") from None
+            self.best_epoch, self.best_loss = figures["best_epoch"], figures["best_loss"]
+            self.history = figures["history"]
+        except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError, OSError) as error:
+            raise IrrepnetError(
+                f"{path}: not a checkpoint of this run ({' '.join(str(error).split())}); remove it to start again"
+            ) from None
         device = next(self.model.parameters()).device
         self.best = {name: tensor.to(device) for name, tensor in _section("best", tensors).items()}
-        self.best_epoch, self.best_loss = figures["best_epoch"], figures["best_loss"]
-        self.history = figures["history"]
+
+
+def _digest(tensors: Tensors, figures: str, run: str) -> str:
+    """sha256 of all that a checkpoint holds."""
+    found = hashlib.sha256(json.dumps([figures, run]).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def _prefixed(section: str, tensors: Tensors) -> Tensors:

@@ -2,14 +2,15 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-import yaml
 from pydantic import ValidationError
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.inlets import yaml_value
 
 if TYPE_CHECKING:
     from irrepnet.tasks import RunConfig
@@ -44,7 +45,7 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
     from irrepnet.tasks import TASKS, task_class
 
     task = document.get("task", "properties")
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise IrrepnetError(f"{name}: task: no {task!r}, there are {', '.join(TASKS)}{_proposal(task, TASKS)}")
     kind = task_class(task).Config
     try:
@@ -57,12 +58,10 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
 def parse_assignment(text: str) -> tuple[str, Any]:
     """``key=value`` with a dotted key and a YAML value; raises IrrepnetError when it is none."""
     key, equals, value = text.partition("=")
-    try:
+    with suppress(IrrepnetError):
         if equals and key.strip():
-            return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
-        pass
-    raise IrrepnetError(f"cannot read {text!r}: write key=value, for example training.epochs=10")
+            return key.strip(), yaml_value(value)
+    raise IrrepnetError(f"cannot read {text[:200]!r}: write key=value, for example training.epochs=10")
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -71,13 +70,13 @@ def _read(name: str) -> dict[str, Any]:
     else:
         try:
             text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             reason = "there is no such file or preset" if isinstance(error, FileNotFoundError) else error
             raise IrrepnetError(f"{name}: {reason}; the presets are: {', '.join(presets())}") from None
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise IrrepnetError(f"{name}: not readable as YAML: {' '.join(str(error).split())}") from None
+        document = yaml_value(text)
+    except IrrepnetError as error:
+        raise IrrepnetError(f"{name}: {error}") from None
     if not isinstance(document, dict):
         raise IrrepnetError(f"{name}: expected the sections model, data and training")
     return document
@@ -109,7 +108,12 @@ def _problem(item: Any, kind: "type[RunConfig]", document: Mapping[str, Any]) ->
         name = item["ctx"]["name"]
         return f"{key}.name: no network {name!r}, there are {', '.join(NETWORKS)}{_proposal(name, NETWORKS)}"
     message = item["msg"].removeprefix("Value error, ")
-    return f"{key}: {message} (got {item['input']!r})" if key else message
+    return f"{key}: {message} (got {_short(item['input'])})" if key else message
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]} …"
 
 
 def _proposal(name: Any, known: Iterable[str]) -> str:
@@ -125,4 +129,4 @@ def _keys(sections: tuple[Any, ...], kind: "type[RunConfig]", document: Mapping[
     for section in sections:
         inner = model.model_fields[section].annotation if hasattr(model, "model_fields") else get_args(model)[-1]
         model = network_kind(document["model"]) if inner is NetworkConfig else inner
-    return list(model.model_fields)
+    return list(getattr(model, "model_fields", ()))

@@ -27,7 +27,8 @@ from irrepnet.tasks.energies import (
     respond,
     units_of,
 )
-from irrepnet.training.checkpoint import State, replacing, write_json
+from irrepnet.training.checkpoint import State
+from irrepnet.training.files import write_bytes, write_json
 from irrepnet.training.log import Log
 from irrepnet.training.loop import run_epochs
 
@@ -71,8 +72,7 @@ class EnergyModel:
         tensors = {f"net/{name}": tensor.contiguous() for name, tensor in self.net.state_dict().items()}
         for name in _ARRAYS:
             tensors[f"parent/{name}"] = torch.from_numpy(np.ascontiguousarray(getattr(self.parent, name)))
-        with replacing(folder / _WEIGHTS) as part:
-            part.write_bytes(save(tensors))
+        write_bytes(folder / _WEIGHTS, save(tensors))
         card = {
             "kind": "energy of a perturbed crystal",
             "units": {"energy": "eV a cell", "forces": "eV/Å", "stress": "eV/Å³"},

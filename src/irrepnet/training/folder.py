@@ -1,12 +1,10 @@
-"""The files of a run folder: checked on opening, replaced whole on writing."""
+"""The files of a run folder: checked on opening, one writer at a time."""
 
-import csv
 import importlib.metadata
-import io
-import json
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +14,103 @@ from irrepnet import __version__, compiled
 from irrepnet.errors import IrrepnetError
 from irrepnet.tasks import Examples, RunConfig, Source
 from irrepnet.tasks.task import reason_counts
-from irrepnet.training.checkpoint import write_json, write_text
 from irrepnet.training.config import load_config
+from irrepnet.training.files import CARD, csv_text, digest, json_text, read_json, write_json, write_text
+from irrepnet.training.load import CONFIG, SPLIT
 from irrepnet.training.log import Log
 
 LIBRARIES = ("numpy", "scipy", "torch", "safetensors", "pymatgen", "pymatgen-core", "moyopy", "vesin", "pydantic")
 
 
-def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> None:
-    """Make the run folder, or check that the run in it is this one.
+LOCK, LOG = ".lock", "log.txt"
+VERSIONS, DATA, REJECTED = "versions.json", "data.json", "rejected.csv"
+METRICS, START, CHECKPOINT = "metrics.json", "start.json", "checkpoint.safetensors"
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[bool]:
+    """Within the block no other process trains in this folder, which is made; yields whether it was.
+
+    Where the system has no locks, or the file system none, nothing is checked.
 
     Raises:
-        IrrepnetError: ``out`` is a file, holds a run and ``resume`` is false, or holds another run.
+        IrrepnetError: it is a file, or another process trains in it.
     """
-    path = out / "config.yaml"
     if out.exists() and not out.is_dir():
         raise IrrepnetError(f"{out}: is a file; give a folder for the run")
+    made = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    lock = _lock(out)
+    try:
+        yield made
+    finally:
+        if lock is not None:
+            (out / LOCK).unlink(missing_ok=True)
+            os.close(lock)
+
+
+def _lock(out: Path) -> int | None:
+    """The open file that holds the lock."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    while True:
+        lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            process = os.read(lock, 20).decode("ascii", "replace").strip()
+            os.close(lock)
+            raise IrrepnetError(
+                f"{out}: process {process or '(unknown)'} trains in this folder; wait until it has ended, or choose "
+                "another folder"
+            ) from None
+        except OSError:
+            os.close(lock)
+            return None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), (out / LOCK).stat()):
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, str(os.getpid()).encode(), 0)
+                return lock
+        os.close(lock)  # who held it before has just taken the file away
+
+
+def is_finished_run(out: Path) -> bool:
+    """Whether the folder holds all that a run ends with: the card is written last."""
+    return (out / CARD).exists() and (out / METRICS).exists()
+
+
+def forget(out: Path, made: bool) -> None:
+    """Take away what :func:`open_folder` and the reading of the data have written of a new run."""
+    for name in (CONFIG, VERSIONS, LOG, DATA, REJECTED, SPLIT, "notes.csv", "failures.csv", START, LOCK):
+        (out / name).unlink(missing_ok=True)
+    if made:
+        with suppress(OSError):
+            out.rmdir()
+
+
+def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> bool:
+    """Check that the run in the folder is this one, or begin one; returns whether it is new.
+
+    Raises:
+        IrrepnetError: it holds a run and ``resume`` is false, another run, or files that are of none.
+    """
+    path = out / CONFIG
     if path.exists() and not resume:
         raise IrrepnetError(f"{out}: holds a run already; go on with --resume, or choose another folder")
+    for part in out.glob("*.part"):
+        part.unlink()  # of a file that was being written when a process was killed
+    foreign = sorted(entry.name for entry in out.iterdir() if entry.name != LOG and not entry.name.startswith("."))
+    if not path.exists() and foreign:
+        its = foreign[0] + (f" and {len(foreign) - 1} more" if len(foreign) > 1 else "")
+        what = "a run without its config.yaml" if {CARD, CHECKPOINT, VERSIONS} & {*foreign} else "files"
+        raise IrrepnetError(
+            f"{out}: holds {what} ({its}), which a new run would overwrite; "
+            + ("put config.yaml back, or " if what != "files" else "")
+            + "choose an empty or a new folder"
+        )
     saved = load_config(path) if path.exists() else None
     if saved:
         old, new = _flat(saved), _flat(config)
@@ -49,18 +126,18 @@ def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> None:
             )
     elif resume:
         log.line(f"{out}: no run to resume; starting one")
-    out.mkdir(parents=True, exist_ok=True)
-    log.keep(out / "log.txt")
+    log.keep(out / LOG)
+    if not saved:
+        write_text(path, config.to_yaml())
     now = versions(config.training.threads)
-    if saved and (out / "versions.json").exists():
-        before = json.loads((out / "versions.json").read_text(encoding="utf-8"))
+    if saved and (out / VERSIONS).exists():
+        before = read_json(out / VERSIONS)
         changed = [f"{key} {before.get(key)} → {value}" for key, value in now.items() if before.get(key) != value]
         if changed:
             log.line(f"warning: not what the run began with, so bits may differ: {', '.join(changed)}")
     else:
-        write_json(out / "versions.json", now)
-    if not saved:
-        write_text(path, config.to_yaml())
+        write_json(out / VERSIONS, now)
+    return saved is None
 
 
 def _flat(config: RunConfig) -> dict[str, Any]:
@@ -76,8 +153,8 @@ def _flat(config: RunConfig) -> dict[str, Any]:
 
 def check_hash(out: Path, source: Source) -> None:
     """Raise IrrepnetError when the run in ``out`` was begun with other data."""
-    path = out / "data.json"
-    if path.exists() and json.loads(path.read_text(encoding="utf-8"))["hash"] != source.hash:
+    path = out / DATA
+    if path.exists() and read_json(path).get("hash") != source.hash:
         raise IrrepnetError(f"{source.name}: not the data of the run in {out} (another hash); start a new run")
 
 
@@ -116,7 +193,7 @@ def write_data(out: Path, source: Source, examples: Examples, split: Mapping[str
         "failed_sites": sum(map(len, examples.failures)),
         "licence": source.licence,
     }
-    write_text(out / "rejected.csv", csv_text(("id", "reason"), ((r.id, r.reason) for r in rejections)))
+    write_text(out / REJECTED, csv_text(("id", "reason"), ((r.id, r.reason) for r in rejections)))
     if notes:
         write_text(out / "notes.csv", csv_text(("id", "note"), notes))
     failures = [
@@ -126,11 +203,17 @@ def write_data(out: Path, source: Source, examples: Examples, split: Mapping[str
         write_text(out / "failures.csv", csv_text(("id", "site", "reason"), failures))
     parts = {name: [examples.records[k] for k in part] for name, part in split.items()}
     write_json(
-        out / "split.json",
+        out / SPLIT,
         {name: {"id": [r.id for r in part], "formula": [r.formula for r in part]} for name, part in parts.items()},
     )
-    write_json(out / "data.json", description)
+    write_json(out / DATA, description)
     return description
+
+
+def identity(config: RunConfig, out: Path, member: int) -> str:
+    """A word for what a checkpoint depends on: configuration, data, split, first weights, and which network it is."""
+    files = [digest((out / name).read_bytes()) for name in (SPLIT, START) if (out / name).exists()]
+    return digest(json_text([_flat(config), read_json(out / DATA)["hash"], files, member]).encode())
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
@@ -141,13 +224,3 @@ def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
 def write_predictions(out: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """predictions_test.csv."""
     write_text(out / "predictions_test.csv", csv_text(header, rows))
-
-
-def csv_text(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """A table as text; unknown values are empty."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    for row in rows:
-        writer.writerow("" if value is None or value != value else value for value in row)
-    return stream.getvalue()

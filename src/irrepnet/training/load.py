@@ -1,6 +1,5 @@
 """A finished run, loaded again: the network, what its outputs mean, and where it may be used."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,20 +10,21 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.models import Ensemble
 from irrepnet.tasks import TASKS, RunConfig, Task, task_class
 from irrepnet.tasks.reliability import Reliability
 from irrepnet.tasks.targets import Target, slices
+from irrepnet.training.files import AGAIN, CARD, as_mapping, file_of, read_sealed
 from irrepnet.training.loop import chosen_device, threads
 from irrepnet.training.where import run_folder
 
 FORMAT = 3
 """Number of the layout of model.json and of the weights' names; goes up when old ones become unreadable."""
 READABLE = (2, 3)
-KNOWN = "known.safetensors"
+WEIGHTS, KNOWN, SPLIT, CONFIG = "model.safetensors", "known.safetensors", "split.json", "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,14 @@ class Run:
     @cached_property
     def split(self) -> dict[str, dict[str, list[str]]]:
         """``id`` and ``formula`` of the examples of "train", "validation" and "test"."""
-        path = self.folder / "split.json"
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
-            raise IrrepnetError(f"{path}: cannot be read ({error}); copy the whole run folder") from None
+        path = self.folder / SPLIT
+        parts = as_mapping(path, file_of(self.folder, self.card, SPLIT))
+        for name in ("train", "validation", "test"):
+            for key in ("id", "formula"):
+                texts = part.get(key) if isinstance(part := parts.get(name), dict) else None
+                if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+                    raise IrrepnetError(f"{path}: damaged (no {key} of {name}); {AGAIN}")
+        return parts
 
     @cached_property
     def training_formulas(self) -> frozenset[str]:
@@ -114,23 +117,32 @@ def load_run(folder: str | Path, device: str = "cpu") -> Run:
         kind = task_class(card["task"])
         task = kind(kind.Config.model_validate(card["config"]))
         task.load(card)
-        if (folder / KNOWN).exists():
-            task.reliability = Reliability.load(folder / KNOWN)
+        digests = card.get("sha256", {})
+        for name in (SPLIT, CONFIG):
+            if name in digests and (name == SPLIT or (folder / name).exists()):
+                file_of(folder, card, name)
+        if (folder / KNOWN).exists() or KNOWN in digests:
+            task.reliability = Reliability.read(file_of(folder, card, KNOWN))
         with torch.random.fork_rng(devices=[]):  # loading leaves the caller's random numbers alone
             members = [task.network() for _ in range(task.config.training.members)]
             model = members[0] if len(members) == 1 else Ensemble(members)
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        weights = load(file_of(folder, card, WEIGHTS))
+        model.load_state_dict(weights)
     except (
         OSError,
         ValidationError,
         KeyError,
         TypeError,
         ValueError,
-        json.JSONDecodeError,
+        AttributeError,
+        IndexError,
         SafetensorError,
         RuntimeError,
     ) as error:
         raise IrrepnetError(f"{folder}: cannot load the model: {' '.join(str(error).split())}") from None
+    for name, values in weights.items():
+        if values.is_floating_point() and not values.isfinite().all():
+            raise IrrepnetError(f"{folder}: {WEIGHTS} has a number that is not finite in {name}; {AGAIN}")
     return Run(folder, model.eval().requires_grad_(False).to(where), task, card)
 
 
@@ -138,14 +150,19 @@ def read_card(folder: Path) -> dict[str, Any]:
     """model.json, in the present format.
 
     Raises:
-        IrrepnetError: it is of a format that cannot be read.
+        IrrepnetError: it is damaged, or of a format that cannot be read.
     """
-    card = _upgraded(json.loads((folder / "model.json").read_text(encoding="utf-8")))
+    card = _upgraded(read_sealed(folder))
     if card["format"] not in READABLE or card["task"] not in TASKS:
         raise IrrepnetError(
             f"{folder}: a model of format {card['format']} (irrepnet {card['irrepnet']}); this one "
             f"reads format {READABLE[0]} to {FORMAT}; install the version that wrote it"
         )
+    domain, elements = card.get("domain"), None
+    if isinstance(domain, dict) and "point_groups" in domain:
+        elements = domain.get("elements")
+    if not isinstance(elements, list) or not all(isinstance(symbol, str) for symbol in elements):
+        raise IrrepnetError(f"{folder / CARD}: not a card of a run (without a sound domain); {AGAIN}")
     return card
 
 

@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from irrepnet.outlets import for_terminal
+
 QUIET_SECONDS = 20.0
 
 
@@ -35,8 +37,8 @@ class Log:
     def line(self, text: str) -> None:
         self._say(text)
         if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as stream:
-                stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
+            with self._path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+                stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {for_terminal(text)}\n")
 
     @contextmanager
     def progress(self, label: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
@@ -70,7 +72,7 @@ class Log:
         yield advance
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(for_terminal(text), markup=False, highlight=False, soft_wrap=True)
         self._last = time.monotonic()
 
 

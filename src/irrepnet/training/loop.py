@@ -34,6 +34,7 @@ def run_epochs(
     advance: Callable[[int], None] = lambda n: None,
     report: Callable[[State], None] = lambda state: None,
     ranks: Ranks = ALONE,
+    run: str = "",
 ) -> None:
     """Train the state's model, on the device on which it is, for the epochs that are left.
 
@@ -48,6 +49,7 @@ def run_epochs(
         advance: called with the number of examples after every step.
         report: called with the state after every epoch.
         ranks: this process among those that train together.
+        run: what the checkpoint says of the run that it is of.
 
     Raises:
         IrrepnetError: the loss is no longer finite; or the step cannot be compiled.
@@ -80,7 +82,7 @@ def run_epochs(
         state.history.append(row)
         row["best"] = state.keep_if_best(validation_loss)
         if checkpoint is not None:
-            state.save(checkpoint)
+            state.save(checkpoint, run)
         report(state)
         if has_stalled(state, config):
             break

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.outlets import csv_line
 from irrepnet.tasks.config import COLUMNS
 from irrepnet.tasks.targets import Target
 
@@ -91,7 +92,7 @@ class PredictionFile:
 
 class _Text:
     def __init__(self, path: Path, targets: Sequence[Target]) -> None:
-        self.stream: TextIO = path.open("w", encoding="utf-8", newline="")
+        self.stream: TextIO = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
         self.targets, self.begun = targets, False
 
     def write(self, rows: list[dict[str, Any]]) -> None:
@@ -108,7 +109,8 @@ class _Text:
 class _Csv(_Text):
     def put(self, rows: list[dict[str, Any]]) -> None:
         header, lines = prediction_table(rows, self.targets)
-        csv.writer(self.stream, lineterminator="\n").writerows(lines if self.begun else [header, *lines])
+        table = lines if self.begun else [header, *lines]
+        csv.writer(self.stream, lineterminator="\n").writerows(map(csv_line, table))
 
 
 class _JsonLines(_Text):
@@ -140,13 +142,18 @@ class _Parquet:
         header, lines = prediction_table(rows, self.targets)
         types = [self.arrow.string() if name in COLUMNS - {"atom"} else self.arrow.float64() for name in header]
         schema = self.arrow.schema(zip(header, types))
-        columns = dict(zip(header, zip(*lines)))
+        columns = dict(zip(header, zip(*([_encodable(cell) for cell in line] for line in lines))))
         self.writer = self.writer or self.make(self.path, schema)
         self.writer.write_table(self.arrow.table(columns, schema))
 
     def close(self) -> None:
         if self.writer is not None:
             self.writer.close()
+
+
+def _encodable(cell: Any) -> Any:
+    """Text without lone surrogates, as names of files may have them."""
+    return cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
 
 
 def _json(row: dict[str, Any]) -> str:

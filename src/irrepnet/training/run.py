@@ -19,12 +19,15 @@ Files of a run folder:
     predictions_test.csv    true and predicted values of the test split, or what was wrong with each prediction
     model.safetensors       the weights
     known.safetensors       where the training crystals are, see irrepnet.tasks.reliability
-    model.json              the card: network, targets with units, domain, data, errors
-    metrics.json            the result; its presence marks a finished run
+    metrics.json            the result
+    model.json              the card: network, targets with units, domain, data, errors, digests of the other files;
+                            it is written last, and its presence marks a finished run
     log.txt                 what was said
+    .lock                   only while training: the number of the process that trains
+
+Each is written whole or not at all, and a run that was cut off between two of them goes on.
 """
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -35,18 +38,41 @@ import torch
 from safetensors.torch import save
 
 from irrepnet import __version__
+from irrepnet.crystals.doubts import doubts
+from irrepnet.data import Record
 from irrepnet.errors import IrrepnetError
 from irrepnet.models import Ensemble
 from irrepnet.tasks import Examples, RunConfig, Task, task_class
-from irrepnet.training.checkpoint import State, replacing, write_json
-from irrepnet.training.folder import check_hash, open_folder, write_data, write_history, write_predictions
-from irrepnet.training.load import FORMAT, KNOWN, Run, load_run
+from irrepnet.training.checkpoint import State
+from irrepnet.training.files import CARD, json_text, read_json, sealed, write_bytes, write_json, write_text
+from irrepnet.training.folder import (
+    CHECKPOINT,
+    DATA,
+    METRICS,
+    REJECTED,
+    START,
+    VERSIONS,
+    check_hash,
+    forget,
+    identity,
+    is_finished_run,
+    locked,
+    open_folder,
+    write_data,
+    write_history,
+    write_predictions,
+)
+from irrepnet.training.load import CONFIG, FORMAT, KNOWN, SPLIT, WEIGHTS, Run, load_run
 from irrepnet.training.log import Log, duration
 from irrepnet.training.loop import chosen_device, has_stalled, run_epochs, threads
 from irrepnet.training.ranks import Ranks, check_shares, rendezvous
 from irrepnet.training.start import take_weights
 
-CHECKPOINT = "checkpoint.safetensors"
+SHOWN = 5
+"""Warnings of one kind that are written out."""
+LOOKED_AT = 1000
+"""Training crystals whose distances are looked at."""
+PREDICTIONS, HISTORY = "predictions_test.csv", "metrics.csv"
 
 
 def train(
@@ -77,16 +103,33 @@ def train(
 
     Raises:
         IrrepnetError: ``out`` holds a run and ``resume`` is false, or another configuration or other data;
-            the data cannot be used; the training diverges.
+            the data cannot be used; the training diverges; another process trains in ``out``, or it holds foreign
+            files; it cannot be written. A new run that fails before the end of its first epoch leaves nothing.
     """
     with rendezvous(config.training.device) as ranks, ranks.folder(Path(out)) as folder:
         log = Log(quiet or ranks.rank > 0)
-        open_folder(folder, config, resume, log)
-        if (folder / "metrics.json").exists():
-            log.line(f"{out}: this run is finished")
-        else:
-            with torch.random.fork_rng(devices=range(torch.cuda.device_count())), threads(config.training.threads):
-                _train(task_class(config.task)(config), folder, log, data, ranks, on_epoch)
+        try:
+            with locked(folder) as made:
+                new = open_folder(folder, config, resume, log)
+                try:
+                    if is_finished_run(folder):
+                        log.line(f"{out}: this run is finished")
+                    else:
+                        rng = torch.random.fork_rng(devices=range(torch.cuda.device_count()))
+                        with rng, threads(config.training.threads):
+                            _train(task_class(config.task)(config), folder, log, data, ranks, on_epoch)
+                    for checkpoint in folder.glob(f"{Path(CHECKPOINT).stem}*"):
+                        checkpoint.unlink()
+                except IrrepnetError:
+                    if new and not (folder / CHECKPOINT).exists():
+                        forget(folder, made)  # or it would block the corrected command
+                    raise
+        except OSError as error:
+            where = error.filename or out
+            raise IrrepnetError(
+                f"{where}: cannot be written ({error.strerror or error}); nothing but the epoch under way is lost: "
+                "make room, or let the folder be written to, and go on with --resume"
+            ) from None
     return load_run(out)
 
 
@@ -125,6 +168,8 @@ def _train(task: Task, out: Path, log: Log, data: Any, ranks: Ranks, on_epoch: C
     if description["noted"]:
         log.line(f"{description['noted']} of them were read with notes, see notes.csv")
 
+    _warn(task, examples, split["train"], log)
+
     networks, states, start = [], [], {}
     for member in range(config.training.members):
         torch.manual_seed(config.training.seed + member)
@@ -146,11 +191,6 @@ def _train(task: Task, out: Path, log: Log, data: Any, ranks: Ranks, on_epoch: C
     validation = task.judge(network, examples, split["validation"])
     test = task.judge(network, examples, split["test"])
     errors = {"validation": validation.errors, "test": test.errors}
-    write_predictions(out, test.header, test.rows)
-    with replacing(out / "model.safetensors") as part:
-        part.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}))
-    if task.reliability is not None:
-        task.reliability.save(out / KNOWN)
     card = {
         "format": FORMAT,
         "irrepnet": __version__,
@@ -161,7 +201,6 @@ def _train(task: Task, out: Path, log: Log, data: Any, ranks: Ranks, on_epoch: C
         "data": description,
         "errors": errors,
     }
-    write_json(out / "model.json", card)
     metrics = {
         "best_epoch": states[0].best_epoch,
         "epochs": states[0].epoch,
@@ -174,13 +213,38 @@ def _train(task: Task, out: Path, log: Log, data: Any, ranks: Ranks, on_epoch: C
         "units": {target.name: target.unit for target in task.targets},
         **errors,
     }
-    write_json(out / "metrics.json", metrics)
-    for member in range(len(states)):
-        (out / of_member(CHECKPOINT, member)).unlink()
+    result = json_text(metrics)  # which fails, if at all, before anything is written
+    write_predictions(out, test.header, test.rows)
+    weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_bytes(out / WEIGHTS, save(weights))
+    if task.reliability is not None:
+        write_bytes(out / KNOWN, task.reliability.written())
+    write_text(out / METRICS, result)
+    histories = [of_member(HISTORY, member) for member in range(len(states))]
+    others = (CONFIG, VERSIONS, DATA, REJECTED, SPLIT, PREDICTIONS, WEIGHTS, KNOWN, METRICS, *histories)
+    write_json(out / CARD, sealed(card, out, others))
     best = ", ".join(str(state.best_epoch) for state in states)
     log.line(f"done in {duration(sum(row['seconds'] for row in history))}; best epoch {best}")
     for target in task.targets:
         log.line(f"test split, {target.name}: {_in_words(target.unit, test.errors[target.name])}")
+
+
+def _warn(task: Task, examples: Examples, train: np.ndarray, log: Log) -> None:
+    """Say what is odd about the training examples: values, and the distances in some of the crystals."""
+    odd = task.outliers(examples, train)
+    for text in odd[:SHOWN]:
+        log.line(f"warning: {text}")
+    if len(odd) > SHOWN:
+        log.line(f"warning: so are {len(odd) - SHOWN} more values")
+    records = [examples.records[k] for k in train[:LOOKED_AT]]
+    notes: dict[str, list[str]] = {}
+    for record in records:
+        if isinstance(record, Record):
+            for note in doubts(record, getattr(task.config.data, "cutoff", None)):
+                kind = "no neighbours within" if note.startswith("no neighbours") else note.partition(";")[2].strip()
+                notes.setdefault(kind, []).append(f"{record.id}: {note}")
+    for found in notes.values():
+        log.line(f"warning: {len(found)} of {len(records)} crystals, such as {found[0]}")
 
 
 def of_member(name: str, member: int) -> str:
@@ -194,14 +258,14 @@ def _start(task: Task, network: torch.nn.Module, out: Path, member: int, log: Lo
 
     Returns what the card says of it.
     """
-    path = out / "start.json"
+    path = out / START
     if task.config.start is None:
         return {}
     if not (out / of_member(CHECKPOINT, member)).exists():
         found = take_weights(network, task, task.config.start)
         write_json(path, found)
         log.line(f"{found['taken']} of the {found['weights']} weights are those of {found['run']}")
-    return {"start": json.loads(path.read_text(encoding="utf-8"))}
+    return {"start": read_json(path)}
 
 
 def _fit(
@@ -220,14 +284,17 @@ def _fit(
     config = config.model_copy(update={"seed": config.seed + member})
     state = State.start(network, config.weight_decay)
     checkpoint = out / of_member(CHECKPOINT, member)
+    run = identity(task.config, out, member)
+    history = out / of_member(HISTORY, member)
     if checkpoint.exists():
-        state.load(checkpoint)
+        state.load(checkpoint, run)
+        write_history(history, state.history)  # which may lack the last row
         log.line(f"resuming after epoch {state.epoch}")
     size = len(split["train"])
     learning = task.learning(examples, split, next(network.parameters()).device)
 
     def report(state: State) -> None:
-        write_history(out / of_member("metrics.csv", member), state.history)
+        write_history(history, state.history)
         log.line(_epoch_line(state, config.epochs, task.targets))
         if on_epoch is not None and not ranks.rank:
             on_epoch(dict(state.history[-1]))
@@ -235,7 +302,7 @@ def _fit(
             log.line(f"no better validation loss for {config.patience} epochs: the training ends")
 
     with log.progress("training", size * config.epochs, size * state.epoch) as advance:
-        run_epochs(state, size, learning, config, checkpoint, advance, report, ranks)
+        run_epochs(state, size, learning, config, checkpoint, advance, report, ranks, run)
     return state
 
 

@@ -1,6 +1,5 @@
 """A trained network put to use: its errors on data with known values, and its predictions for structures."""
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -14,6 +13,8 @@ import numpy as np
 from irrepnet.data import Rejection, is_crystal
 from irrepnet.errors import IrrepnetError
 from irrepnet.tasks.task import device_of
+from irrepnet.training.files import AGAIN, as_table, file_of
+from irrepnet.training.folder import REJECTED
 from irrepnet.training.load import Run, load_run
 from irrepnet.training.log import Log
 from irrepnet.training.loop import threads
@@ -122,8 +123,11 @@ def judged_examples(
 
 def _rejected(run: Run) -> list[Rejection]:
     """What the run left out of its data."""
-    with (run.folder / "rejected.csv").open(encoding="utf-8", newline="") as stream:
-        return [Rejection(row["id"], row["reason"]) for row in csv.DictReader(stream)]
+    path = run.folder / REJECTED
+    rows = as_table(path, file_of(run.folder, run.card, REJECTED))
+    if any(not row.keys() >= {"id", "reason"} for row in rows):
+        raise IrrepnetError(f"{path}: damaged (id and reason were expected); {AGAIN}")
+    return [Rejection(row["id"], row["reason"]) for row in rows]
 
 
 def predict(run: Run | str | Path, files: Any) -> list[dict[str, Any]]:
@@ -204,6 +208,7 @@ def _told(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     known = run.split["train"] if run.task.reliability is not None else {}
     for row in rows:
+        _without_what_is_not_finite(run, row)
         if row.get("nearest"):
             row["nearest"] = [
                 {"id": known["id"][k], "formula": known["formula"][k], "distance": distance}
@@ -214,6 +219,20 @@ def _told(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if unknown_elements(run, row["formula"]):
                 row |= {key: None for target in run.targets if (key := f"{target.name}_bound") in row}
     return rows
+
+
+def _without_what_is_not_finite(run: Run, row: dict[str, Any]) -> None:
+    """Take away predictions that are no numbers, and say so in the note."""
+    for target in run.targets:
+        value = row[target.name]
+        if value is not None and not np.isfinite(np.asarray(value, float)).all():
+            row[target.name] = None
+            row["note"] = "; ".join(
+                filter(None, [row["note"], f"{target.name}: the network gave no finite number, so there is none"])
+            )
+        for key in (f"{target.name}_bound", f"{target.name}_spread"):
+            if row.get(key) is not None and (row[target.name] is None or not np.isfinite(row[key])):
+                row[key] = None
 
 
 def notes(run: Run, formula: str) -> list[str]:

@@ -1,11 +1,11 @@
 """Where a trained model lies. Without PyTorch, so that a wrong name is told at once."""
 
-import json
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.training.files import CARD, read_sealed
 
 SHIPPED = Path(__file__).parent / "shipped"
 """Runs that come with the package, each in a folder of its name."""
@@ -13,16 +13,12 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 def shipped() -> list[str]:
     """Names of the models that come with the package."""
-    return sorted(path.parent.name for path in SHIPPED.glob("*/model.json"))
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CARD}"))
 
 
 def card_of(name: str | Path) -> dict[str, Any]:
     """The card of a run or of a model that comes with the package, as it is in model.json."""
-    path = run_folder(name) / "model.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise IrrepnetError(f"{path}: cannot be read ({error}); copy the whole folder again") from None
+    return read_sealed(run_folder(name))
 
 
 def run_folder(name: str | Path) -> Path:
@@ -31,7 +27,7 @@ def run_folder(name: str | Path) -> Path:
     Raises IrrepnetError when there is none.
     """
     folder = Path(name)
-    if (folder / "model.json").exists():
+    if (folder / CARD).exists():
         return folder
     if (folder / "config.yaml").exists():
         hint = f"`irrepnet train {folder / 'config.yaml'} --out {folder} --resume` goes on"

@@ -22,6 +22,7 @@ from irrepnet.graphs import Perturbation, parent_of
 from irrepnet.hamiltonians.embedded import FOLDER as HAMILTONIANS
 from irrepnet.tasks.hamiltonians import HamiltonianTask, sample_for
 from irrepnet.training import load_config, load_run, predict, train
+from irrepnet.training.files import CARD, read_sealed, sealed, write_json
 from irrepnet.training.load import FORMAT, Run
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -154,6 +155,7 @@ def main(tasks: Sequence[str]) -> None:
                 out.mkdir(exist_ok=True)
                 for name in KEPT:
                     shutil.copy(Path(task) / name, out)
+                write_json(out / CARD, sealed(read_sealed(out), out, [name for name in KEPT if name != CARD]))
                 found = outputs(load_run(out), inputs)
                 rows = [{name: np.round(value, 8).tolist() for name, value in row.items()} for row in found]
                 (out / "predictions.json").write_text(json.dumps({"inputs": inputs, "outputs": rows}) + "\n")

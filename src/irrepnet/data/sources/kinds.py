@@ -38,6 +38,8 @@ from irrepnet.data.sources.tables import (
 )
 from irrepnet.errors import IrrepnetError
 
+LONGEST_ID = 500
+
 
 def embedded(name: str) -> list[Record]:
     """The records of an embedded set.
@@ -168,6 +170,7 @@ def stream_records(source: Any) -> Items:
             item, last = next(items, None), item
         if item is None:
             break
+        item = _with_sound_id(item, name)
         for warning in caught:
             told.setdefault((str(warning.message), warning.category), item.id)
         if isinstance(item, Record) and item.id in ids:
@@ -179,6 +182,18 @@ def stream_records(source: Any) -> Items:
         warnings.warn(f"{name}: {id}: {text}", category, stacklevel=2)
     if last is None:
         raise IrrepnetError(f"{name}: holds no crystal")
+
+
+def _with_sound_id(item: Record | Rejection, name: str) -> Record | Rejection:
+    """With an id that every file can hold, however it is called: lone surrogates, as names of files that are no UTF-8
+    have them, are written out, and a crystal whose id is too long for any table is refused."""
+    id = item.id.encode("utf-8", "backslashreplace").decode()
+    if len(id) > LONGEST_ID:
+        begin = id[:40]
+        return Rejection(
+            f"{begin}…", f"{name}: the id {begin}… has {len(id)} characters, {LONGEST_ID} at most are read"
+        )
+    return item if id == item.id else replace(item, id=id)
 
 
 def _existing(source: Any) -> str | Path:

@@ -6,10 +6,9 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from irrepnet.crystals import SymmetricCrystal, read_cell
@@ -18,6 +17,7 @@ from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.dft.kohn_sham import grid_mesh, kmesh, scf_mesh
 from irrepnet.hamiltonians.symmetry import space_group
+from irrepnet.inlets import yaml_value
 
 _FACE = ((0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0))
 _BODY = ((0, 0, 0), (0.5, 0.5, 0.5))
@@ -79,7 +79,7 @@ class Settings(_Section):
 class Request(_Section):
     """One crystal to compute."""
 
-    name: str
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\\\x00-\x1f\x7f]*$")]
     """Of its file."""
     lattice: tuple[tuple[float, float, float], ...]
     """Å, rows."""
@@ -149,9 +149,9 @@ class CrystalList(_Section):
 def read_list(path: str | Path) -> CrystalList:
     """A list file (YAML). Raises IrrepnetError if it cannot be read."""
     try:
-        return CrystalList.model_validate(yaml.safe_load(read_text(Path(path))))
-    except yaml.YAMLError as error:
-        raise IrrepnetError(f"{path}: cannot be read: {error}") from error
+        return CrystalList.model_validate(yaml_value(read_text(Path(path))))
+    except IrrepnetError as error:
+        raise IrrepnetError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     except ValidationError as error:
         raise _refused(str(path), error) from error
 

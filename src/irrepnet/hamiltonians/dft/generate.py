@@ -8,12 +8,15 @@ the rest. What was reached is checked against direct calculations at k off the m
 
 from __future__ import annotations
 
+import glob
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -237,12 +240,18 @@ def generate_named(
     Raises IrrepnetError as `generate_all` does, or if the only word names nothing.
     """
     named: dict[str, Request] = {}
+    origin: dict[str, str] = {}
     refused: dict[str, str] = {}
-    for source in sources:
+    for source in dict.fromkeys(sources):
         try:
             for request in named_crystals(source, settings, scales):
-                if named.setdefault(request.name, request) != request:
-                    refused[source] = f"the name {request.name} is that of another crystal; rename the file"
+                key = request.name.casefold()  # of file systems that do not tell letters by their case
+                first = origin.setdefault(key, source)
+                if named.setdefault(key, request) != request or first != source:
+                    refused[source] = (
+                        f"its crystal {request.name} would have the file of that of {first}; rename one of the two, or "
+                        "give each an --out folder of its own"
+                    )
         except IrrepnetError as error:
             if len(sources) == 1:
                 raise
@@ -297,10 +306,26 @@ def _in_processes(waiting: Sequence[Request], folder: Path, workers: int) -> Ite
     finally:
         for _, process, _ in running.values():
             process.terminate()
+        for request, process, _ in running.values():
+            process.join()
+            for part in folder.glob(f"{glob.escape(request.name)}.{process.pid}.part"):
+                part.unlink()
 
 
 def _work(request: Request, folder: Path, answer: connection.Connection) -> None:
+    """In a process of its own, which ends with the one that has started it; Ctrl-C is for that one."""
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     answer.send(_make(request, folder))
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _on_dask(waiting: Sequence[Request], folder: Path, address: str) -> Iterator[Progress]:

@@ -1,0 +1,168 @@
+"""Files that a run writes: replaced whole, and checked when they are read. Without PyTorch.
+
+The card, model.json, keeps under ``sha256`` what the other files of its folder and the card itself were when the run
+was finished, so that a file that was cut off, changed or taken from another run is refused by name. Cards of earlier
+versions have no such key, and their files are read as they are.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from irrepnet.errors import IrrepnetError
+from irrepnet.outlets import csv_line, from_csv
+
+CARD = "model.json"
+AGAIN = "copy the whole folder again"
+REQUIRED: dict[str, type] = {
+    "format": int,
+    "irrepnet": str,
+    "task": str,
+    "config": dict,
+    "targets": list,
+    "domain": dict,
+    "data": dict,
+    "errors": dict,
+}
+"""Keys of a card, and what their values are."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path that takes the place of ``path`` when the block ends, in one go."""
+    part = path.with_name(path.name + ".part")
+    yield part
+    with part.open("rb") as stream:
+        os.fsync(stream.fileno())
+    os.replace(part, path)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Every file of a run but its log is written here."""
+    with replacing(path) as part:
+        part.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def json_text(document: Any) -> str:
+    """As files of a run have it; raises IrrepnetError for a number that is not finite."""
+    try:
+        return json.dumps(document, indent=1, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise IrrepnetError(f"a number is not finite, and JSON cannot hold it ({error})") from None
+
+
+def write_json(path: Path, document: Any) -> None:
+    write_text(path, json_text(document))
+
+
+def csv_text(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A table as text; unknown values are empty."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(csv_line(header))
+    writer.writerows(map(csv_line, rows))
+    return stream.getvalue()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping in a file that a run wrote.
+
+    Raises:
+        IrrepnetError: it is missing, cannot be read, or holds something else.
+    """
+    try:
+        return as_mapping(path, path.read_bytes())
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def as_mapping(path: Path, content: bytes) -> dict[str, Any]:
+    """The mapping in the content of a JSON file; raises IrrepnetError, by the path, if there is none."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise IrrepnetError(f"{path}: damaged ({error}); {AGAIN}") from None
+    if not isinstance(document, dict):
+        raise IrrepnetError(f"{path}: damaged (a mapping was expected); {AGAIN}")
+    return document
+
+
+def as_table(path: Path, content: bytes) -> list[dict[str, str]]:
+    """The rows of a table; raises IrrepnetError, by the path, if it is none or a row is not whole."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
+    except (ValueError, csv.Error) as error:
+        raise IrrepnetError(f"{path}: damaged ({error}); {AGAIN}") from None
+    if any(None in row or None in row.values() for row in rows):
+        raise IrrepnetError(f"{path}: damaged (a row is not whole); {AGAIN}")
+    return [{key: from_csv(cell) for key, cell in row.items()} for row in rows]
+
+
+def digest(content: bytes) -> str:
+    """sha256, hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sealed(card: Mapping[str, Any], folder: Path, names: Iterable[str]) -> dict[str, Any]:
+    """The card with the digests of itself and of those of the files that the folder holds."""
+    found = {name: digest((folder / name).read_bytes()) for name in names if (folder / name).exists()}
+    return {**card, "sha256": {CARD: _own_digest(card), **found}}
+
+
+def read_sealed(folder: Path) -> dict[str, Any]:
+    """The card of a folder as it was written.
+
+    Raises:
+        IrrepnetError: it cannot be read, was changed, or has not what a card has.
+    """
+    path = folder / CARD
+    card = read_json(path)
+    digests = card.get("sha256")
+    if digests is not None and (not isinstance(digests, dict) or digests.get(CARD) != _own_digest(card)):
+        raise _foreign(path)
+    needed = {key: kind for key, kind in REQUIRED.items() if key not in ("task", "targets", "domain") or "task" in card}
+    lacking = [key for key, kind in needed.items() if not isinstance(card.get(key), kind)]
+    if lacking:
+        raise IrrepnetError(f"{path}: not a card of a run (without a sound {', '.join(lacking)}); {AGAIN}")
+    return card
+
+
+def file_of(folder: Path, card: Mapping[str, Any], name: str) -> bytes:
+    """The content of a file of a finished run.
+
+    Raises:
+        IrrepnetError: it is missing, cannot be read, or is not the one of which the card knows.
+    """
+    path = folder / name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if card.get("sha256", {}).get(name, wanted := digest(content)) != wanted:
+        raise _foreign(path)
+    return content
+
+
+def _own_digest(card: Mapping[str, Any]) -> str:
+    plain = json.loads(json.dumps({key: value for key, value in card.items() if key != "sha256"}))
+    return digest(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
+
+
+def _foreign(path: Path) -> IrrepnetError:
+    return IrrepnetError(f"{path.parent}: {path.name} is not the file that this run wrote; {AGAIN}")
+
+
+def _unreadable(path: Path, error: OSError) -> IrrepnetError:
+    if isinstance(error, FileNotFoundError):
+        return IrrepnetError(f"{path}: is missing; {AGAIN}")
+    return IrrepnetError(f"{path}: cannot be read ({error.strerror}); {AGAIN}")
