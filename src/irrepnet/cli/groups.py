@@ -92,12 +92,12 @@ def couple(group: Group, a: str, b: str, c: str, double: Double = False, json_: 
     """Coupling coefficients U[c n; a i, b j] of A ⊗ B → C. Complex ones are [real, imaginary] in JSON."""
     import numpy as np
 
-    from irrepnet.groups.reports import numbers
+    from irrepnet.groups.reports import json_numbers
 
     g = _group(group, double)
     coefficients = g.coupling(a, b, c)
     if json_:
-        print_json({"group": g.name, "a": a, "b": b, "c": c, "coefficients": numbers(coefficients)})
+        print_json({"group": g.name, "a": a, "b": b, "c": c, "coefficients": json_numbers(coefficients)})
         return
     rows = [
         [str(copy), str(n), str(i), str(j), _coefficient(coefficients[copy, n, i, j])]
@@ -140,7 +140,7 @@ def subduce(
 
     Half-integers are those of the double group; of an integer with --double the basis is that of J_z.
     """
-    from irrepnet.groups.reports import numbers
+    from irrepnet.groups.reports import json_numbers
 
     if (j is None) == (subgroup is None):
         raise IrrepnetError("give an angular momentum l or j, or a subgroup with --subgroup, and not both")
@@ -162,7 +162,7 @@ def subduce(
             name: value,
             "parity": signs[parity],
             "multiplicities": multiplicities,
-            "basis": {label: numbers(basis) for label, basis in bases.items()},
+            "basis": {label: json_numbers(basis) for label, basis in bases.items()},
         }
         print_json(document)
         return

@@ -77,7 +77,7 @@ def describe_double_group(double: DoubleGroup) -> dict[str, Any]:
         "order": double.order,
         "conventions": double_conventions(double),
         "operations": double.operations.tolist(),
-        "spinors": numbers(double.spinors),
+        "spinors": json_numbers(double.spinors),
         "classes": [{"name": c.name, "indices": list(c.indices)} for c in double.classes],
         "irreps": [
             {
@@ -85,7 +85,7 @@ def describe_double_group(double: DoubleGroup) -> dict[str, Any]:
                 "dim": irrep.dim,
                 "type": irrep.type,
                 "double_valued": double.is_double_valued(irrep.label),
-                "characters": numbers(irrep.characters[[c.indices[0] for c in double.classes]]),
+                "characters": json_numbers(irrep.characters[[c.indices[0] for c in double.classes]]),
                 "aliases": double.aliases(irrep.label),
             }
             for irrep in double.irreps
@@ -121,7 +121,7 @@ def double_conventions(double: DoubleGroup) -> list[str]:
     return lines
 
 
-def numbers(array: np.ndarray) -> Any:
+def json_numbers(array: np.ndarray) -> Any:
     """Nested lists of an array; a complex number is [real part, imaginary part]."""
     if np.isrealobj(array):
         return array.tolist()
