@@ -424,7 +424,8 @@ def _symmetrize_hamiltonian(path: Path, out: Path | None, options: SymmetrizeOpt
     quantities = []
     for name in ("H", "S")[: 1 if hamiltonian.S is None else 2]:
         found = violations(hamiltonian, made, act, overlap=name == "S")
-        report = describe_violations(name, found, group.point_group, group.operations, group.elements)
+        unitary = group.operations[: len(group.elements)]
+        report = describe_violations(name, found, group.point_group, unitary, group.elements)
         quantities.append(report | {"kind": "H(R)" if name == "H" else "S(R)"})
     if out is not None:
         write_hamiltonian(made, out)

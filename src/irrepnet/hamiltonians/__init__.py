@@ -32,6 +32,7 @@ from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
 from irrepnet.hamiltonians.orbitals import CONVENTIONS, OrbitalBasis, Shell, atomic_basis, crystal_basis
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
 from irrepnet.hamiltonians.slater_koster import TwoCentre, slater_koster
+from irrepnet.hamiltonians.spin import spin_orbit_term, strengths_from_text, with_spin, with_spin_orbit
 from irrepnet.hamiltonians.symmetry import (
     Action,
     Residual,
@@ -94,12 +95,16 @@ __all__ = [
     "released_list",
     "slater_koster",
     "space_group",
+    "spin_orbit_term",
     "start",
+    "strengths_from_text",
     "symmetrised",
     "symmetry_residual",
     "to_pythtb",
     "to_sisl",
     "violations",
+    "with_spin",
+    "with_spin_orbit",
     "write_hamiltonian",
     "write_reduced",
 ]

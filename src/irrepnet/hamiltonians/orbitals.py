@@ -3,6 +3,9 @@
 The components of a shell are real harmonics about z, numbered m = −l … l, without the Condon–Shortley phase (the
 `racah_harmonics` of `irrepnet.groups` over √(4π/(2l+1))): s; py pz px; dxy dyz dz2 dxz dx2-y2; fy(3x2-y2) fxyz fyz2
 fz3 fxz2 fz(x2-y2) fx(x2-3y2). A convention is an order of m and, for some codes, a change of basis.
+
+With spin every orbital is there twice, up and then down along z, one after the other: functions are orbitals ⊗ spin,
+and an operation acts on them as D ⊗ u, with u the SU(2) matrix of `groups.spinor_matrices`.
 """
 
 from __future__ import annotations
@@ -13,10 +16,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from irrepnet.crystals import Cell, SymmetricCrystal, read_cell
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import PointGroup, harmonic_matrices, jz_to_racah, racah_to_real
+from irrepnet.groups import (
+    PointGroup,
+    angular_momentum,
+    harmonic_matrices,
+    jz_to_racah,
+    racah_to_real,
+    spinor_matrices,
+)
 
 LETTERS = "spdf"
 NAMES: tuple[tuple[str, ...], ...] = (
@@ -89,10 +100,29 @@ class Shell:
         }
         return changes[self.harmonics][[self.l + m for m in self.m]]
 
+    @property
+    def conjugation(self) -> np.ndarray:
+        """(k, k) C: complex conjugation takes orbital j to Σ_i C_ij of them; the identity for real harmonics.
+
+        Raises IrrepnetError if it takes a part of a shell out of its span.
+        """
+        matrix = self.matrix.conj() @ self.matrix.conj().T
+        if abs(matrix @ matrix.conj().T - np.eye(len(matrix))).max() > 1e-6:
+            raise IrrepnetError(
+                f"time reversal takes {', '.join(self.names)} out of their span: add the partners of −m"
+            )
+        return matrix
+
+    @property
+    def angular_momentum(self) -> np.ndarray:
+        """(3, k, k) L_x, L_y, L_z between the orbitals, in units of ħ."""
+        change = self.matrix.conj() @ jz_to_racah(self.l).conj()  # coefficients in |m⟩ → in the orbitals
+        return change @ angular_momentum(self.l) @ change.conj().T
+
 
 @dataclass(frozen=True, eq=False)
 class OrbitalBasis:
-    """n orbitals on the sites of a crystal: the rows and columns of a Hamiltonian."""
+    """n functions on the sites of a crystal, the rows and columns of a Hamiltonian: orbitals, with spin each twice."""
 
     cell: Cell
     """All atoms of the cell, those without orbitals too: they decide the symmetry."""
@@ -100,19 +130,29 @@ class OrbitalBasis:
     """(sites, 3) fractional coordinates of the sites that carry orbitals: atoms, or centres of Wannier functions."""
     shells: tuple[Shell, ...]
     """In the order of the matrix."""
+    spinful: bool = False
+    """Whether each orbital is there with spin up and then with spin down."""
+    moments: np.ndarray | None = None
+    """(atoms, 3) magnetic moments along x, y, z, of any unit: they decide the symmetry too. None: there are none."""
 
     def __len__(self) -> int:
-        """The number of orbitals n."""
-        return sum(len(shell.m) for shell in self.shells)
+        """The number of functions n."""
+        return len(self.site_of)
+
+    @property
+    def spins(self) -> int:
+        """How often each orbital is there: 2 with spin, or 1."""
+        return 2 if self.spinful else 1
 
     @cached_property
     def site_of(self) -> np.ndarray:
-        """(n,) the site of each orbital."""
-        return np.repeat([shell.site for shell in self.shells], [len(shell.m) for shell in self.shells])
+        """(n,) the site of each function."""
+        counts = [len(shell.m) * self.spins for shell in self.shells]
+        return np.repeat([shell.site for shell in self.shells], counts)
 
     @cached_property
     def orbitals(self) -> tuple[np.ndarray, ...]:
-        """Of each site, the indices of its orbitals."""
+        """Of each site, the indices of its functions."""
         return tuple(np.flatnonzero(self.site_of == site) for site in range(len(self.centres)))
 
     def shells_of(self, site: int) -> tuple[Shell, ...]:
@@ -130,13 +170,15 @@ class OrbitalBasis:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Of each orbital, such as "O2 px": element and number of the site from 1, component; a second radial
-        function of that l has a prime."""
+        """Of each function, such as "O2 px": element and number of the site from 1, component; a second radial
+        function of that l has a prime, and spins are "up" and "down"."""
         names, seen = [], {}
         for shell in self.shells:
             prime = "'" * seen.get((shell.site, shell.l), 0)
             seen[shell.site, shell.l] = seen.get((shell.site, shell.l), 0) + (shell.is_whole or not prime)
             names += [f"{self.species[shell.site]}{shell.site + 1} {name}{prime}" for name in shell.names]
+        if self.spinful:
+            names = [f"{name} {spin}" for name in names for spin in ("up", "down")]
         return tuple(names)
 
     def in_convention(self, convention: str) -> OrbitalBasis:
@@ -153,18 +195,25 @@ class OrbitalBasis:
 
     def change_to(self, other: OrbitalBasis) -> np.ndarray:
         """(n, n) unitary T with H_other = T H Tᴴ, for another order or harmonics of the same shells."""
-        change = np.zeros((len(self), len(self)), complex)
-        start = 0
-        for old, new in zip(self.shells, other.shells, strict=True):
-            stop = start + len(old.m)
-            change[start:stop, start:stop] = new.matrix.conj() @ old.matrix.T
-            start = stop
-        return real_if_real(change)
+        blocks = [new.matrix.conj() @ old.matrix.T for old, new in zip(self.shells, other.shells, strict=True)]
+        return real_if_real(np.kron(np.asarray(block_diag(*blocks)), np.eye(self.spins)))
 
-    def matrices(self, source: int, target: int, operations: np.ndarray) -> np.ndarray:
-        """(N, k, k) unitary D(g): the orbitals φ_i of one site become Σ_j D_ji φ_j on another under g.
+    def time_reversal(self, site: int) -> np.ndarray:
+        """(k, k) unitary Θ on the functions of a site: time reversal is Θ K, K the complex conjugation of coefficients.
+
+        The orbitals are conjugated, and spins turned by −iσ_y: up → down, down → −up. Raises IrrepnetError if a shell
+        lacks partners.
+        """
+        conjugated = np.asarray(block_diag(*(shell.conjugation for shell in self.shells_of(site))))
+        return np.kron(conjugated, np.array([[0, -1], [1, 0]])) if self.spinful else conjugated
+
+    def matrices(
+        self, source: int, target: int, operations: np.ndarray, spinors: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(N, k, k) unitary D(g), with spin ⊗ u(g): functions φ_i of one site become Σ_j D_ji φ_j on another under g.
 
         operations: (N, 3, 3) orthogonal, Cartesian. Shells go to shells in their order.
+        spinors: (N, 2, 2) u(g) in the same axes, of which −u would do as well; `spinor_matrices` by default.
 
         Raises:
             IrrepnetError: the sites have different shells, or an operation takes a part of a shell out of its span.
@@ -189,14 +238,18 @@ class OrbitalBasis:
                 )
             matrices[:, start:stop, start:stop] = block
             start = stop
-        return real_if_real(matrices)
+        if not self.spinful:
+            return real_if_real(matrices)
+        u = spinor_matrices(operations) if spinors is None else spinors
+        return np.einsum("gij,gab->giajb", matrices, u).reshape(len(u), 2 * size, 2 * size)
 
     def site_irreps(self, site: int, group: PointGroup, operations: np.ndarray) -> dict[str, int]:
-        """{irrep: multiplicity} of the orbitals of a site under its site group.
+        """{irrep: multiplicity} of the orbitals of a site, without spin, under its site group.
 
         operations: (|group|, 3, 3) those of the group in the crystal's axes, in its order.
         """
-        return group.multiplicities(self.matrices(site, site, operations).trace(axis1=1, axis2=2).real)
+        orbitals = replace(self, spinful=False).matrices(site, site, operations)
+        return group.multiplicities(orbitals.trace(axis1=1, axis2=2).real)
 
 
 def real_if_real(array: np.ndarray) -> np.ndarray:

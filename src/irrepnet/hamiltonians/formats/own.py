@@ -46,12 +46,15 @@ def write_reduced(hamiltonian: ReducedHamiltonian, path: str | Path) -> None:
         "H": hamiltonian.H,
     }
     arrays |= {name: array for name in ("S", "H0") if (array := getattr(hamiltonian, name)) is not None}
+    if hamiltonian.basis.moments is not None:
+        arrays["moments"] = hamiltonian.basis.moments
     card = {
         "format": _FORMAT,
         "symprec": hamiltonian.symprec,
         "fermi": hamiltonian.fermi,
         "probe": hamiltonian.probe,
         "provenance": hamiltonian.provenance,
+        "spinful": hamiltonian.basis.spinful,
         "shells": [[s.site, s.l, list(s.m), s.harmonics] for s in hamiltonian.basis.shells],
     }
     try:
@@ -66,7 +69,8 @@ def read_reduced(path: str | Path) -> ReducedHamiltonian:
         arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
         cell = Cell(arrays["lattice"], arrays["frac_coords"], arrays["numbers"], str(path))
         shells = tuple(Shell(site, l, tuple(m), harmonics) for site, l, m, harmonics in card["shells"])
-        basis = OrbitalBasis(cell, arrays["centres"], shells)
+        spinful, moments = card.get("spinful", False), arrays.get("moments")
+        basis = OrbitalBasis(cell, arrays["centres"], shells, spinful, moments)
         found = ReducedHamiltonian(
             basis,
             card["symprec"],

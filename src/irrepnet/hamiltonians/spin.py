@@ -1,0 +1,105 @@
+"""Spin in Hamiltonians: both spins of one without it, the on-site spin–orbit term, and two orders of spinors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from irrepnet.errors import IrrepnetError
+from irrepnet.groups import PAULI
+from irrepnet.hamiltonians.model import Hamiltonian
+from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis
+
+
+def with_spin(up: Hamiltonian, down: Hamiltonian | None = None) -> Hamiltonian:
+    """Both spins, ↑ and ↓ along z: of one Hamiltonian without spin, or of the two of a collinear magnet.
+
+    Raises IrrepnetError if they have spin already, differ in their orbitals or overlaps, or say not what they are.
+    """
+    down = up if down is None else down
+    basis = up.known_basis
+    if basis.spinful or down.known_basis.spinful:
+        raise IrrepnetError(f"{up.name}: it has spin already")
+    if basis.names != down.known_basis.names:
+        raise IrrepnetError(f"{up.name} and {down.name}: the orbitals of the two spins differ")
+    if (up.S is None) != (down.S is None):
+        raise IrrepnetError(f"{up.name} and {down.name}: one of the two spins has no overlap")
+    R = np.unique(np.concatenate([up.R, down.R]), axis=0)
+    n = len(up)
+
+    def blocks(name: str) -> np.ndarray | None:
+        parts = [getattr(each, name) for each in (up, down)]
+        if parts[0] is None or parts[1] is None:
+            return None
+        total = np.zeros((len(R), n, 2, n, 2), np.result_type(*parts))
+        for spin, (part, each) in enumerate(zip(parts, (up, down))):
+            padded = np.concatenate([part, np.zeros_like(part[:1])])
+            total[:, :, spin, :, spin] = padded[each.index(R)]
+        return total.reshape(len(R), 2 * n, 2 * n)
+
+    H = blocks("H")
+    assert H is not None
+    position = None
+    if up is down and up.position is not None:
+        position = np.kron(up.position, np.eye(2))[up.index(R)]
+    return replace(up, R=R, H=H, S=blocks("S"), H0=blocks("H0"), position=position, basis=replace(basis, spinful=True))
+
+
+def with_spin_orbit(hamiltonian: Hamiltonian, strengths: Mapping[str, Mapping[str, float]]) -> Hamiltonian:
+    """The Hamiltonian with λ L·S on its atoms; one without spin gets it.
+
+    λ splits a p level by 3λ/2, into j = 3/2 at λ/2 and j = 1/2 at −λ, a level l by λ (2l+1)/2. Of several shells of
+    one l on an atom that overlap, the term is λ L·S in what they span.
+
+    Args:
+        strengths: {element: {letter of l: λ in eV}}, such as {"Bi": {"p": 1.25}}.
+
+    Raises IrrepnetError for an element or a shell that is not there, or a λ that is no number.
+    """
+    spinful = hamiltonian if hamiltonian.known_basis.spinful else with_spin(hamiltonian)
+    basis = spinful.known_basis
+    term = spin_orbit_term(basis, strengths)
+    home = int(spinful.index(np.zeros(3, int)))
+    if spinful.S is not None:
+        onsite = np.where(basis.site_of[:, None] == basis.site_of, spinful.S[home], 0)
+        term = (onsite @ term + term @ onsite) / 2
+    H = spinful.H.astype(complex)
+    H[home] += term
+    return replace(spinful, H=H, H0=None)
+
+
+def spin_orbit_term(basis: OrbitalBasis, strengths: Mapping[str, Mapping[str, float]]) -> np.ndarray:
+    """(n, n) λ L·S in eV between functions with spin, one shell after the other; see `with_spin_orbit`."""
+    known = {(basis.species[shell.site], LETTERS[shell.l]) for shell in basis.shells}
+    for element, of_shell in strengths.items():
+        for letter, strength in of_shell.items():
+            if (element, letter) not in known:
+                there = ", ".join(sorted(f"{own}:{l}" for own, l in known if l != "s"))
+                raise IrrepnetError(f"there is no shell {element}:{letter} for spin–orbit coupling; there are {there}")
+            if not np.isfinite(strength):
+                raise IrrepnetError(f"spin–orbit coupling of {element}:{letter} is an energy in eV, got {strength}")
+    blocks = []
+    for shell in basis.shells:
+        strength = strengths.get(basis.species[shell.site], {}).get(LETTERS[shell.l], 0.0)
+        blocks.append(strength * sum(np.kron(L, s / 2) for L, s in zip(shell.angular_momentum, PAULI)))
+    return np.asarray(block_diag(*blocks))
+
+
+def strengths_from_text(text: str) -> dict[str, dict[str, float]]:
+    """{element: {letter: λ in eV}} from "Bi:p=1.25,Te:p=0.5". Raises IrrepnetError for other text."""
+    found: dict[str, dict[str, float]] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([A-Z][a-z]?):([pdf])=([-+.\deE]+)\s*", part)
+        try:
+            if match is None:
+                raise ValueError
+            found.setdefault(match[1], {})[match[2]] = float(match[3])
+        except ValueError:
+            raise IrrepnetError(
+                f"spin–orbit coupling is written with λ in eV, such as Bi:p=1.25,Te:p=0.5, got {part!r}"
+            ) from None
+    return found
