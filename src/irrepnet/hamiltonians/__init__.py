@@ -32,7 +32,7 @@ from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
 from irrepnet.hamiltonians.orbitals import CONVENTIONS, OrbitalBasis, Shell, atomic_basis, crystal_basis
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
 from irrepnet.hamiltonians.slater_koster import TwoCentre, slater_koster
-from irrepnet.hamiltonians.spin import spin_orbit_term, strengths_from_text, with_spin, with_spin_orbit
+from irrepnet.hamiltonians.spin import spin_channels, spin_orbit_term, strengths_from_text, with_spin, with_spin_orbit
 from irrepnet.hamiltonians.symmetry import (
     Action,
     Residual,
@@ -95,6 +95,7 @@ __all__ = [
     "released_list",
     "slater_koster",
     "space_group",
+    "spin_channels",
     "spin_orbit_term",
     "start",
     "strengths_from_text",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PAULI
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis
+from irrepnet.hamiltonians.symmetry import action, symmetry_residual
 
 
 def with_spin(up: Hamiltonian, down: Hamiltonian | None = None) -> Hamiltonian:
@@ -87,6 +88,59 @@ def spin_orbit_term(basis: OrbitalBasis, strengths: Mapping[str, Mapping[str, fl
         strength = strengths.get(basis.species[shell.site], {}).get(LETTERS[shell.l], 0.0)
         blocks.append(strength * sum(np.kron(L, s / 2) for L, s in zip(shell.angular_momentum, PAULI)))
     return np.asarray(block_diag(*blocks))
+
+
+def spin_channels(hamiltonian: Hamiltonian) -> tuple[Hamiltonian, Hamiltonian] | None:
+    """The Hamiltonians of spin up and of spin down, without spin, of one that has nothing between them; or None."""
+    basis = hamiltonian.basis
+    if basis is None or not basis.spinful:
+        return None
+    parts = [part for part in (hamiltonian.H, hamiltonian.S, hamiltonian.H0) if part is not None]
+    if any(part[:, ::2, 1::2].any() or part[:, 1::2, ::2].any() for part in parts):
+        return None
+
+    def channel(spin: int) -> Hamiltonian:
+        own = {
+            name: None if (part := getattr(hamiltonian, name)) is None else part[..., spin::2, spin::2]
+            for name in ("H", "S", "H0", "position")
+        }
+        name = f"{hamiltonian.name}, spin {('up', 'down')[spin]}"
+        return replace(hamiltonian, **own, basis=replace(basis, spinful=False), name=name)
+
+    return channel(0), channel(1)
+
+
+def side_by_side(size: int) -> np.ndarray:
+    """(size,) where the functions up, down, up, down, … are among all up and then all down."""
+    return np.arange(size).reshape(2, -1).T.ravel()
+
+
+def in_either_spin_order(hamiltonian: Hamiltonian, make: Callable[[Hamiltonian], Hamiltonian]) -> Hamiltonian:
+    """What `make` makes of the Hamiltonian of a file, with spins side by side: in some files all up come first.
+
+    The symmetry decides: of both orders, the one whose operations are violated less, time reversal among them.
+    """
+    found = make(hamiltonian)
+    if not found.known_basis.spinful:
+        return found
+    order = side_by_side(len(found))
+    position = hamiltonian.position
+    other = make(
+        replace(
+            hamiltonian,
+            H=hamiltonian.H[:, order[:, None], order],
+            position=None if position is None else position[:, :, order[:, None], order],
+        )
+    )
+    return min(found, other, key=_violation)
+
+
+def _violation(hamiltonian: Hamiltonian) -> float:
+    """eV, a mean over the operations; infinite where they are not represented."""
+    try:
+        return float(symmetry_residual(hamiltonian, action(hamiltonian.known_basis)).operations.mean())
+    except IrrepnetError:
+        return np.inf
 
 
 def strengths_from_text(text: str) -> dict[str, dict[str, float]]:

@@ -28,7 +28,7 @@ def with_structure(found: Hamiltonian, structure: Path, shells: str | None, conv
 
     Args:
         structure: a .win file, which tells the shells too; a wt.in, or a structure file.
-        shells: as `read_hamiltonian` takes them.
+        shells: as `read_hamiltonian` takes them. If they make half as many orbitals, these have spin.
         convention: one of `orbitals.CONVENTIONS`.
 
     Raises IrrepnetError if the structure cannot be read, does not tell the shells or makes another number of orbitals.
@@ -49,7 +49,8 @@ def with_structure(found: Hamiltonian, structure: Path, shells: str | None, conv
         wanted = [by_element.get(symbol, ()) for symbol in symbols]
     else:
         if counts is None and len(set(symbols)) == 1:
-            counts = [len(found) // len(symbols)] * len(symbols)
+            count = len(found) // len(symbols)
+            counts = [count if count in _BY_COUNT else count // 2] * len(symbols)  # half of them with spin
         if counts is None or len(counts) != len(symbols) or not set(counts) <= {*_BY_COUNT}:
             raise IrrepnetError(
                 f"{structure}: does not tell which orbitals the {len(found)} of {found.name} are; say so with the "
@@ -59,6 +60,7 @@ def with_structure(found: Hamiltonian, structure: Path, shells: str | None, conv
     sites = [atom for atom, own in enumerate(wanted) if own]
     made = tuple(Shell.of(site, l, convention) for site, atom in enumerate(sites) for l in wanted[atom])
     basis = OrbitalBasis(cell, cell.frac_coords[sites], made)
+    basis = replace(basis, spinful=len(found) == 2 * len(basis))
     if len(basis) != len(found):
         raise IrrepnetError(
             f"{structure}: its {len(symbols)} atoms carry {len(basis)} orbitals by these shells, {found.name} has "

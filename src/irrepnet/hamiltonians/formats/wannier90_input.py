@@ -33,14 +33,13 @@ def with_wannier90_input(hamiltonian: Hamiltonian, path: str | Path) -> Hamilton
     The home cell of each centre is that of the Wannier functions, if the position matrix or seed_centres.xyz tells it.
 
     Raises:
-        IrrepnetError: the file has no cell, atoms or projections; spinors, hybrid, random or turned projections; a
-            Fermi energy that is no number; or not as many orbitals as the Hamiltonian.
+        IrrepnetError: the file has no cell, atoms or projections; hybrid, random or turned projections, or of one spin
+            alone; a Fermi energy that is no number; or not as many orbitals as the Hamiltonian.
     """
     path = Path(path)
     try:
         blocks, keys = _win_blocks(read_text(path))
-        if "t" in (_only(keys, "spinors") or "").lower():
-            raise IrrepnetError(f"{path}: spinors are not supported")
+        spinful = "t" in (_only(keys, "spinors") or "").lower()
         cell, labels = _win_atoms(blocks, str(path))
         centres, shells = _win_projections(blocks, cell, labels)
         fermi = energy(_only(keys, "fermi_energy"), path, "fermi_energy")
@@ -49,7 +48,7 @@ def with_wannier90_input(hamiltonian: Hamiltonian, path: str | Path) -> Hamilton
     except (ValueError, KeyError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise IrrepnetError(f"{path}: cannot be read as a Wannier90 input: {reason}") from error
-    basis = OrbitalBasis(cell, centres, shells)
+    basis = OrbitalBasis(cell, centres, shells, spinful)
     if len(basis) != len(hamiltonian):
         raise IrrepnetError(
             f"{path}: its projections are {len(basis)} orbitals, {hamiltonian.name} has {len(hamiltonian)}"
@@ -130,7 +129,7 @@ def _win_projections(
     shells: list[Shell] = []
     rows, unit = _lengths(blocks["projections"])
     for row in rows:
-        place, *parts = re.sub(r"\s", "", row).lower().split(":")
+        place, *parts = re.sub(r"\s", "", _without_spins(row)).lower().split(":")
         if not parts or not all(_is_usual(option) for option in parts[1:]):
             raise ValueError(f"projection {row!r}: only site:functions in unturned axes are supported")
         if place.startswith(("f=", "c=")):
@@ -151,6 +150,21 @@ def _win_projections(
             number = same[0] if same else len(centres) - 1
             shells += [Shell(number, l, tuple(m for m in _ORDERS[l] if m in ms)) for l, ms in sorted(wanted.items())]
     return np.array(centres).reshape(-1, 3), tuple(shells)
+
+
+def _without_spins(row: str) -> str:
+    """A projection without its (u,d) and the axis of quantisation [x,y,z], which both spins need not.
+
+    Raises ValueError for one spin alone, or an axis that is not z.
+    """
+    for spins in re.findall(r"\(([ud,\s]*)\)", row, re.IGNORECASE):
+        if set(re.sub(r"[\s,]", "", spins).lower()) != {"u", "d"}:
+            raise ValueError(f"projection {row!r}: one spin alone is no representation; both are needed, (u,d)")
+    for axis in re.findall(r"\[([^\]]*)\]", row):
+        direction = numbers(axis.split(","))
+        if len(direction) != 3 or direction[:2].any() or not direction[2] > 0:
+            raise ValueError(f"projection {row!r}: spins are supported along z alone, [0,0,1]")
+    return re.sub(r"\([ud,\s]*\)|\[[^\]]*\]", "", row, flags=re.IGNORECASE)
 
 
 def _is_usual(option: str) -> bool:
