@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import expm
-from tests.hamiltonians.made import crystal_orbitals, random_hamiltonian, random_reduced
+from tests.hamiltonians.made import EXAMPLES, crystal_orbitals, random_hamiltonian, random_reduced
 
 from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
@@ -35,9 +35,11 @@ from irrepnet.hamiltonians import (
     violations,
     with_spin,
     with_spin_orbit,
+    write_hamiltonian,
     write_reduced,
 )
 from irrepnet.hamiltonians.orbitals import racah_matrices
+from irrepnet.hamiltonians.reports import check_files, draw_bands
 
 CRYSTALS = [("NaCl", "Na:s,Cl:sp", 3.5), ("TiO2", "Ti:d,O:p", 2.5), ("SrTiO3", "Ti:d,O:p", 2.5), ("CaF2", "sp", 3.0)]
 POINTS = ([0, 0, 0], [0.5, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0.25, 0.75], [0.1, 0.2, 0.3], [0.2, 0.2, 0])
@@ -406,3 +408,74 @@ def test_magnetic_file_both_ways(tmp_path):
     again = read_reduced(tmp_path / "iron.safetensors")
     assert np.array_equal(again.basis.moments, numbers.basis.moments)
     assert np.allclose(again.expand().H, numbers.expand().H)
+
+
+# -- reports and commands
+
+
+@pytest.fixture
+def iron(tmp_path) -> Path:
+    """A magnet, in a file that knows no moments."""
+    found = magnet(IRON, [[0, 0, 2.2]])
+    found = replace(found, basis=replace(found.known_basis, moments=None)).in_convention("wannier90")
+    write_hamiltonian(found, tmp_path / "Fe_hr.dat")
+    (tmp_path / "POSCAR").write_text(
+        "Fe\n1.0\n-1.435 1.435 1.435\n1.435 -1.435 1.435\n1.435 1.435 -1.435\nFe\n1\nDirect\n0 0 0\n"
+    )
+    return tmp_path / "Fe_hr.dat"
+
+
+def test_check_of_a_magnet(iron):
+    structure = iron.parent / "POSCAR"
+    (report,) = check_files([iron], structure, "Fe:sd")["files"]
+    assert report["spin"]
+    assert report["time_reversal"] > 0.1
+    assert report["point_group"] == "m-3m"
+    with pytest.raises(IrrepnetError, match=r"time reversal is violated by .* it is magnetic; give the moments"):
+        check_files([iron], structure, "Fe:sd", write_to=iron.parent / "new_hr.dat")
+    (report,) = check_files([iron], structure, "Fe:sd", moments="0 0 2.2", write_to=iron.parent / "new_hr.dat")["files"]
+    assert report["symmetry"] < 1e-12
+    assert report["time_reversal"] is None
+    assert sum(operation["reverses_time"] for operation in report["operations"]) == 8
+    assert (iron.parent / "new_hr.dat").exists()
+    with pytest.raises(IrrepnetError, match="moments are three finite numbers"):
+        check_files([iron], structure, "Fe:sd", moments="1; 2")
+    with pytest.raises(IrrepnetError, match="moments are one number an atom"):
+        check_files([iron], structure, "Fe:sd", moments="1 2")
+
+
+def test_two_spins_are_checked_apart(tmp_path):
+    pytest.importorskip("sisl")
+    up, down = (random_hamiltonian("NaCl", "Na:s,Cl:sp", seed=seed) for seed in (1, 2))
+    write_hamiltonian(with_spin(up, down), tmp_path / "x.HSX")
+    reports = check_files([tmp_path / "x.HSX"])["files"]
+    assert [report["file"].rpartition(", ")[2] for report in reports] == ["spin up", "spin down"]
+    assert all(report["symmetry"] < 1e-5 and not report["spin"] for report in reports)
+    drawn = draw_bands(tmp_path / "x.HSX", tmp_path / "up.png", spin="up")
+    assert not drawn["failures"]
+    with pytest.raises(IrrepnetError, match="elements between"):
+        draw_bands("Si-diamond-1.00", tmp_path / "up.png", spin="up")
+    with pytest.raises(IrrepnetError, match="its two spins differ"):
+        check_files([tmp_path / "x.HSX"], write_to=tmp_path / "y_hr.dat")
+
+
+def test_commands(tmp_path):
+    from typer.testing import CliRunner
+
+    from irrepnet.cli.main import app
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(app, ["hamiltonian", *arguments], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    text = run("bands", "AlAs-zincblende-1.00", "--out", str(tmp_path / "b.png"), "--spin-orbit", "As:p=0.2")
+    assert "Γ" in text
+    assert "F̄" in text
+    assert "time reversal" in run("check", "AlAs-zincblende-1.00", "--spin-orbit", "As:p=0.2")
+    counts = [
+        run("count", str(EXAMPLES / "NaCl.cif"), "--basis", "Na:s,Cl:sp", "--cutoff", "3", *more)
+        for more in ((), ("--spin",))
+    ]
+    assert "5 independent" in counts[0]
+    assert "7 independent" in counts[1]

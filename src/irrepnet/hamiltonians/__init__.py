@@ -32,7 +32,14 @@ from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
 from irrepnet.hamiltonians.orbitals import CONVENTIONS, OrbitalBasis, Shell, atomic_basis, crystal_basis
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
 from irrepnet.hamiltonians.slater_koster import TwoCentre, slater_koster
-from irrepnet.hamiltonians.spin import spin_channels, spin_orbit_term, strengths_from_text, with_spin, with_spin_orbit
+from irrepnet.hamiltonians.spin import (
+    moments_from_text,
+    spin_channels,
+    spin_orbit_term,
+    strengths_from_text,
+    with_spin,
+    with_spin_orbit,
+)
 from irrepnet.hamiltonians.symmetry import (
     Action,
     Residual,
@@ -85,6 +92,7 @@ __all__ = [
     "hermiticity",
     "k_path",
     "load_hamiltonian",
+    "moments_from_text",
     "orthogonalised",
     "parse_crystal",
     "read_hamiltonian",

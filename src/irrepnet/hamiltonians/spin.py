@@ -110,6 +110,20 @@ def spin_channels(hamiltonian: Hamiltonian) -> tuple[Hamiltonian, Hamiltonian] |
     return channel(0), channel(1)
 
 
+def moments_from_text(text: str) -> np.ndarray:
+    """(atoms, 3) magnetic moments along x, y, z from "0 0 2.2; 0 0 -2.2", or "2.2; -2.2" for those along z.
+
+    Raises IrrepnetError for other text.
+    """
+    try:
+        rows = [[float(word) for word in atom.replace(",", " ").split()] for atom in text.split(";")]
+        return np.array([row if len(row) == 3 else [0.0, 0.0, *row] for row in rows]).reshape(-1, 3)
+    except ValueError:
+        raise IrrepnetError(
+            f"moments are one number an atom, along z, or three, such as 2.2; -2.2 or 0 0 2.2; 0 0 -2.2, got {text!r}"
+        ) from None
+
+
 def side_by_side(size: int) -> np.ndarray:
     """(size,) where the functions up, down, up, down, … are among all up and then all down."""
     return np.arange(size).reshape(2, -1).T.ravel()

@@ -28,6 +28,7 @@ from irrepnet.hamiltonians.orbitals import OrbitalBasis, real_if_real
 
 SYMPREC = 0.01
 """Å, how far from symmetric an atom may be."""
+_MAGNETIC = 0.01  # eV; without magnetism time reversal is violated by what a file rounds
 _CENTRE = 0.2  # Å; centres of Wannier functions come from a minimisation, and are no less than bonds apart
 
 
@@ -295,7 +296,7 @@ class Residual:
     blocks: tuple[BlockResidual, ...]
     """Of each pair of sites, the largest first."""
     time_reversal: float | None = None
-    """eV, of the operations that reverse time, and no others; None if there are none."""
+    """eV, of time reversal alone; None if the group does not have it."""
 
 
 def hermiticity(hamiltonian: Hamiltonian, overlap: bool = False) -> float:
@@ -323,10 +324,21 @@ def symmetry_residual(hamiltonian: Hamiltonian, act: Action, overlap: bool = Fal
                 worst = BlockResidual((a, b), (x, y, z), g, residual)
         pairs.append(worst)
     pairs.sort(key=lambda pair: -pair.residual)
-    reversing = operations[act.group.reverses_time]
-    return Residual(
-        float(operations.max()), operations, tuple(pairs), float(reversing.max()) if len(reversing) else None
-    )
+    group = act.group
+    alone = group.reverses_time & (group.rotations == np.eye(3)).all((1, 2))
+    alone &= abs(group.translations - np.rint(group.translations)).max(1) < 1e-3
+    time_reversal = float(operations[alone][0]) if alone.any() else None
+    return Residual(float(operations.max()), operations, tuple(pairs), time_reversal)
+
+
+def refuse_magnet(hamiltonian: Hamiltonian, residual: Residual) -> None:
+    """Raises IrrepnetError if time reversal, which a crystal without moments has, is violated by more than 0.01 eV:
+    symmetrising would take the magnetisation away."""
+    if residual.time_reversal is not None and residual.time_reversal > _MAGNETIC:
+        raise IrrepnetError(
+            f"{hamiltonian.name}: time reversal is violated by {residual.time_reversal:.2g} eV: it is magnetic; give "
+            "the moments of its atoms (--moments), which decide the symmetry"
+        )
 
 
 def symmetrised(hamiltonian: Hamiltonian, act: Action) -> Hamiltonian:

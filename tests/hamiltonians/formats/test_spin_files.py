@@ -150,7 +150,8 @@ def test_sisl_with_other_spins():
     same(with_spin(*channels), found)
     tilted = polarised.transform(spin="non-colinear")
     same(from_sisl(tilted), found)
-    turned = tilted.spin_rotate([0, 90, 0]) if hasattr(tilted, "spin_rotate") else tilted
+    turned = sisl.Hamiltonian.fromsp(geometry, parts, spin=sisl.Spin("polarized")).spin_rotate([0, 60, 20])
+    assert turned.spin.is_noncolinear
     for k in K:
         assert np.allclose(turned.eigh(k), from_sisl(turned).eigenvalues(k), atol=1e-10)
     with pytest.raises(IrrepnetError, match="superconductors"):
