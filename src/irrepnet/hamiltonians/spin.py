@@ -132,7 +132,8 @@ def side_by_side(size: int) -> np.ndarray:
 def in_either_spin_order(hamiltonian: Hamiltonian, make: Callable[[Hamiltonian], Hamiltonian]) -> Hamiltonian:
     """What `make` makes of the Hamiltonian of a file, with spins side by side: in some files all up come first.
 
-    The symmetry decides: of both orders, the one whose operations are violated less, time reversal among them.
+    The symmetry decides: of both orders the one that more operations obey, time reversal among them; of a magnet some
+    obey none.
     """
     found = make(hamiltonian)
     if not found.known_basis.spinful:
@@ -150,9 +151,10 @@ def in_either_spin_order(hamiltonian: Hamiltonian, make: Callable[[Hamiltonian],
 
 
 def _violation(hamiltonian: Hamiltonian) -> float:
-    """eV, a mean over the operations; infinite where they are not represented."""
+    """Mean logarithm of the operations' residuals in eV; infinite where they are not represented."""
     try:
-        return float(symmetry_residual(hamiltonian, action(hamiltonian.known_basis)).operations.mean())
+        residuals = symmetry_residual(hamiltonian, action(hamiltonian.known_basis)).operations
+        return float(np.log(residuals + 1e-3).mean())
     except IrrepnetError:
         return np.inf
 

@@ -28,7 +28,10 @@ from irrepnet.hamiltonians.orbitals import OrbitalBasis, real_if_real
 
 SYMPREC = 0.01
 """Å, how far from symmetric an atom may be."""
-_MAGNETIC = 0.01  # eV; without magnetism time reversal is violated by what a file rounds
+_SPLIT, _MAGNETIC = (
+    0.01,
+    0.3,
+)  # eV; Kramers pairs are pairs whatever Wannier functions do, their elements are less exact
 _CENTRE = 0.2  # Å; centres of Wannier functions come from a minimisation, and are no less than bonds apart
 
 
@@ -332,12 +335,17 @@ def symmetry_residual(hamiltonian: Hamiltonian, act: Action, overlap: bool = Fal
 
 
 def refuse_magnet(hamiltonian: Hamiltonian, residual: Residual) -> None:
-    """Raises IrrepnetError if time reversal, which a crystal without moments has, is violated by more than 0.01 eV:
-    symmetrising would take the magnetisation away."""
-    if residual.time_reversal is not None and residual.time_reversal > _MAGNETIC:
+    """Raises IrrepnetError if symmetrising would take a magnetisation away of which no moments tell: if the group has
+    time reversal, but levels at k = −k are not pairs, or elements violate it by more than Wannier functions do."""
+    if residual.time_reversal is None:
+        return
+    levels = hamiltonian.eigenvalues(mesh_points((2, 2, 2)))
+    split = float(abs(levels[:, ::2] - levels[:, 1::2]).max())
+    if split > _SPLIT or residual.time_reversal > _MAGNETIC:
         raise IrrepnetError(
-            f"{hamiltonian.name}: time reversal is violated by {residual.time_reversal:.2g} eV: it is magnetic; give "
-            "the moments of its atoms (--moments), which decide the symmetry"
+            f"{hamiltonian.name}: time reversal is violated by {residual.time_reversal:.2g} eV, levels at k = −k are "
+            f"split by up to {split:.2g} eV: it is magnetic; give the moments of its atoms (--moments), which decide "
+            "the symmetry"
         )
 
 
