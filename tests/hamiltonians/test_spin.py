@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymatgen.core.periodic_table import Element
 from scipy.linalg import expm
 from tests.hamiltonians.made import EXAMPLES, crystal_orbitals, random_hamiltonian, random_reduced
 
@@ -14,6 +15,7 @@ from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PAULI, DoubleGroup, PointGroup, spinor_matrices
 from irrepnet.hamiltonians import (
+    ATOMIC_SPIN_ORBIT,
     Hamiltonian,
     OrbitalBasis,
     Shell,
@@ -253,6 +255,16 @@ def test_spin_orbit_levels(convention):
     assert np.allclose(theta @ term.conj() @ theta.conj().T, term)
 
 
+def test_atoms_split_as_measured():
+    """One electron in p: j = 3/2 and 1/2 of free B, Al; one hole of F, Cl, Br, I; in cm⁻¹."""
+    measured = {"B": 15.287, "Al": 112.061, "F": 404.141, "Cl": 882.352, "Br": 3685.24, "I": 7602.976}
+    for element, width in measured.items():
+        cell = Cell(10 * np.eye(3), np.zeros((1, 3)), np.array([Element(element).Z]), element)
+        basis = replace(atomic_basis(cell, {element: (1,)}), spinful=True)
+        levels = np.linalg.eigvalsh(spin_orbit_term(basis, {element: ATOMIC_SPIN_ORBIT[element]}))
+        assert (levels[-1] - levels[0]) * 8065.544 == pytest.approx(width, rel=1e-5)
+
+
 def test_gallium_arsenide_valence_bands_split():
     """Γ15 of zinc blende, 6 with both spins, becomes Γ8 (4) above Γ7 (2), 3λ/2 apart were it all p of one atom."""
     plain = load_hamiltonian("AlAs-zincblende-1.00").expand()
@@ -287,6 +299,9 @@ def test_spin_orbit_is_refused_where_it_cannot_be():
     with pytest.raises(IrrepnetError, match="differ"):
         with_spin(plain, random_hamiltonian("NaCl", "Na:s,Cl:spd", 3.0))
     assert strengths_from_text("Bi:p=1.25, Te:p=0.5,Bi:d=1e-1") == {"Bi": {"p": 1.25, "d": 0.1}, "Te": {"p": 0.5}}
+    assert strengths_from_text("Bi:p=1.25,I") == {"Bi": {"p": 1.25}, "I": ATOMIC_SPIN_ORBIT["I"]}
+    with pytest.raises(IrrepnetError, match="no λ of the atom Bi at hand"):
+        strengths_from_text("Bi")
     for text in ("Bi=1", "Bi:s=1", "Bi:p", "", "Bi:p=1.2.3"):
         with pytest.raises(IrrepnetError, match="written with λ in eV"):
             strengths_from_text(text)

@@ -53,7 +53,7 @@ Basis = Annotated[
     str | None, typer.Option(help='Shells where the files do not tell them: "spd" on all atoms, or "V:d,O:sp".')
 ]
 SpinOrbit = Annotated[
-    str | None, typer.Option(help='Add λ L·S on the atoms, λ in eV by element and shell: "Bi:p=1.25,Te:p=0.5".')
+    str | None, typer.Option(help='Add λ L·S on the atoms, λ in eV: "Bi:p=1.25,I"; that of the atom if there is none.')
 ]
 Moments = Annotated[
     str | None,

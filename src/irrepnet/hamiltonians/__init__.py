@@ -33,6 +33,7 @@ from irrepnet.hamiltonians.orbitals import CONVENTIONS, OrbitalBasis, Shell, ato
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
 from irrepnet.hamiltonians.slater_koster import TwoCentre, slater_koster
 from irrepnet.hamiltonians.spin import (
+    ATOMIC_SPIN_ORBIT,
     moments_from_text,
     spin_channels,
     spin_orbit_term,
@@ -53,6 +54,7 @@ from irrepnet.hamiltonians.symmetry import (
 )
 
 __all__ = [
+    "ATOMIC_SPIN_ORBIT",
     "CONVENTIONS",
     "Action",
     "BandStructure",

@@ -111,8 +111,10 @@ class Hamiltonian:
     def as_real(self) -> Hamiltonian:
         """The same with real H(R) and S(R), as time reversal makes them in real orbitals.
 
-        Raises IrrepnetError if the orbitals are complex, or imaginary parts are more than noise (1e-5 eV).
+        Raises IrrepnetError if there is spin, orbitals are complex, or imaginary parts are more than noise (1e-5 eV).
         """
+        if self.known_basis.spinful:
+            raise IrrepnetError(f"{self.name}: it has spin; a Hamiltonian without spin is needed")
         parts = [part for part in (self.H, self.S, self.H0) if part is not None]
         largest = max(float(abs(np.imag(part)).max()) for part in parts)
         if any(shell.harmonics == "complex" for shell in self.known_basis.shells) or largest > _NOISE:

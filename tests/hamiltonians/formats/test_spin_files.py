@@ -95,6 +95,19 @@ def test_positions_of_both_orders(tmp_path):
     same(read_hamiltonian(tmp_path / "x_tb.dat"), hamiltonian)
 
 
+@pytest.mark.parametrize("old", [False, True])
+def test_the_order_of_a_magnet(tmp_path, old):
+    """Of no moments known: time reversal and half of the operations are violated in both orders, the others in one."""
+    basis = replace(
+        crystal_orbitals("TiO2", "Ti:d,O:p"), spinful=True, moments=np.array([[0, 0, 1.0]] * 2 + [[0, 0, 0]] * 4)
+    )
+    assert basis.cell.numbers.tolist() == [22, 22, 8, 8, 8, 8]
+    hamiltonian = random_reduced(basis, 2.0, 3).expand().in_convention("wannier90")
+    win(hamiltonian, tmp_path / "x.win", "Ti:d\nO:p")
+    (all_up_first if old else write_hamiltonian)(hamiltonian, tmp_path / "x_hr.dat")
+    same(read_hamiltonian(tmp_path / "x_hr.dat"), hamiltonian)
+
+
 @pytest.mark.parametrize(
     ("projections", "reason"),
     [
