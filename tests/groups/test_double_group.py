@@ -133,13 +133,34 @@ def test_irreps_are_all_and_unitary_and_obey_the_table(double):
     assert [i.label for i in double.single_valued] == [i.label for i in double.group.complex_irreps]
 
 
-def test_characters_of_spgrep(double):
-    """Every double-valued irrep is one of spgrep's, and the other way round; its signs of u are its own."""
-    spinor = pytest.importorskip("spgrep.spinor")
+def in_a_lattice(double: DoubleGroup) -> tuple[np.ndarray, np.ndarray]:
+    """Lattice vectors (rows) that the group keeps, and its operations in them."""
     lattice = np.eye(3)
     if double.group.system in ("trigonal", "hexagonal"):
         lattice = np.array([[1, 0, 0], [-0.5, ROOT3 / 2, 0], [0, 0, 1.3]])
-    rotations = np.rint(np.linalg.inv(lattice.T) @ double.group.operations @ lattice.T).astype(int)
+    return lattice, np.rint(np.linalg.inv(lattice.T) @ double.group.operations @ lattice.T).astype(int)
+
+
+def test_corepresentations_of_spgrep(double):
+    """With time reversal, as many and as large."""
+    spgrep = pytest.importorskip("spgrep")
+    lattice, rotations = in_a_lattice(double)
+    theirs, *_ = spgrep.get_spacegroup_spinor_irreps_from_primitive_symmetry(
+        lattice,
+        np.concatenate([rotations, rotations]),
+        np.zeros((2 * len(rotations), 3)),
+        np.repeat([0, 1], len(rotations)),
+        kpoint=np.zeros(3),
+    )
+    ours = [labels for labels in double.corepresentations if double.is_double_valued(labels[0])]
+    dims = sorted(sum(double.irrep(label).dim for label in labels) for labels in ours)
+    assert dims == sorted(matrices.shape[1] for matrices in theirs)
+
+
+def test_characters_of_spgrep(double):
+    """Every double-valued irrep is one of spgrep's, and the other way round; its signs of u are its own."""
+    spinor = pytest.importorskip("spgrep.spinor")
+    lattice, rotations = in_a_lattice(double)
     theirs, _, unitary = spinor.enumerate_spinor_small_representations(lattice, rotations)
     n = double.group.order
     signs = np.einsum("gij,gij->g", unitary, double.spinors[:n].conj()).real / 2
