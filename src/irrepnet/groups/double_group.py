@@ -56,6 +56,10 @@ class DoubleGroup(FiniteGroup):
 
     # -- elements ---------------------------------------------------------------------------------
 
+    @property
+    def order(self) -> int:
+        return 2 * self.group.order
+
     @cached_property
     def operations(self) -> np.ndarray:
         """(2N, 3, 3) orthogonal matrices: those of G twice."""
@@ -96,6 +100,14 @@ class DoubleGroup(FiniteGroup):
                 other = np.sort((own + self.group.order) % self.order)
                 found.append(ConjugacyClass(size + barred(label), tuple(other.tolist())))
         return tuple(found)
+
+    @cached_property
+    def class_of(self) -> np.ndarray:
+        """(2N,) number of the class of each element."""
+        found = np.empty(self.order, int)
+        for number, members in enumerate(self.classes):
+            found[list(members.indices)] = number
+        return ops.read_only(found)
 
     def images(self, h: DoubleGroup, rotation: np.ndarray) -> np.ndarray:
         places = self.group.images(h.group, rotation)

@@ -44,16 +44,9 @@ class FiniteGroup(ABC):
         frame to this one's; IrrepnetError if one is not a member."""
 
     @property
+    @abstractmethod
     def order(self) -> int:
-        return len(self.multiplication)
-
-    @cached_property
-    def class_of(self) -> np.ndarray:
-        """(N,) number of the class of each element."""
-        found = np.empty(self.order, int)
-        for number, members in enumerate(self.classes):
-            found[list(members.indices)] = number
-        return ops.read_only(found)
+        """N"""
 
     @cached_property
     def inverse(self) -> np.ndarray:

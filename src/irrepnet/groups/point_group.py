@@ -65,6 +65,10 @@ class PointGroup(FiniteGroup):
         return self.setting.system
 
     @property
+    def order(self) -> int:
+        return len(self.operations)
+
+    @property
     def operations(self) -> np.ndarray:
         """(N, 3, 3) orthogonal matrices, read-only, exact; the identity is the first."""
         return elements(self.setting).operations
@@ -73,6 +77,12 @@ class PointGroup(FiniteGroup):
     def classes(self) -> tuple[ConjugacyClass, ...]:
         """Conjugacy classes; each is a consecutive range of operations."""
         return elements(self.setting).classes
+
+    @cached_property
+    def class_of(self) -> np.ndarray:
+        """(N,) number of the class of each operation."""
+        sizes = [len(c.indices) for c in self.classes]
+        return ops.read_only(np.repeat(np.arange(len(sizes)), sizes))
 
     @cached_property
     def multiplication(self) -> np.ndarray:

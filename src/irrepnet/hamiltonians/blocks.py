@@ -128,8 +128,14 @@ def _copies(irrep: Irrep, representation: np.ndarray) -> np.ndarray:
     some of these means then nearly zero: those are passed over.
     """
     means = np.einsum("gd,gnm->mdn", irrep.matrices[:, :, 0], representation.conj()) * irrep.dim / len(representation)
-    copies, _ = _orthonormal(means, irrep.commutant)
-    return copies * np.sqrt(irrep.dim)
+    if np.isrealobj(means):
+        copies, _ = _orthonormal(means, irrep.commutant)
+        return copies * np.sqrt(irrep.dim)
+    # over C: real parts above imaginary ones, modulo multiplication by i
+    stacked = np.concatenate([np.real(means), np.imag(means)], axis=1)
+    units = np.kron(np.stack([np.eye(2), [[0, -1], [1, 0]]]), np.eye(irrep.dim))
+    copies, _ = _orthonormal(stacked, units)
+    return (copies[:, : irrep.dim] + 1j * copies[:, irrep.dim :]) * np.sqrt(irrep.dim)
 
 
 def _orthonormal(candidates: np.ndarray, commutant: np.ndarray) -> tuple[np.ndarray, list[int]]:
@@ -139,7 +145,7 @@ def _orthonormal(candidates: np.ndarray, commutant: np.ndarray) -> tuple[np.ndar
     residuals add up to 1 at least while a dimension is missing: one of them is above the limit, and rounding never is.
     """
     limit = 0.3 / np.sqrt(max(1, len(candidates)))
-    basis, chosen = np.zeros((0, *candidates.shape[1:]), candidates.dtype), []
+    basis, chosen = np.zeros((0, *candidates.shape[1:])), []
     for number, block in enumerate(candidates):
         for _ in range(2):  # the second pass removes the rounding of the first
             for own in basis:
