@@ -28,10 +28,8 @@ from irrepnet.hamiltonians.orbitals import OrbitalBasis, real_if_real
 
 SYMPREC = 0.01
 """Å, how far from symmetric an atom may be."""
-_SPLIT, _MAGNETIC = (
-    0.01,
-    0.3,
-)  # eV; Kramers pairs are pairs whatever Wannier functions do, their elements are less exact
+_SPLIT = 0.01  # eV; Kramers pairs are pairs whatever Wannier functions do
+_MAGNETIC = 0.3  # eV; their matrix elements are less exact
 _CENTRE = 0.2  # Å; centres of Wannier functions come from a minimisation, and are no less than bonds apart
 
 
