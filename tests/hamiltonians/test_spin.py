@@ -40,7 +40,7 @@ from irrepnet.hamiltonians import (
     write_hamiltonian,
     write_reduced,
 )
-from irrepnet.hamiltonians.orbitals import racah_matrices
+from irrepnet.hamiltonians.orbitals import racah_angular_momentum, racah_matrices
 from irrepnet.hamiltonians.reports import check_files, draw_bands
 
 CRYSTALS = [("NaCl", "Na:s,Cl:sp", 3.5), ("TiO2", "Ti:d,O:p", 2.5), ("SrTiO3", "Ti:d,O:p", 2.5), ("CaF2", "sp", 3.0)]
@@ -211,31 +211,41 @@ def test_spaces_against_projectors(name, seed):
 
 @pytest.mark.parametrize("convention", ["deeptb", "wannier90", "sisl", "deeph", "complex"])
 def test_time_reversal_of_every_code(convention):
-    """Θ K commutes with all D(g), squares to −1, and with L ⊗ 1 and 1 ⊗ σ anticommutes."""
+    """Θ K commutes with all D(g), squares to −1, and anticommutes with L ⊗ 1 and 1 ⊗ σ."""
     shells = tuple(Shell.of(0, l, convention) for l in range(4))
     basis = OrbitalBasis(Cell(np.eye(3), np.zeros((1, 3)), np.array([14]), "one"), np.zeros((1, 3)), shells, True)
     theta = basis.time_reversal(0)
     assert np.allclose(theta @ theta.conj(), -np.eye(len(basis)))
     D = basis.matrices(0, 0, PointGroup("m-3m").operations)
     assert np.allclose(D @ theta, theta @ D.conj())
-    for shell in shells:
-        own = shell.conjugation
-        for L in shell.angular_momentum:
-            assert np.allclose(own @ L.conj(), -L @ own)
-            assert np.allclose(L, L.conj().T)
-        x, y, z = shell.angular_momentum
+    one = np.eye(2)
+    for l in range(4):
+        x, y, z = racah_angular_momentum(l)
         assert np.allclose(x @ y - y @ x, 1j * z)
-        assert np.allclose(sum(L @ L for L in (x, y, z)), shell.l * (shell.l + 1) * np.eye(2 * shell.l + 1))
+        assert np.allclose(x @ x + y @ y + z @ z, l * (l + 1) * np.eye(2 * l + 1))
+        for L in (x, y, z):
+            assert np.allclose(L, L.conj().T)
+            assert np.allclose(L.conj(), -L)
+    for s in PAULI:
+        spin = np.kron(np.eye(len(basis) // 2), s)
+        assert np.allclose(theta @ spin.conj(), -spin @ theta)
+    harmonics = np.kron(basis.coefficients, one)
+    assert np.allclose(harmonics @ harmonics.conj().T, np.eye(len(basis)))
+
+
+def test_time_reversal_needs_partners():
+    shells = (Shell(0, 1, (1,), "complex"),)
+    basis = OrbitalBasis(Cell(np.eye(3), np.zeros((1, 3)), np.array([14]), "one"), np.zeros((1, 3)), shells, True)
+    with pytest.raises(IrrepnetError, match=r"takes p\+1 of site 1 out of their span"):
+        basis.time_reversal(0)
 
 
 def test_angular_momentum_generates_rotations():
-    """exp(−iθ L_z) of each shell is D of the rotation by θ about z, and so for x: signs and all."""
-    for convention in ("deeptb", "sisl", "complex"):
-        for l in range(4):
-            shell = Shell.of(0, l, convention)
-            for axis, turn in ((2, [[0, -1, 0], [1, 0, 0], [0, 0, 1]]), (0, [[1, 0, 0], [0, 0, -1], [0, 1, 0]])):
-                D = shell.matrix.conj() @ racah_matrices(np.array([turn], float), l)[0] @ shell.matrix.T
-                assert np.allclose(expm(-0.5j * np.pi * shell.angular_momentum[axis]), D, atol=1e-12)
+    """exp(−iθ L_z) on the harmonics is D of the rotation by θ about z, and so for x: signs and all."""
+    for l in range(4):
+        for axis, turn in ((2, [[0, -1, 0], [1, 0, 0], [0, 0, 1]]), (0, [[1, 0, 0], [0, 0, -1], [0, 1, 0]])):
+            D = racah_matrices(np.array([turn], float), l)[0]
+            assert np.allclose(expm(-0.5j * np.pi * racah_angular_momentum(l)[axis]), D, atol=1e-12)
 
 
 @pytest.mark.parametrize("convention", ["deeptb", "wannier90", "sisl", "deeph", "complex"])

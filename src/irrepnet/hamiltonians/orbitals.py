@@ -100,25 +100,6 @@ class Shell:
         }
         return changes[self.harmonics][[self.l + m for m in self.m]]
 
-    @property
-    def conjugation(self) -> np.ndarray:
-        """(k, k) C: complex conjugation takes orbital j to Σ_i C_ij of them; the identity for real harmonics.
-
-        Raises IrrepnetError if it takes a part of a shell out of its span.
-        """
-        matrix = self.matrix.conj() @ self.matrix.conj().T
-        if abs(matrix @ matrix.conj().T - np.eye(len(matrix))).max() > 1e-6:
-            raise IrrepnetError(
-                f"time reversal takes {', '.join(self.names)} out of their span: add the partners of −m"
-            )
-        return matrix
-
-    @property
-    def angular_momentum(self) -> np.ndarray:
-        """(3, k, k) L_x, L_y, L_z between the orbitals, in units of ħ."""
-        change = self.matrix.conj() @ jz_to_racah(self.l).conj()  # coefficients in |m⟩ → in the orbitals
-        return change @ angular_momentum(self.l) @ change.conj().T
-
 
 @dataclass(frozen=True, eq=False)
 class OrbitalBasis:
@@ -149,6 +130,11 @@ class OrbitalBasis:
         """(n,) the site of each function."""
         counts = [len(shell.m) * self.spins for shell in self.shells]
         return np.repeat([shell.site for shell in self.shells], counts)
+
+    @cached_property
+    def coefficients(self) -> np.ndarray:
+        """(orbitals, Σ (2l+1)) each orbital, without spin, as a combination of the real harmonics of every shell."""
+        return np.asarray(block_diag(*(shell.matrix for shell in self.shells)))
 
     @cached_property
     def orbitals(self) -> tuple[np.ndarray, ...]:
@@ -195,16 +181,20 @@ class OrbitalBasis:
 
     def change_to(self, other: OrbitalBasis) -> np.ndarray:
         """(n, n) unitary T with H_other = T H Tᴴ, for another order or harmonics of the same shells."""
-        blocks = [new.matrix.conj() @ old.matrix.T for old, new in zip(self.shells, other.shells, strict=True)]
-        return real_if_real(np.kron(np.asarray(block_diag(*blocks)), np.eye(self.spins)))
+        return real_if_real(np.kron(other.coefficients.conj() @ self.coefficients.T, np.eye(self.spins)))
 
     def time_reversal(self, site: int) -> np.ndarray:
         """(k, k) unitary Θ on the functions of a site: time reversal is Θ K, K the complex conjugation of coefficients.
 
-        The orbitals are conjugated, and spins turned by −iσ_y: up → down, down → −up. Raises IrrepnetError if a shell
-        lacks partners.
+        The orbitals are conjugated, and spins turned by −iσ_y: up → down, down → −up.
+
+        Raises IrrepnetError if conjugation takes orbitals out of their span.
         """
-        conjugated = np.asarray(block_diag(*(shell.conjugation for shell in self.shells_of(site))))
+        own = self.coefficients[self.orbitals[site][:: self.spins] // self.spins]
+        conjugated = own.conj() @ own.conj().T
+        if abs(conjugated @ conjugated.conj().T - np.eye(len(own))).max() > 1e-6:
+            names = ", ".join(name for shell in self.shells_of(site) for name in shell.names)
+            raise IrrepnetError(f"time reversal takes {names} of site {site + 1} out of their span: add those of −m")
         return np.kron(conjugated, np.array([[0, -1], [1, 0]])) if self.spinful else conjugated
 
     def matrices(
@@ -263,6 +253,12 @@ def racah_matrices(operations: np.ndarray, l: int) -> np.ndarray:
     matrices = change.T @ harmonic_matrices(operations, l, (-1) ** l) @ change
     whole = np.rint(matrices)  # most elements are 0 or ±1, and then without rounding
     return np.where(abs(matrices - whole) < 1e-12, whole, matrices)
+
+
+def racah_angular_momentum(l: int) -> np.ndarray:
+    """(3, 2l+1, 2l+1) L_x, L_y, L_z between the real harmonics m = −l … l about z, in units of ħ."""
+    change = jz_to_racah(l).conj()  # coefficients in |m⟩ → in the real harmonics
+    return change @ angular_momentum(l) @ change.conj().T
 
 
 def cell_as_given(lattice: np.ndarray, species: Sequence[str], frac_coords: np.ndarray, name: str) -> Cell:

@@ -12,7 +12,7 @@ from scipy.linalg import block_diag
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PAULI
 from irrepnet.hamiltonians.model import Hamiltonian
-from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis
+from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis, racah_angular_momentum
 from irrepnet.hamiltonians.symmetry import action, symmetry_residual
 
 _PER_CM = 1.239841984e-4  # eV of a wave number in cm⁻¹
@@ -95,11 +95,12 @@ def spin_orbit_term(basis: OrbitalBasis, strengths: Mapping[str, Mapping[str, fl
                 raise IrrepnetError(f"there is no shell {element}:{letter} for spin–orbit coupling; there are {there}")
             if not np.isfinite(strength):
                 raise IrrepnetError(f"spin–orbit coupling of {element}:{letter} is an energy in eV, got {strength}")
-    blocks = []
+    of_shells = []
     for shell in basis.shells:
         strength = strengths.get(basis.species[shell.site], {}).get(LETTERS[shell.l], 0.0)
-        blocks.append(strength * sum(np.kron(L, s / 2) for L, s in zip(shell.angular_momentum, PAULI)))
-    return np.asarray(block_diag(*blocks))
+        of_shells.append(strength * sum(np.kron(L, s / 2) for L, s in zip(racah_angular_momentum(shell.l), PAULI)))
+    functions = np.kron(basis.coefficients, np.eye(2))
+    return functions.conj() @ np.asarray(block_diag(*of_shells)) @ functions.T
 
 
 def spin_channels(hamiltonian: Hamiltonian) -> tuple[Hamiltonian, Hamiltonian] | None:
