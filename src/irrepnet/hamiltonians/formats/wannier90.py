@@ -280,7 +280,7 @@ def _tb_lines(hamiltonian: Hamiltonian) -> list[str]:
     position = hamiltonian.position
     if position is None:
         position = np.zeros((len(hamiltonian.R), 3, n, n))
-        home = hamiltonian.index(np.zeros(3, int))
+        home = int(hamiltonian.index(np.zeros(3, int)))
         position[home][:, np.arange(n), np.arange(n)] = (basis.centres @ basis.cell.lattice)[basis.site_of].T
     order = np.lexsort(hamiltonian.R.T[::-1])
     lines = [" written by irrepnet", *(" ".join(f"{x:21.16f}" for x in row) for row in basis.cell.lattice)]
