@@ -19,7 +19,13 @@ from irrepnet.cli.main import app
 from irrepnet.crystals import CellSymmetry, SymmetricCrystal, TensorKind
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
-from irrepnet.hamiltonians import action, read_hamiltonian, symmetry_residual, write_hamiltonian
+from irrepnet.hamiltonians import (
+    action,
+    read_hamiltonian,
+    symmetry_residual,
+    with_spin_orbit,
+    write_hamiltonian,
+)
 
 BORN_CHARGES = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "born_charges.jsonl.gz"
 
@@ -356,6 +362,26 @@ def test_a_hamiltonian(tmp_path):
     assert symmetry_residual(found, action(found.known_basis)).symmetry < 2e-6  # six decimals in the file
     with pytest.raises(IrrepnetError, match="give a structure"):
         symmetrize_file(path)
+
+
+def test_a_hamiltonian_with_spin(tmp_path):
+    """Time reversal is one rule more, with its own violation; what breaks it altogether is a magnet, and refused."""
+    pytest.importorskip("h5py")
+    made = with_spin_orbit(random_hamiltonian("NaCl", "Na:s,Cl:sp"), {"Cl": {"p": 0.1}})
+    noise = 1e-4 * np.random.default_rng(0).normal(size=made.H.shape)
+    write_hamiltonian(replace(made, H=made.H + noise), tmp_path / "x.deeph")
+    report = symmetrize_file(tmp_path / "x.deeph", tmp_path / "y.deeph")
+    (entry,) = report["crystals"][0]["quantities"]
+    assert entry["rules"].keys() == {"Hermiticity", "time reversal"}
+    assert parts(entry) == pytest.approx(entry["residual"], rel=1e-6)
+    again = read_hamiltonian(tmp_path / "y.deeph")
+    residual = symmetry_residual(again, action(again.known_basis))
+    assert residual.symmetry < 1e-12
+    assert residual.time_reversal is not None
+    field = np.diag(np.where(np.arange(len(made)) % 2, -1.0, 1.0)) * (made.R == 0).all(1)[:, None, None]
+    write_hamiltonian(replace(made, H=made.H + field), tmp_path / "z.deeph")
+    with pytest.raises(IrrepnetError, match="it is magnetic; give the moments"):
+        symmetrize_file(tmp_path / "z.deeph")
 
 
 def test_names_of_operations():

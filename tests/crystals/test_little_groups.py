@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from irrepnet.crystals import little_group
 from irrepnet.crystals.symmetric import setting_operations, standard_hall_number
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import PointGroup
+from irrepnet.groups import DoubleGroup, PointGroup
 
 
 def space_group(number: int) -> tuple[PointGroup, np.ndarray, np.ndarray]:
@@ -45,6 +45,31 @@ def compare_with_spgrep(number: int, points: list[np.ndarray]) -> None:
         np.testing.assert_allclose(ours.characters, characters[match], atol=1e-6, err_msg=f"{number} {k}")
 
 
+def compare_spinors_with_spgrep(number: int, points: list[np.ndarray]) -> None:
+    """The same with spin; the signs of spgrep's SU(2) matrices are its own, and are taken out."""
+    spgrep = pytest.importorskip("spgrep")
+    group, rotations, translations = space_group(number)
+    double = DoubleGroup(group)
+    random = np.random.default_rng(number).normal(size=(3, 3))
+    columns = np.einsum("gij,jk,gkl->il", group.operations, random, np.linalg.inv(rotations)) / group.order
+    assert np.allclose(group.operations @ columns, columns @ rotations)  # lattice vectors that have the symmetry
+    for k in points:
+        ours = little_group(double, rotations, translations, k)
+        theirs, _, unitary, mapping = spgrep.get_spacegroup_spinor_irreps_from_primitive_symmetry(
+            columns.T, rotations, translations, kpoint=k
+        )
+        assert set(mapping) == set(ours.indices), (number, k)
+        order = np.argsort(mapping)
+        signs = np.einsum("gij,gij->g", unitary[order], double.spinors[ours.indices].conj()).real / 2
+        np.testing.assert_allclose(abs(signs), 1)
+        characters = signs * np.array([np.trace(m[order], axis1=1, axis2=2) for m in theirs])
+        overlaps = abs(ours.characters.conj() @ characters.T) / len(order)
+        assert overlaps.shape[0] == overlaps.shape[1], (number, k)
+        match = overlaps.argmax(axis=1)
+        assert sorted(match) == list(range(len(match))), (number, k)
+        np.testing.assert_allclose(ours.characters, characters[match], atol=1e-6, err_msg=f"{number} {k}")
+
+
 def check_small_irreps(number: int, k: np.ndarray) -> None:
     """Γ(g) Γ(h) = exp(−2πi k·n) Γ(gh) for {1|n}{gh} = {g}{h}; unitary; irreducible; different; complete."""
     group, rotations, translations = space_group(number)
@@ -70,6 +95,14 @@ def check_small_irreps(number: int, k: np.ndarray) -> None:
 
 # symmorphic and not, every lattice system
 SAMPLE = (2, 4, 14, 19, 33, 43, 61, 70, 73, 80, 92, 110, 136, 142, 146, 152, 161, 167, 176, 186, 194, 205, 220)
+
+
+@pytest.mark.parametrize("number", SAMPLE)
+def test_irreps_with_spin_are_those_of_spgrep(number: int) -> None:
+    points = special_points(space_group(number)[1])
+    chosen = np.random.default_rng(number).choice(len(points), size=min(len(points), 6), replace=False)
+    points = [np.zeros(3), np.full(3, 0.5), np.array([0.5, 0, 0.5]), *(points[i] for i in chosen)]
+    compare_spinors_with_spgrep(number, points)
 
 
 @pytest.mark.parametrize("number", SAMPLE)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from irrepnet.cli.groups import app
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import POINT_GROUPS, SETTINGS, PointGroup
+from irrepnet.groups import POINT_GROUPS, SETTINGS, DoubleGroup, PointGroup
 
 
 def run(*arguments: str) -> str:
@@ -95,3 +95,42 @@ def test_module_is_light():
     code = "import sys, irrepnet.cli.groups; print({'numpy', 'rich.table', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_show_double(name):
+    document = json.loads(run("show", name, "--double", "--json"))
+    double = DoubleGroup(name)
+    assert document["order"] == 2 * PointGroup(name).order
+    for record, irrep in zip(document["irreps"], double.irreps, strict=True):
+        assert record["label"] == irrep.label
+        expected = irrep.characters[[c["indices"][0] for c in document["classes"]]]
+        assert np.allclose(np.array(record["characters"]) @ [1, 1j], expected)
+    assert np.allclose(np.array(document["spinors"]) @ [1, 1j], double.spinors)
+
+
+def test_double_groups_in_words():
+    text = run("show", "Oh", "--double")
+    for part in ("double m-3m (Oh), cubic, order 96", "8C̄3", "F̄g", "Γ8+ F3/2g", "quaternionic", "−1 on double-valued"):
+        assert part in text
+    assert run("product", "Oh", "G8+", "T1u", "--double").strip() == "G8+ ⊗ T1u = Ē1u + Ē2u + 2F̄u"
+    assert run("subduce", "Oh", "5/2").strip() == "j = 5/2+ ↓ double m-3m = Ē2g + F̄g"
+    assert run("subduce", "Td", "1.5", "--parity", "-").strip() == "j = 3/2− ↓ double -43m = F̄"
+    assert "1Ēg + 2Ēg" in run("subduce", "Oh", "--subgroup", "D3d", "--double")
+    assert "0.577350269190" in run("couple", "Oh", "T1u", "E1/2g", "E1/2u", "--double")
+    document = json.loads(run("couple", "Oh", "T1u", "E1/2g", "E1/2u", "--double", "--json"))
+    assert np.allclose(
+        np.array(document["coefficients"]) @ [1, 1j], DoubleGroup("Oh").coupling("T1u", "E1/2g", "E1/2u")
+    )
+    document = json.loads(run("subduce", "Oh", "3/2", "--json"))
+    assert document["j"] == 1.5
+    assert np.allclose(np.array(document["basis"]["F̄g"]) @ [1, 1j], DoubleGroup("Oh").subduce(1.5, 1)["F̄g"])
+
+
+def test_double_groups_refuse(tmp_path):
+    with pytest.raises(IrrepnetError, match="without spin"):
+        run("show", "Oh", "--double", "--png", str(tmp_path / "table.png"))
+    with pytest.raises(IrrepnetError, match="such as 2, or 3/2 with spin, got '7/3'"):
+        run("subduce", "Oh", "7/3")
+    with pytest.raises(IrrepnetError, match="no irrep 'Γ9'"):
+        run("product", "Oh", "Γ9", "T1u", "--double")

@@ -27,9 +27,17 @@ from irrepnet.data.tensors import TENSORS, TOLERANCE, aligned_tensor
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.groups.operations import geometry
-from irrepnet.hamiltonians import action, read_hamiltonian, symmetrised, violations, write_hamiltonian
+from irrepnet.hamiltonians import (
+    action,
+    read_hamiltonian,
+    symmetrised,
+    symmetry_residual,
+    violations,
+    write_hamiltonian,
+)
 from irrepnet.hamiltonians.embedded import embedded_hamiltonians
 from irrepnet.hamiltonians.formats.table import FORMATS, readable
+from irrepnet.hamiltonians.symmetry import refuse_magnet
 
 BORN = SITE_QUANTITIES["born_charges"].kind
 FIELD_GRADIENT = SITE_QUANTITIES["field_gradients"].kind
@@ -420,11 +428,14 @@ def _symmetrize_hamiltonian(path: Path, out: Path | None, options: SymmetrizeOpt
     hamiltonian = read_hamiltonian(path, options.structure, options.basis)
     basis = hamiltonian.known_basis
     act = action(basis, options.symprec)
+    if basis.spinful:
+        refuse_magnet(hamiltonian, symmetry_residual(hamiltonian, act))
     made, group = symmetrised(hamiltonian, act), act.group
     quantities = []
     for name in ("H", "S")[: 1 if hamiltonian.S is None else 2]:
         found = violations(hamiltonian, made, act, overlap=name == "S")
-        report = describe_violations(name, found, group.point_group, group.operations, group.elements)
+        unitary = group.operations[: len(group.elements)]
+        report = describe_violations(name, found, group.point_group, unitary, group.elements)
         quantities.append(report | {"kind": "H(R)" if name == "H" else "S(R)"})
     if out is not None:
         write_hamiltonian(made, out)

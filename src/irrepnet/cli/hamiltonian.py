@@ -14,6 +14,7 @@ from typer.core import TyperCommand
 from irrepnet.cli.options import File, Json, Run, Symprec
 from irrepnet.cli.printing import leave, plain_console, print_json, say
 from irrepnet.cli.train import Assignments, Epochs, Out, Resume, Seed, Split, run_training
+from irrepnet.errors import IrrepnetError
 from irrepnet.outlets import for_terminal
 
 if TYPE_CHECKING:
@@ -52,6 +53,15 @@ Structure = Annotated[
 Basis = Annotated[
     str | None, typer.Option(help='Shells where the files do not tell them: "spd" on all atoms, or "V:d,O:sp".')
 ]
+SpinOrbit = Annotated[
+    str | None, typer.Option(help='Add λ L·S on the atoms, λ in eV: "Bi:p=1.25,I"; that of the atom if there is none.')
+]
+Moments = Annotated[
+    str | None,
+    typer.Option(
+        help='Magnetic moments of all atoms, "2.2; -2.2" along z or "0 0 2.2; 0 0 -2.2": they decide the symmetry.'
+    ),
+]
 
 
 @app.command(cls=NamesFormats)
@@ -63,6 +73,8 @@ def check(
     symmetrised: Annotated[
         Path | None, typer.Option(help="Write the symmetrised Hamiltonian; the name tells the kind: {writable}.")
     ] = None,
+    spin_orbit: SpinOrbit = None,
+    moments: Moments = None,
     json_: Json = False,
 ) -> None:
     """How far Hamiltonians are from Hermitian and from obeying each operation of the space group, block by block.
@@ -71,7 +83,7 @@ def check(
     """
     from irrepnet.hamiltonians.reports import check_files
 
-    report = check_files(files, structure, basis, symprec, symmetrised)
+    report = check_files(files, structure, basis, symprec, symmetrised, spin_orbit, moments)
     if json_:
         print_json(report["files"][0] if len(files) == 1 else report)
     else:
@@ -95,6 +107,8 @@ def _print_check(report: dict[str, Any]) -> None:
     facts.add_row("Fermi energy", "not known" if fermi is None else f"{fermi:g} eV")
     facts.add_row("Hermiticity", f"{report['hermiticity']:.1e} eV")
     facts.add_row("symmetry", _energy(report["symmetry"]))
+    if report["time_reversal"] is not None:
+        facts.add_row("time reversal", _energy(report["time_reversal"]))
     facts.add_row("spectrum", _energy(report["spectrum"]))
     if report["mesh"] is not None:
         points = " × ".join(map(str, report["mesh"]["points"]))
@@ -108,17 +122,18 @@ def _print_check(report: dict[str, Any]) -> None:
         facts.add_row("symmetrised", f"bands moved by {_energy(report['moved'])}")
     console.print(facts)
     for note in report["notes"]:
-        typer.echo(f"note: {note}")
+        say(f"note: {note}")
     if not report["blocks"]:
         return
     table = Table("sites", "", "cell of the worst block", "rotation that shows it", "residual (eV)")
     for block in report["blocks"][:SHOWN]:
-        rotation = report["operations"][block["operation"]]["rotation"]
+        operation = report["operations"][block["operation"]]
+        rotation = operation["rotation"]
         table.add_row(
             "–".join(map(str, block["sites"])),
             "–".join(block["species"]),
             " ".join(map(str, block["R"])),
-            "; ".join(" ".join(map(str, row)) for row in rotation),
+            "; ".join(" ".join(map(str, row)) for row in rotation) + (" T" if operation["reverses_time"] else ""),
             f"{block['residual']:.1e}",
         )
     if len(report["blocks"]) > SHOWN:
@@ -136,12 +151,13 @@ def count(
     basis: Annotated[str, typer.Option(help='Shells: "spd" on all atoms, or by element "Mg:ssspp,O:ssppd".')],
     cutoff: Annotated[float, typer.Option(help="Longest bond, Å.")] = 5.0,
     symprec: Symprec = 0.01,
+    spin: Annotated[bool, typer.Option("--spin", help="With spin–orbit coupling.")] = False,
     json_: Json = False,
 ) -> None:
     """Independent parameters of on-site and bond blocks: without symmetry, Slater–Koster, with the crystal's."""
     from irrepnet.hamiltonians.reports import count_parameters
 
-    report = count_parameters(file, basis, cutoff, symprec)
+    report = count_parameters(file, basis, cutoff, symprec, spin)
     if json_:
         print_json(report)
     else:
@@ -180,12 +196,19 @@ def bands(
     fermi: Annotated[float | None, typer.Option(help="Fermi energy, eV, if the file does not tell it.")] = None,
     low: Annotated[float | None, typer.Option(help=f"Lowest energy drawn, eV; {WITHIN}.")] = None,
     high: Annotated[float | None, typer.Option(help=f"Highest energy drawn, eV; {WITHIN}.")] = None,
+    spin_orbit: SpinOrbit = None,
+    moments: Moments = None,
+    spin: Annotated[str | None, typer.Option(metavar="up|down", help="One spin of a collinear magnet.")] = None,
     json_: Json = False,
 ) -> None:
     """Draw the bands along the standard path, with the irreps of the levels."""
     from irrepnet.hamiltonians.reports import draw_bands
 
-    report = draw_bands(file, out, structure, basis, symprec, irreps, tolerance, fermi, low, high)
+    if spin not in (None, "up", "down"):
+        raise IrrepnetError(f"a spin is up or down, got {spin}")
+    report = draw_bands(
+        file, out, structure, basis, symprec, irreps, tolerance, fermi, low, high, spin_orbit, moments, spin
+    )
     if json_:
         print_json(report)
         return

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import PointGroup
+from irrepnet.groups import DoubleGroup, PointGroup
 
 SAME = 1e-5
 """Fractional coordinates (of a wave vector or a site) that differ by less are the same, modulo 1."""
@@ -33,7 +33,7 @@ class LittleGroup:
     """(n,) the operations, as rising indices into the space group's."""
     labels: tuple[str, ...]
     """Of each small irrep: the Mulliken label over C of the little co-group's irrep D with
-    Γ({R | t}) = exp(−2πi k · t) D(R), at Γ and wherever this is a representation; otherwise P1, P2, …"""
+    Γ({R | t}) = exp(−2πi k · t) D(R), at Γ and wherever this is a representation; otherwise P1, …, with spin P̄1, …"""
     irreps: tuple[np.ndarray, ...]
     """Of each small irrep: (n, d, d) unitary matrices of the operations `indices`."""
 
@@ -48,17 +48,21 @@ class LittleGroup:
         return {label: round(count) for label, count in zip(self.labels, counts.tolist()) if count > 0.5}
 
 
-def little_group(point_group: PointGroup, rotations: np.ndarray, translations: np.ndarray, k: ArrayLike) -> LittleGroup:
+def little_group(
+    group: PointGroup | DoubleGroup, rotations: np.ndarray, translations: np.ndarray, k: ArrayLike
+) -> LittleGroup:
     """The little group of k in a space group, with its small irreps.
 
     On the zone boundary of a non-symmorphic group these can be projective irreps of the rotations, and are then found
     by decomposing the projective regular representation; the characters do not depend on how, the basis of the matrices
-    is a choice, always the same one. Elsewhere the matrices are those of `PointGroup.complex_irreps`.
+    is a choice, always the same one. Elsewhere the matrices are those of `PointGroup.complex_irreps`, or with spin of
+    `DoubleGroup.double_valued`.
 
     Args:
-        point_group: of N operations, such as `SymmetricCrystal.point_group`.
+        group: the point group of N operations, such as `SymmetricCrystal.point_group`; its double group for functions
+            with spin, on which the operations act with the first N of its spinors.
         rotations: (N, 3, 3) int, x → rotations[g] @ x + translations[g] in the primitive basis; in the order of
-            `point_group.operations`.
+            the point group's operations.
         translations: (N, 3) fractional.
         k: (3,) fractional reciprocal coordinates; it is taken as the symmetric point next to it if that is nearer
             than 1e-5.
@@ -66,6 +70,8 @@ def little_group(point_group: PointGroup, rotations: np.ndarray, translations: n
     Raises:
         IrrepnetError: k is not three finite numbers, or is about 1e-5 from a symmetric point.
     """
+    spinful = isinstance(group, DoubleGroup)
+    point_group = group.group if spinful else group
     onto = rotations[point_group.inverse].transpose(0, 2, 1)
     indices, k = stabiliser(point_group, onto, np.zeros((len(onto), 3)), k, "k")
     rotations, translations = rotations[indices], translations[indices]
@@ -73,17 +79,22 @@ def little_group(point_group: PointGroup, rotations: np.ndarray, translations: n
     # exp(−2πi k·t) D(R) is a representation if Rᵀ k · t = k · t modulo 1 for every R and every t.
     boundary_phases = reciprocal @ translations.T
     if abs(boundary_phases - np.rint(boundary_phases)).max() < SAME:
-        co_group = point_group.subgroup(indices)
-        ordinary = co_group.group.complex_irreps
-        order = np.argsort(co_group.indices)
+        co_group = group.subgroup(indices)
+        own = co_group.group
+        ordinary = own.double_valued if isinstance(own, DoubleGroup) else own.complex_irreps
+        order = np.argsort(co_group.indices)[: len(indices)]
         phases = np.exp(-2j * np.pi * (translations @ k))[:, None, None]
         irreps = tuple(phases * irrep.matrices[order] for irrep in ordinary)
         return LittleGroup(k, indices, tuple(irrep.label for irrep in ordinary), irreps)
     product = np.searchsorted(indices, point_group.multiplication[np.ix_(indices, indices)])
     # {R_g | t_g} {R_h | t_h} is {R_gh | t_gh} after a translation by a lattice vector.
     lattice = translations[:, None] + np.einsum("gij,hj->ghi", rotations, translations) - translations[product]
-    irreps = _projective_irreps(product, np.exp(-2j * np.pi * (np.rint(lattice) @ k)))
-    return LittleGroup(k, indices, tuple(f"P{i}" for i in range(1, len(irreps) + 1)), irreps)
+    factor = np.exp(-2j * np.pi * (np.rint(lattice) @ k))
+    if isinstance(group, DoubleGroup):
+        factor = factor * group.factor[np.ix_(indices, indices)]
+    irreps = _projective_irreps(product, factor)
+    letter = "P̄" if spinful else "P"
+    return LittleGroup(k, indices, tuple(f"{letter}{i}" for i in range(1, len(irreps) + 1)), irreps)
 
 
 def stabiliser(

@@ -1,9 +1,10 @@
-"""Finite groups exactly: the 32 crystallographic point groups, their irreps, couplings and covariants.
+"""Finite groups exactly: the 32 crystallographic point groups and their double groups, irreps, couplings, covariants.
 
 NumPy only. Conventions: Cartesian axes, active operations, z principal, x ∥ a, f(g r) = Γ(g) f(r).
 """
 
 from irrepnet.groups.covariants import Polynomials
+from irrepnet.groups.double_group import DoubleGroup
 from irrepnet.groups.elements import ConjugacyClass
 from irrepnet.groups.harmonics import harmonic_matrices, real_harmonics
 from irrepnet.groups.intertwiners import intertwiners, orthonormal_copies
@@ -28,13 +29,16 @@ from irrepnet.groups.operation_sets import (
 )
 from irrepnet.groups.point_group import PointGroup, identify, setting_of
 from irrepnet.groups.settings import POINT_GROUPS, SETTINGS
+from irrepnet.groups.spin import PAULI, spinor_matrices, wigner_matrices
 from irrepnet.groups.subgroup import Subgroup
 
 __all__ = [
+    "PAULI",
     "POINT_GROUPS",
     "SCALAR",
     "SETTINGS",
     "ConjugacyClass",
+    "DoubleGroup",
     "Irrep",
     "O3Irrep",
     "O3Irreps",
@@ -59,5 +63,7 @@ __all__ = [
     "racah_to_real",
     "real_harmonics",
     "setting_of",
+    "spinor_matrices",
     "wigner_3j",
+    "wigner_matrices",
 ]

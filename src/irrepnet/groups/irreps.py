@@ -23,8 +23,9 @@ class Irrep:
     """Mulliken label."""
     matrices: np.ndarray
     """(N, d, d), read-only; Γ(g)Γ(h) = Γ(gh)."""
-    type: Literal["real", "complex"]
-    """Complex type: over C two conjugate irreps; over the reals J commutes with all matrices."""
+    type: Literal["real", "complex", "quaternionic"]
+    """That of Frobenius and Schur. Complex type: over C two conjugate irreps; over the reals J commutes with all
+    matrices. Quaternionic: equivalent to its conjugate, but not to real matrices."""
 
     @property
     def dim(self) -> int:

@@ -13,16 +13,17 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.groups import operations as ops
 from irrepnet.groups.covariants import Polynomials, annihilation, covariant_generators, primary_invariants
 from irrepnet.groups.elements import ConjugacyClass, elements
+from irrepnet.groups.finite_group import FiniteGroup
 from irrepnet.groups.harmonics import harmonic_matrices
 from irrepnet.groups.intertwiners import intertwiners, kronecker
 from irrepnet.groups.irreps import Irrep, complex_irreps, real_irreps
 from irrepnet.groups.labels import aliases
 from irrepnet.groups.orientation import fitting_rotation, oriented_setting, same_setting
-from irrepnet.groups.settings import ELEMENTS, TABLE, Setting, canonical_name, suggest
+from irrepnet.groups.settings import ELEMENTS, TABLE, Setting, canonical_name
 from irrepnet.groups.subgroup import Subgroup
 
 
-class PointGroup:
+class PointGroup(FiniteGroup):
     """A crystallographic point group in one of the named settings.
 
     `PointGroup("m-3m")` and `PointGroup("Oh")` are the same object. Operations are active and Cartesian,
@@ -88,16 +89,6 @@ class PointGroup:
         """(N, N): multiplication[g, h] is the index of g·h."""
         return ops.read_only(ops.multiplication_table(self.operations))
 
-    @cached_property
-    def inverse(self) -> np.ndarray:
-        """(N,) index of g⁻¹."""
-        return ops.read_only(self.multiplication.argmin(1))
-
-    @cached_property
-    def factors(self) -> tuple[np.ndarray, ...]:
-        """Lists of operations whose sums, one after the other, are the sum over the group: see `group_factors`."""
-        return ops.group_factors(self.multiplication)
-
     def index(self, matrix: np.ndarray) -> int:
         """Index of a 3×3 operation (tolerance 1e-6); IrrepnetError if it is not a member."""
         return int(self.indices(np.asarray(matrix)[None])[0])
@@ -125,21 +116,6 @@ class PointGroup:
         """Irreps over C, as many as there are classes; a pair of conjugate ones is called 1E, 2E."""
         return complex_irreps(self.irreps)
 
-    @cached_property
-    def _by_label(self) -> dict[str, Irrep]:
-        return {irrep.label: irrep for irrep in self.irreps}
-
-    def irrep(self, label: str) -> Irrep:
-        """The real irrep with a Mulliken label; IrrepnetError if there is none."""
-        if label not in self._by_label:
-            raise IrrepnetError(f"{self.name} has no irrep {label!r}; {suggest(label, list(self._by_label))}")
-        return self._by_label[label]
-
-    @property
-    def trivial(self) -> Irrep:
-        """The irrep on which every operation is 1 (the first)."""
-        return self.irreps[0]
-
     def aliases(self, label: str) -> dict[str, str]:
         """The irrep's name in other conventions: {"koster": "Γ4-", "miller-love": "GM4-"}.
 
@@ -148,11 +124,6 @@ class PointGroup:
         return aliases(self.name, self.irrep(label).label)
 
     # -- representations ----------------------------------------------------------------------------
-
-    def multiplicities(self, characters: np.ndarray) -> dict[str, int]:
-        """How often each real irrep that occurs does so in a representation with these characters (N,)."""
-        overlaps = {i.label: i.characters @ characters / len(i.commutant) for i in self.irreps}
-        return {label: round(float(x) / self.order) for label, x in overlaps.items() if x > 0.5}
 
     def product(self, a: str, b: str) -> dict[str, int]:
         """Γ^a ⊗ Γ^b as {label: multiplicity}."""
@@ -168,21 +139,6 @@ class PointGroup:
         """
         return _coupling(self, self.irrep(a).label, self.irrep(b).label, self.irrep(c).label)
 
-    def projector(self, label: str, k: int, representation: np.ndarray) -> np.ndarray:
-        """(n, n) projector (d/N) Σ_g Γ(g)_kk ρ(g) on component k of an irrep in any representation (N, n, n).
-
-        For an irrep of complex type J mixes its components, and the projector is the one on the whole
-        isotypic part.
-        """
-        irrep = self.irrep(label)
-        if not 0 <= k < irrep.dim:
-            raise IrrepnetError(f"component {k} of {label}: it has components 0 to {irrep.dim - 1}")
-        representation = np.asarray(representation)
-        if representation.shape[:1] != (self.order,) or representation.shape[1:2] != representation.shape[2:]:
-            shape = f"({self.order}, n, n)"
-            raise IrrepnetError(f"a representation of {self.name} is {shape}, not {representation.shape}")
-        return np.einsum("g,gij->ij", irrep.matrices[:, k, k], representation) * (irrep.dim / self.order)
-
     def subduce(self, l: int, parity: int) -> dict[str, np.ndarray]:
         """The irreps in l± of O(3): {label: (copies, d, 2l+1)} with basis[c] D(g) = Γ(g) basis[c].
 
@@ -193,7 +149,11 @@ class PointGroup:
         bases = {irrep.label: intertwiners(irrep, matrices) for irrep in self.irreps}
         return {label: basis for label, basis in bases.items() if len(basis)}
 
-    def subgroup(self, h: str | PointGroup | np.ndarray) -> Subgroup:
+    def images(self, h: PointGroup, rotation: np.ndarray) -> np.ndarray:
+        """(|h|,) indices of Q g Qᵀ for the operations g of another point group; IrrepnetError if one is no member."""
+        return self.indices(rotation @ h.operations @ rotation.T)
+
+    def subgroup(self, h: str | PointGroup | np.ndarray) -> Subgroup[PointGroup]:
         """The subgroup h, a name, a PointGroup or indices of operations: correlation table, basis change.
 
         By name the group's own axes are tried first, then other orientations, least rotation first.
@@ -215,11 +175,6 @@ class PointGroup:
         return Subgroup(self, *(identify(operations) if own is None else (own, np.eye(3))))
 
     # -- functions on the group -----------------------------------------------------------------------
-
-    @cached_property
-    def regular(self) -> np.ndarray:
-        """(N, N, N) left regular representation: (regular[k] v)(g) = v(k⁻¹ g)."""
-        return ops.read_only(np.eye(self.order)[self.multiplication].swapaxes(1, 2))
 
     @cached_property
     def fourier_rows(self) -> tuple[tuple[str, int, int], ...]:
@@ -291,7 +246,7 @@ def _instance(name: str) -> PointGroup:
 
 @cache
 def _product(group: PointGroup, a: str, b: str) -> dict[str, int]:
-    return group.multiplicities(group.irrep(a).characters * group.irrep(b).characters)
+    return FiniteGroup.product(group, a, b)
 
 
 @cache

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from irrepnet.groups import POINT_GROUPS, SETTINGS, Irrep, PointGroup
+import numpy as np
+
+from irrepnet.groups import POINT_GROUPS, SETTINGS, DoubleGroup, Irrep, PointGroup
 
 
 def list_groups() -> list[dict[str, Any]]:
@@ -66,9 +68,79 @@ def character_table(g: PointGroup) -> tuple[list[str], list[list[str]]]:
     return ["irrep", *(c.name for c in g.classes), "type", "other names", "covariants"], rows
 
 
-def title(g: PointGroup) -> str:
+def describe_double_group(double: DoubleGroup) -> dict[str, Any]:
+    """Elements with SU(2) matrices, classes, irreps with characters and other names, and what time reversal joins."""
+    return {
+        "name": double.group.name,
+        "schoenflies": double.group.schoenflies,
+        "system": double.group.system,
+        "order": double.order,
+        "conventions": double_conventions(double),
+        "operations": double.operations.tolist(),
+        "spinors": json_numbers(double.spinors),
+        "classes": [{"name": c.name, "indices": list(c.indices)} for c in double.classes],
+        "irreps": [
+            {
+                "label": irrep.label,
+                "dim": irrep.dim,
+                "type": irrep.type,
+                "double_valued": double.is_double_valued(irrep.label),
+                "characters": json_numbers(irrep.characters[[c.indices[0] for c in double.classes]]),
+                "aliases": double.aliases(irrep.label),
+            }
+            for irrep in double.irreps
+        ],
+        "corepresentations": [list(labels) for labels in double.corepresentations],
+    }
+
+
+def double_character_table(double: DoubleGroup) -> tuple[list[str], list[list[str]]]:
+    """Headings and a row for each irrep: label, characters of the classes, type, other names, with time reversal."""
+    joined = {label: "+".join(labels) for labels in double.corepresentations for label in labels}
+    rows = []
+    for irrep in double.irreps:
+        values = [_as_text(complex(irrep.characters[c.indices[0]])) for c in double.classes]
+        names = " ".join(double.aliases(irrep.label).values())
+        rows.append([irrep.label, *values, irrep.type, names, joined[irrep.label]])
+    return ["irrep", *(c.name for c in double.classes), "type", "other names", "with time reversal"], rows
+
+
+def double_conventions(double: DoubleGroup) -> list[str]:
+    """Of lifts, classes, bases and time reversal, in sentences."""
+    lines = [
+        "spinors (up, down) along z; a rotation by φ about n is cos(φ/2) − i sin(φ/2) n·σ with φ in (−π, π] and n in "
+        "the upper hemisphere (z, then x, then y positive), inversion is 1",
+        "a class is named by its first operation without a turn by 2π, a bar is that turn",
+        "bases of double-valued irreps: Ē or Ē1 = |1/2, m⟩, Ē2 that times a real character",
+    ]
+    if double.group.system == "cubic":
+        lines[-1] += ", F̄ = |3/2, m⟩"
+    elif any(irrep.label.startswith("Ē3") for irrep in double.double_valued):
+        lines[-1] += ", Ē3 = |3/2, ±3/2⟩"
+    lines.append("time reversal makes irreps joined by + degenerate; its square is −1 on double-valued ones")
+    return lines
+
+
+def json_numbers(array: np.ndarray) -> Any:
+    """Nested lists of an array; a complex number is [real part, imaginary part]."""
+    if np.isrealobj(array):
+        return array.tolist()
+    return (np.stack([np.real(array), np.imag(array)], -1) + 0.0).tolist()
+
+
+def _as_text(value: complex) -> str:
+    parts = [round(part, 3) + 0.0 for part in (value.real, value.imag)]
+    real, imaginary = (f"{part:g}" for part in parts)
+    if not parts[1]:
+        return real
+    imaginary = {"1": "", "-1": "-"}.get(imaginary, imaginary) + "i"
+    return imaginary if not parts[0] else f"{real}{'' if parts[1] < 0 else '+'}{imaginary}"
+
+
+def title(g: PointGroup | DoubleGroup) -> str:
     """Such as "m-3m (Oh), cubic, order 48"."""
-    return f"{g.name} ({g.schoenflies}), {g.system}, order {g.order}"
+    point_group = g if isinstance(g, PointGroup) else g.group
+    return f"{g.name} ({point_group.schoenflies}), {point_group.system}, order {g.order}"
 
 
 def conventions(g: PointGroup) -> list[str]:

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 import numpy as np
 
+from irrepnet.groups.finite_group import FiniteGroup
 from irrepnet.groups.intertwiners import intertwiners
 
-if TYPE_CHECKING:
-    from irrepnet.groups.point_group import PointGroup
+AnyGroup = TypeVar("AnyGroup", bound=FiniteGroup)
 
 
 @dataclass(frozen=True, eq=False)
-class Subgroup:
-    """A point group H in some orientation inside a point group G."""
+class Subgroup(Generic[AnyGroup]):
+    """A point group H, or its double group, in some orientation inside a group G of the same kind."""
 
-    supergroup: PointGroup
+    supergroup: AnyGroup
     """G"""
-    group: PointGroup
+    group: AnyGroup
     """H, in its own standard frame."""
     rotation: np.ndarray
     """(3, 3) proper rotation Q from H's frame to G's: Q h Qᵀ lies in G."""
 
     @cached_property
     def indices(self) -> np.ndarray:
-        """(|H|,) index in G of Q h Qᵀ, in the order of H's operations."""
-        return self.supergroup.indices(self.rotation @ self.group.operations @ self.rotation.T)
+        """(|H|,) index in G of Q h Qᵀ, in the order of H's elements."""
+        return self.supergroup.images(self.group, self.rotation)
 
     @cached_property
     def correlation(self) -> dict[str, dict[str, int]]:
@@ -43,7 +43,7 @@ class Subgroup:
         return tuple(h for h, count in counts.items() for _ in range(count))
 
     def basis(self, label: str) -> np.ndarray:
-        """(d, d) orthogonal B with B Γ(Q h Qᵀ) Bᵀ block diagonal, the irreps of H as in `blocks`."""
+        """(d, d) orthogonal or unitary B with B Γ(Q h Qᵀ) Bᴴ block diagonal, the irreps of H as in `blocks`."""
         restricted = self.supergroup.irrep(label).matrices[self.indices]
         copies = [intertwiners(self.group.irrep(h), restricted) for h in dict.fromkeys(self.blocks(label))]
         return np.concatenate([rows.reshape(-1, restricted.shape[-1]) for rows in copies])

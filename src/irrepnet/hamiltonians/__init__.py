@@ -33,6 +33,15 @@ from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
 from irrepnet.hamiltonians.orbitals import CONVENTIONS, Mixing, OrbitalBasis, Shell, atomic_basis, crystal_basis
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
 from irrepnet.hamiltonians.slater_koster import TwoCentre, slater_koster
+from irrepnet.hamiltonians.spin import (
+    ATOMIC_SPIN_ORBIT,
+    moments_from_text,
+    spin_channels,
+    spin_orbit_term,
+    strengths_from_text,
+    with_spin,
+    with_spin_orbit,
+)
 from irrepnet.hamiltonians.symmetry import (
     Action,
     Residual,
@@ -47,6 +56,7 @@ from irrepnet.hamiltonians.symmetry import (
 )
 
 __all__ = [
+    "ATOMIC_SPIN_ORBIT",
     "CONVENTIONS",
     "Action",
     "BandStructure",
@@ -87,6 +97,7 @@ __all__ = [
     "hermiticity",
     "k_path",
     "load_hamiltonian",
+    "moments_from_text",
     "orthogonalised",
     "parse_crystal",
     "read_hamiltonian",
@@ -98,13 +109,18 @@ __all__ = [
     "slater_koster",
     "space_group",
     "spectrum_residual",
+    "spin_channels",
+    "spin_orbit_term",
     "start",
+    "strengths_from_text",
     "symmetrised",
     "symmetry_residual",
     "to_pythtb",
     "to_sisl",
     "violations",
     "with_shared_edges",
+    "with_spin",
+    "with_spin_orbit",
     "write_hamiltonian",
     "write_reduced",
 ]

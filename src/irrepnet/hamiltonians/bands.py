@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 
 from irrepnet.crystals import Cell, LittleGroup, little_group
 from irrepnet.errors import IrrepnetError
+from irrepnet.groups import DoubleGroup
 from irrepnet.hamiltonians.model import Hamiltonian, mesh_points
 from irrepnet.hamiltonians.symmetry import SYMPREC, Action, action
 
@@ -165,13 +166,16 @@ def _little_group(act: Action, k: ArrayLike) -> LittleGroup:
         raise IrrepnetError(
             f"{act.basis.cell.name}: irreps of bands need a primitive cell; bands of this one are folded"
         )
-    return little_group(group.point_group, group.rotations, group.translations, k)
+    unitary = slice(len(group.elements))
+    of_spin = DoubleGroup(group.point_group) if act.basis.spinful else group.point_group
+    return little_group(of_spin, group.rotations[unitary], group.translations[unitary], k)
 
 
 def density_of_states(
     hamiltonian: Hamiltonian, energies: ArrayLike, mesh: tuple[int, int, int] = (12, 12, 12), width: float = 0.1
 ) -> np.ndarray:
-    """(E,) states per eV, cell and spin at energies (E,) in eV: levels on a mesh of k, Gaussians of `width` eV.
+    """(E,) states per eV and cell at energies (E,) in eV, of one spin if the Hamiltonian has none: levels on a mesh of
+    k, Gaussians of `width` eV.
 
     `width` is the standard deviation; the bands' own dispersion between the points of the mesh should be below it.
     """
@@ -186,12 +190,13 @@ def density_of_states(
 
 
 def fermi_energy(hamiltonian: Hamiltonian, electrons: float, mesh: tuple[int, int, int] = (12, 12, 12)) -> float:
-    """eV, up to which the levels on a mesh of k are filled by so many electrons a cell, two in each.
+    """eV, up to which the levels on a mesh of k are filled by so many electrons a cell, two in each, with spin one.
 
     Raises IrrepnetError if there are not so many levels.
     """
     levels = np.sort(hamiltonian.eigenvalues(mesh_points(mesh)), axis=None)
-    filled = electrons / 2 * np.prod(mesh)
+    spinful = hamiltonian.basis is not None and hamiltonian.basis.spinful
+    filled = electrons / (1 if spinful else 2) * np.prod(mesh)
     if not 0 < filled <= len(levels):
         raise IrrepnetError(f"{hamiltonian.name}: {len(hamiltonian)} bands do not hold {electrons:g} electrons")
     return float(levels[int(np.ceil(filled)) - 1])

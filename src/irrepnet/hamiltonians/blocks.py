@@ -6,11 +6,15 @@ for an irrep of complex type, 1 and J) for each pair of equal irreps, one in the
     H_ab = Σ_γ Σ_cd h^γ_cd A_cᵀ B_d,        A_c, B_d: copies of γ in the orbitals of a and of b.
 
 Hermiticity adds what reverses the bond: on site H = Hᵀ, and for an operation s that takes (a, b) to (b, a)
-D_a(s) H_ab D_b(s)ᵀ = H_abᵀ. Everything here is real: real orbitals, no magnetism, no spin–orbit coupling.
+D_a(s) H_ab D_b(s)ᵀ = H_abᵀ. Without spin everything here is real: real orbitals, no magnetism.
+
+With spin, blocks are complex and irreps double-valued, each pair with the two real numbers of a complex one; ᵀ is ᴴ. An
+operation t that reverses time, such as time reversal itself, adds D_a(t) H_ab* D_b(t)ᴴ = H_ab, and again halves them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,7 +22,7 @@ import numpy as np
 
 from irrepnet.crystals.pairs import SEARCH, close_pairs
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import Irrep, PointGroup, identify, setting_of
+from irrepnet.groups import DoubleGroup, Irrep, PointGroup, identify, setting_of, spinor_matrices
 from irrepnet.hamiltonians.orbitals import OrbitalBasis
 from irrepnet.hamiltonians.symmetry import SYMPREC, Action, action
 
@@ -28,19 +32,19 @@ class BlockSpace:
     """The blocks (k_a, k_b) that symmetry allows, by m independent numbers: an orthonormal basis."""
 
     basis: np.ndarray
-    """(m, k_a, k_b) real, Σ_ij basis_m basis_n = δ_mn."""
+    """(m, k_a, k_b) real, or complex with spin, Re Σ_ij basis_m* basis_n = δ_mn."""
     irreps: tuple[str, ...]
     """Of each basis block: the irrep of the bond's group that it couples."""
     group: PointGroup
     """The group of the bond, or of the site, in its own standard frame."""
 
     def __len__(self) -> int:
-        """The number of independent numbers m."""
+        """The number of independent real numbers m."""
         return len(self.basis)
 
     def coefficients(self, blocks: np.ndarray) -> np.ndarray:
         """(…, m) of blocks (…, k_a, k_b): of their part in the space."""
-        return np.einsum("mij,...ij->...m", self.basis, blocks)
+        return np.real(np.einsum("mij,...ij->...m", self.basis.conj(), blocks))
 
     def blocks(self, coefficients: np.ndarray) -> np.ndarray:
         """(…, k_a, k_b) from (…, m)."""
@@ -52,54 +56,86 @@ def block_space(
     left: np.ndarray,
     right: np.ndarray,
     reversing: tuple[np.ndarray, np.ndarray] | None = None,
+    spinors: np.ndarray | None = None,
+    time: tuple[np.ndarray, np.ndarray] | None = None,
+    time_reverses_bond: bool = False,
 ) -> BlockSpace:
-    """The blocks B with left(g) B right(g)ᵀ = B for the group, and D B D'ᵀ = Bᵀ for `reversing` (D, D').
+    """The blocks B with left(g) B right(g)ᴴ = B for the group, D B D'ᴴ = Bᴴ for `reversing` (D, D'), and for `time`
+    D B* D'ᴴ = B, or Bᴴ if it reverses the bond.
 
     Args:
         operations: (N, 3, 3) orthogonal, Cartesian: the group of the bond.
-        left, right: (N, k_a, k_a) and (N, k_b, k_b) real, its representations on the orbitals.
-        reversing: D (k_b, k_a) on the orbitals of a, D' (k_a, k_b) on those of b, of one operation that exchanges the
+        left, right: (N, k_a, k_a) and (N, k_b, k_b), its representations on the functions, real without spin.
+        reversing: D (k_b, k_a) on the functions of a, D' (k_a, k_b) on those of b, of one operation that exchanges the
             two sites: others follow from the group. Identities for Hermiticity on site.
+        spinors: (N, 2, 2) of the operations, for functions with spin.
+        time: D, D' of one operation that reverses time and keeps the bond, or exchanges its sites if no other does.
     """
-    given = (operations, left, right, *(reversing or ()))
-    return _block_space(*((array.shape, np.ascontiguousarray(array, float).tobytes()) for array in given))
+    arrays = (operations, left, right, spinors, *(reversing or (None, None)), *(time or (None, None)))
+    kind = float if spinors is None else complex
+    given = (None if a is None else (a.shape, np.ascontiguousarray(a, kind).tobytes()) for a in arrays)
+    return _block_space(kind, time_reverses_bond, *given)
 
 
 @lru_cache(maxsize=4096)
-def _block_space(*given: tuple[tuple[int, ...], bytes]) -> BlockSpace:
-    """Many bonds of a crystal, and of others like it, have one group and the same orbitals."""
-    operations, left, right, *reversing = (np.frombuffer(content).reshape(shape) for shape, content in given)
+def _block_space(kind: type, time_reverses_bond: bool, *given: tuple[tuple[int, ...], bytes] | None) -> BlockSpace:
+    """Many bonds of a crystal, and of others like it, have one group and the same functions."""
+    arrays = [None if each is None else np.frombuffer(each[1], kind).reshape(each[0]) for each in given]
+    operations, left, right, spinors, *exchanging = arrays
+    assert operations is not None and left is not None and right is not None  # noqa: PT018
+    operations = np.real(operations)
     group, turn = setting_of(operations), np.eye(3)
     if group is None:
         group, turn = identify(operations)
     images = turn @ group.operations @ turn.T
     order = abs(images[:, None] - operations[None]).max((-1, -2)).argmin(1)
     left, right = left[order], right[order]
+    irreps = group.irreps if spinors is None else _with_signs(DoubleGroup(group), turn, spinors[order])
     candidates, labels = [], []
-    for irrep in group.irreps:
+    for irrep in irreps:
+        units = irrep.commutant if spinors is None else np.multiply.outer([1, 1j], np.eye(irrep.dim))
         columns = _copies(irrep, right)
         for row in _copies(irrep, left):
             for column in columns:
-                for unit in irrep.commutant:
-                    candidates.append(row.T @ unit @ column / np.sqrt(irrep.dim))
+                for unit in units:
+                    candidates.append(row.conj().T @ unit @ column / np.sqrt(irrep.dim))
                     labels.append(irrep.label)
-    if reversing:
-        D, other = reversing
-        candidates = [(block + (D @ block @ other.T).T) / 2 for block in candidates]
+    for D, other, conjugates, reverses in zip(
+        exchanging[::2], exchanging[1::2], (False, True), (True, time_reverses_bond)
+    ):
+        if D is not None and other is not None:
+            moved = (D @ (block.conj() if conjugates else block) @ other.conj().T for block in candidates)
+            moved = [image.conj().T if reverses else image for image in moved]
+            candidates = [(block + image) / 2 for block, image in zip(candidates, moved)]
     shape = (left.shape[1], right.shape[1])
-    basis, chosen = _orthonormal(np.array(candidates).reshape(-1, *shape), np.eye(shape[0])[None])
-    return BlockSpace(basis, tuple(labels[i] for i in chosen), group)
+    as_real = np.array(candidates, kind).reshape(-1, *shape).view(float)  # sums over real numbers alone
+    basis, chosen = _orthonormal(as_real, np.eye(shape[0])[None])
+    return BlockSpace(basis.view(kind), tuple(labels[i] for i in chosen), group)
+
+
+def _with_signs(double: DoubleGroup, turn: np.ndarray, spinors: np.ndarray) -> list[Irrep]:
+    """The double-valued irreps of operations whose spinors are ± those of the group, turned to their axes."""
+    u = spinor_matrices(turn[None])[0]
+    own = u @ double.spinors[: len(spinors)] @ u.conj().T
+    signs = np.rint(np.einsum("gij,gij->g", own.conj(), spinors).real / 2)[:, None, None]
+    return [Irrep(irrep.label, signs * irrep.matrices[: len(spinors)], irrep.type) for irrep in double.double_valued]
 
 
 def _copies(irrep: Irrep, representation: np.ndarray) -> np.ndarray:
-    """(copies, d, k) maps B with Γ(g) B = B ρ(g), B Bᵀ = 1, orthogonal modulo the commutant; ρ (N, k, k) orthogonal.
+    """(copies, d, k) maps B with Γ(g) B = B ρ(g), B Bᴴ = 1, orthogonal modulo the commutant; ρ (N, k, k) unitary.
 
-    Candidates are the means B_m of Γ(g) e_0 e_mᵀ ρ(g)ᵀ, as in `groups.intertwiners`. The axes of a crystal are any, and
+    Candidates are the means B_m of Γ(g) e_0 e_mᵀ ρ(g)ᴴ, as in `groups.intertwiners`. The axes of a crystal are any, and
     some of these means then nearly zero: those are passed over.
     """
-    means = np.einsum("gd,gnm->mdn", irrep.matrices[:, :, 0], representation) * irrep.dim / len(representation)
-    copies, _ = _orthonormal(means, irrep.commutant)
-    return copies * np.sqrt(irrep.dim)
+    means = np.einsum("gd,gnm->mdn", irrep.matrices[:, :, 0], representation.conj()) * irrep.dim / len(representation)
+    if np.isrealobj(means):
+        copies, _ = _orthonormal(means, irrep.commutant)
+        return copies * np.sqrt(irrep.dim)
+    # over C: real parts above imaginary ones, modulo multiplication by i
+    stacked = np.concatenate([np.real(means), np.imag(means)], axis=1)
+    units = np.kron(np.stack([np.eye(2), [[0, -1], [1, 0]]]), np.eye(irrep.dim))
+    copies, _ = _orthonormal(stacked, units)
+    return (copies[:, : irrep.dim] + 1j * copies[:, irrep.dim :]) * np.sqrt(irrep.dim)
 
 
 def _orthonormal(candidates: np.ndarray, commutant: np.ndarray) -> tuple[np.ndarray, list[int]]:
@@ -172,30 +208,41 @@ def bond_orbits(act: Action, bonds: np.ndarray) -> tuple[BondOrbit, ...]:
 def bond_orbit(act: Action, a: int, b: int, R: np.ndarray) -> BondOrbit:
     """The orbit of the bond from site a in the home cell to site b in the cell R (3,)."""
     group, basis = act.group, act.basis
-    if any(np.iscomplexobj(matrices) for matrices in act.matrices):
+    if not basis.spinful and any(np.iscomplexobj(matrices) for matrices in act.matrices):
         raise IrrepnetError("the allowed blocks are those of real orbitals; take another convention with in_convention")
     cells = np.einsum("gij,j->gi", group.rotations, R) + act.cells[:, b] - act.cells[:, a]
     forward = np.column_stack([act.permutation[:, a], act.permutation[:, b], cells])
     backward = np.column_stack([act.permutation[:, b], act.permutation[:, a], -cells])
     own = np.array([a, b, *R])
-    keeps = np.flatnonzero((forward == own).all(1))
-    reverses = np.flatnonzero((backward == own).all(1))
+    unitary = ~group.reverses_time
+    keeps, reverses = (forward == own).all(1), (backward == own).all(1)
+
+    def first(found: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """The representations of the first of these operations, if there is one."""
+        return (left[found.argmax()], right[found.argmax()]) if found.any() else None
+
     left, right = act.matrices[a], act.matrices[b]
-    reversing = (left[reverses[0]], right[reverses[0]]) if len(reverses) else None
+    reversing, time = first(reverses & unitary), first(keeps & ~unitary)
+    time_reverses_bond = reversing is None and time is None
+    time = first(reverses & ~unitary) if time_reverses_bond else time
     onsite = a == b and not R.any()
-    space = block_space(group.operations[keeps], left[keeps], right[keeps], reversing)
+    keeps &= unitary
+    spinors = group.spinors[keeps] if basis.spinful else None
+    space = block_space(
+        group.operations[keeps], left[keeps], right[keeps], reversing, spinors, time, time_reverses_bond
+    )
     images = np.concatenate([forward, backward])
     # np.unique gives the first row of each image: one of `forward` wherever there is one
-    members, first = np.unique(images, axis=0, return_index=True)
-    order = np.argsort(first != np.flatnonzero((images == own).all(1))[0], kind="stable")
-    first = first[order]
+    members, place = np.unique(images, axis=0, return_index=True)
+    order = np.argsort(place != np.flatnonzero((images == own).all(1))[0], kind="stable")
+    place = place[order]
     return BondOrbit(
         (a, b),
         (int(R[0]), int(R[1]), int(R[2])),
         0.0 if onsite else float(np.linalg.norm((basis.centres[b] + R - basis.centres[a]) @ basis.cell.lattice)),
         members[order],
-        first % len(group),
-        first >= len(group),
+        place % len(group),
+        place >= len(group),
         space,
     )
 
@@ -203,8 +250,18 @@ def bond_orbit(act: Action, a: int, b: int, R: np.ndarray) -> BondOrbit:
 def orbit_blocks(act: Action, orbit: BondOrbit, block: np.ndarray) -> list[np.ndarray]:
     """The block of each member, from that of the first."""
     a, b = orbit.sites
-    moved = act.matrices[a][orbit.operations] @ block @ act.matrices[b][orbit.operations].transpose(0, 2, 1)
-    return [image.T if is_reversed else image for image, is_reversed in zip(moved, orbit.reversed)]
+    blocks = np.where(act.group.reverses_time[orbit.operations, None, None], block.conj(), block)
+    moved = act.matrices[a][orbit.operations] @ blocks @ act.matrices[b][orbit.operations].conj().transpose(0, 2, 1)
+    return [image.conj().T if is_reversed else image for image, is_reversed in zip(moved, orbit.reversed)]
+
+
+def mean_block(act: Action, orbit: BondOrbit, blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """The block of the first member, the mean of what each member's block says of it."""
+    a, b = orbit.sites
+    total = np.zeros(orbit.space.basis.shape[1:], orbit.space.basis.dtype)
+    for block, g, is_reversed in zip(blocks, orbit.operations, orbit.reversed):
+        total += act.moved_back(g, a, b, (block.conj().T if is_reversed else block)[..., None])[..., 0]
+    return total / len(orbit.members)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,9 +270,9 @@ class BlockCount:
 
     orbit: BondOrbit
     full: int
-    """Without symmetry: all elements of a bond's block, the symmetric ones on site."""
+    """Without symmetry, real numbers: all elements of a bond's block, the symmetric or Hermitian ones on site."""
     two_centre: int
-    """Slater–Koster's two-centre approximation: C∞v for a bond, O(3) on site."""
+    """Slater–Koster's two-centre approximation: C∞v for a bond, O(3) on site; with spin λ L·S on site."""
     allowed: int
     """Under the symmetry of the crystal."""
 
@@ -247,8 +304,11 @@ def _count(basis: OrbitalBasis, orbit: BondOrbit) -> BlockCount:
     n_a, n_b = (len(basis.orbitals[site]) for site in orbit.sites)
     if orbit.is_onsite:
         equal = sum(a.count(l) * (a.count(l) + 1) // 2 for l in set(a))
+        if basis.spinful:  # a Hermitian matrix; λ L·S for each pair of shells that have an l
+            coupled = sum(a.count(l) * (a.count(l) + 1) // 2 for l in set(a) if l)
+            return BlockCount(orbit, n_a**2, equal + coupled, len(orbit.space))
         return BlockCount(orbit, n_a * (n_a + 1) // 2, equal, len(orbit.space))
     pairs = sum(min(l, m) + 1 for l in a for m in b)
     if basis.species[orbit.sites[0]] == basis.species[orbit.sites[1]] and a == b:  # V_ll'm = ± V_l'lm
         pairs = sum(min(l, m) + 1 for i, l in enumerate(a) for m in b[i:])
-    return BlockCount(orbit, n_a * n_b, pairs, len(orbit.space))
+    return BlockCount(orbit, n_a * n_b * basis.spins, pairs, len(orbit.space))

@@ -92,7 +92,7 @@ class HamiltonianGraph(Part[torch.Tensor]):
 def trivial_action(basis: OrbitalBasis) -> Action:
     """The group of the identity alone."""
     one = np.eye(3)[None]
-    group = SpaceGroup(PointGroup("1"), np.zeros(1, int), one.astype(int), np.zeros((1, 3)), one)
+    group = SpaceGroup(PointGroup("1"), np.eye(3), np.zeros(1, int), one.astype(int), np.zeros((1, 3)), one)
     sites = len(basis.centres)
     matrices = tuple(np.eye(len(own))[None] for own in basis.orbitals)
     return Action(group, basis, np.arange(sites)[None], np.zeros((1, sites, 3), int), matrices)

@@ -119,8 +119,10 @@ class Hamiltonian:
     def as_real(self) -> Hamiltonian:
         """The same with real H(R) and S(R), as time reversal makes them in real orbitals.
 
-        Raises IrrepnetError if the orbitals are complex, or imaginary parts are more than noise (1e-5 eV).
+        Raises IrrepnetError if there is spin, orbitals are complex, or imaginary parts are more than noise (1e-5 eV).
         """
+        if self.known_basis.spinful:
+            raise IrrepnetError(f"{self.name}: it has spin; a Hamiltonian without spin is needed")
         parts = [part for part in (self.H, self.S, self.H0) if part is not None]
         largest = max(float(abs(np.imag(part)).max()) for part in parts)
         if any(shell.harmonics == "complex" for shell in self.known_basis.shells) or largest > _NOISE:
@@ -289,6 +291,15 @@ def orthogonalised(hamiltonian: Hamiltonian, mesh: tuple[int, int, int]) -> Hami
     if is_real and abs(np.imag(H)).max() < 1e-10 * abs(H).max():
         H = np.real(H)
     return replace(hamiltonian, R=cells, H=H, S=None, H0=None, position=None, mesh=mesh)
+
+
+def in_order(hamiltonian: Hamiltonian, order: np.ndarray) -> Hamiltonian:
+    """The same with its functions in another order (n,), and without a basis, which tells the first."""
+    parts = {
+        name: None if (part := getattr(hamiltonian, name)) is None else part[..., order[:, None], order]
+        for name in ("H", "S", "H0", "position")
+    }
+    return replace(hamiltonian, **parts, basis=None)
 
 
 def in_other_cells(hamiltonian: Hamiltonian, steps: np.ndarray) -> Hamiltonian:

@@ -3,13 +3,16 @@
 The components of a shell are real harmonics about z, numbered m = −l … l, without the Condon–Shortley phase (the
 `racah_harmonics` of `irrepnet.groups` over √(4π/(2l+1))): s; py pz px; dxy dyz dz2 dxz dx2-y2; fy(3x2-y2) fxyz fyz2
 fz3 fxz2 fz(x2-y2) fx(x2-3y2). A convention is an order of m and, for some codes, a change of basis.
+
+With spin every orbital is there twice, up and then down along z, one after the other: functions are orbitals ⊗ spin,
+and an operation acts on them as D ⊗ u, with u the SU(2) matrix of `groups.spinor_matrices`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +20,14 @@ from scipy.linalg import block_diag
 
 from irrepnet.crystals import Cell, SymmetricCrystal, read_cell
 from irrepnet.errors import IrrepnetError
-from irrepnet.groups import PointGroup, harmonic_matrices, jz_to_racah, racah_to_real
+from irrepnet.groups import (
+    PointGroup,
+    angular_momentum,
+    harmonic_matrices,
+    jz_to_racah,
+    racah_to_real,
+    spinor_matrices,
+)
 
 LETTERS = "spdf"
 NAMES: tuple[tuple[str, ...], ...] = (
@@ -105,7 +115,7 @@ class Mixing:
 
 @dataclass(frozen=True, eq=False)
 class OrbitalBasis:
-    """n orbitals on the sites of a crystal: the rows and columns of a Hamiltonian."""
+    """n functions on the sites of a crystal, the rows and columns of a Hamiltonian: orbitals, with spin each twice."""
 
     cell: Cell
     """All atoms of the cell, those without orbitals too: they decide the symmetry."""
@@ -113,28 +123,41 @@ class OrbitalBasis:
     """(sites, 3) fractional coordinates of the sites that carry orbitals: atoms, or centres of Wannier functions."""
     shells: tuple[Shell, ...]
     """In the order of the matrix, if there is no mixing."""
+    _: KW_ONLY
     mixing: Mixing | None = None
     """The orbitals as combinations of the functions of the shells; None if they are these functions."""
+    spinful: bool = False
+    """Whether each orbital is there with spin up and then with spin down."""
+    moments: np.ndarray | None = None
+    """(atoms, 3) magnetic moments along x, y, z, of any unit: they decide the symmetry too. None: there are none."""
 
     def __len__(self) -> int:
-        """The number of orbitals n."""
-        return sum(len(shell.m) for shell in self.shells) if self.mixing is None else len(self.mixing.matrix)
+        """The number of functions n."""
+        return len(self.site_of)
+
+    @property
+    def spins(self) -> int:
+        """How often each orbital is there: 2 with spin, or 1."""
+        return 2 if self.spinful else 1
 
     @cached_property
     def site_of(self) -> np.ndarray:
-        """(n,) the site of each orbital."""
+        """(n,) the site of each function."""
         sites = np.repeat([shell.site for shell in self.shells], [len(shell.m) for shell in self.shells])
-        return sites if self.mixing is None else sites[abs(self.mixing.matrix).argmax(1)]
+        if self.mixing is not None:
+            sites = sites[abs(self.mixing.matrix).argmax(1)]
+        return np.repeat(sites, self.spins)
 
     @cached_property
     def coefficients(self) -> np.ndarray:
-        """(n, Σ (2l+1)) each orbital as a combination of the real harmonics m = −l … l of every shell."""
+        """(orbitals, Σ (2l+1)) each orbital, without spin, as a combination of the real harmonics m = −l … l of every
+        shell."""
         functions = np.asarray(block_diag(*(shell.matrix for shell in self.shells)))
         return functions if self.mixing is None else self.mixing.matrix @ functions
 
     @cached_property
     def orbitals(self) -> tuple[np.ndarray, ...]:
-        """Of each site, the indices of its orbitals."""
+        """Of each site, the indices of its functions."""
         return tuple(np.flatnonzero(self.site_of == site) for site in range(len(self.centres)))
 
     def shells_of(self, site: int) -> tuple[Shell, ...]:
@@ -152,8 +175,10 @@ class OrbitalBasis:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Of each orbital, such as "O2 px": element and number of the site from 1, component; a second radial
-        function of that l has a prime."""
+        """Of each function, such as "O2 px": element and number of the site from 1, component; a second radial
+        function of that l has a prime, and spins are "up" and "down"."""
+        if self.spinful:
+            return tuple(f"{name} {spin}" for name in replace(self, spinful=False).names for spin in ("up", "down"))
         if self.mixing is not None:
             return tuple(f"{self.species[site]}{site + 1} {own}" for site, own in zip(self.site_of, self.mixing.names))
         names, seen = [], {}
@@ -168,20 +193,37 @@ class OrbitalBasis:
 
         Raises IrrepnetError if a shell is not whole.
         """
-        for site, own in enumerate(self.orbitals):
-            if len(own) < sum(2 * shell.l + 1 for shell in self.shells_of(site)):
-                names = ", ".join(self.names[orbital].partition(" ")[2] for orbital in own)
-                raise IrrepnetError(f"site {site + 1} has only {names}; other orders need whole shells")
+        for site in range(len(self.centres)):
+            names = self._names_on(site)
+            if len(names) < sum(2 * shell.l + 1 for shell in self.shells_of(site)):
+                raise IrrepnetError(f"site {site + 1} has only {', '.join(names)}; other orders need whole shells")
         return replace(self, shells=tuple(Shell.of(s.site, s.l, convention) for s in self.shells), mixing=None)
 
     def change_to(self, other: OrbitalBasis) -> np.ndarray:
         """(n, n) unitary T with H_other = T H Tᴴ, for another order, harmonics or mixing of the same shells."""
-        return real_if_real(other.coefficients.conj() @ self.coefficients.T)
+        return real_if_real(np.kron(other.coefficients.conj() @ self.coefficients.T, np.eye(self.spins)))
 
-    def matrices(self, source: int, target: int, operations: np.ndarray) -> np.ndarray:
-        """(N, k, k) unitary D(g): the orbitals φ_i of one site become Σ_j D_ji φ_j on another under g.
+    def time_reversal(self, site: int) -> np.ndarray:
+        """(k, k) unitary Θ on the functions of a site: time reversal is Θ K, K the complex conjugation of coefficients.
+
+        The orbitals are conjugated, and spins turned by −iσ_y: up → down, down → −up.
+
+        Raises IrrepnetError if conjugation takes orbitals out of their span.
+        """
+        own = self.coefficients[self._orbitals_on(site)]
+        conjugated = own.conj() @ own.conj().T
+        if abs(conjugated @ conjugated.conj().T - np.eye(len(own))).max() > 1e-6:
+            names = ", ".join(self._names_on(site))
+            raise IrrepnetError(f"time reversal takes {names} of site {site + 1} out of their span: add those of −m")
+        return np.kron(conjugated, np.array([[0, -1], [1, 0]])) if self.spinful else conjugated
+
+    def matrices(
+        self, source: int, target: int, operations: np.ndarray, spinors: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(N, k, k) unitary D(g), with spin ⊗ u(g): functions φ_i of one site become Σ_j D_ji φ_j on another under g.
 
         operations: (N, 3, 3) orthogonal, Cartesian. Shells go to those of the same l, in their order.
+        spinors: (N, 2, 2) u(g) in the same axes, of which −u would do as well; `spinor_matrices` by default.
 
         Raises:
             IrrepnetError: the sites have different shells, or an operation takes orbitals out of their span.
@@ -201,12 +243,15 @@ class OrbitalBasis:
         matrices = others.conj() @ whole @ own.T
         defect = abs(matrices.conj().transpose(0, 2, 1) @ matrices - np.eye(len(own))).max((0, 2), initial=0)
         if defect.max(initial=0) > 1e-6:
-            names = [self.names[orbital].partition(" ")[2] for orbital in self.orbitals[source][defect > 1e-6]]
+            names = [name for name, beyond in zip(self._names_on(source), defect > 1e-6) if beyond]
             raise IrrepnetError(
                 f"an operation takes {', '.join(names)} of site {source + 1} ({self.species[source]}) out of their "
                 "span: give the basis all partners, and the axes in which it is defined"
             )
-        return real_if_real(matrices)
+        if not self.spinful:
+            return real_if_real(matrices)
+        u = spinor_matrices(operations) if spinors is None else spinors
+        return np.einsum("gij,gab->giajb", matrices, u).reshape(len(u), 2 * len(others), 2 * len(own))
 
     def _functions_of(self, site: int) -> tuple[list[tuple[int, int]], np.ndarray]:
         """(l, number of components) of a site's shells, l rising, and its orbitals (k, Σ (2l+1)) in them."""
@@ -214,14 +259,24 @@ class OrbitalBasis:
         starts = np.cumsum([0, *(2 * shell.l + 1 for shell in self.shells)])
         columns = [column for n in numbers for column in range(starts[n], starts[n + 1])]
         shells = [(self.shells[n].l, len(self.shells[n].m)) for n in numbers]
-        return shells, self.coefficients[self.orbitals[site][:, None], columns]
+        return shells, self.coefficients[self._orbitals_on(site)[:, None], columns]
+
+    def _orbitals_on(self, site: int) -> np.ndarray:
+        """The rows of `coefficients` that are on a site."""
+        return self.orbitals[site][:: self.spins] // self.spins
+
+    def _names_on(self, site: int) -> list[str]:
+        """Of the orbitals of a site, without it and without spin."""
+        names = replace(self, spinful=False).names
+        return [names[orbital].partition(" ")[2] for orbital in self._orbitals_on(site)]
 
     def site_irreps(self, site: int, group: PointGroup, operations: np.ndarray) -> dict[str, int]:
-        """{irrep: multiplicity} of the orbitals of a site under its site group.
+        """{irrep: multiplicity} of the orbitals of a site, without spin, under its site group.
 
         operations: (|group|, 3, 3) those of the group in the crystal's axes, in its order.
         """
-        return group.multiplicities(self.matrices(site, site, operations).trace(axis1=1, axis2=2).real)
+        orbitals = replace(self, spinful=False).matrices(site, site, operations)
+        return group.multiplicities(orbitals.trace(axis1=1, axis2=2).real)
 
 
 def real_if_real(array: np.ndarray) -> np.ndarray:
@@ -235,6 +290,12 @@ def racah_matrices(operations: np.ndarray, l: int) -> np.ndarray:
     matrices = change.T @ harmonic_matrices(operations, l, (-1) ** l) @ change
     whole = np.rint(matrices)  # most elements are 0 or ±1, and then without rounding
     return np.where(abs(matrices - whole) < 1e-12, whole, matrices)
+
+
+def racah_angular_momentum(l: int) -> np.ndarray:
+    """(3, 2l+1, 2l+1) L_x, L_y, L_z between the real harmonics m = −l … l about z, in units of ħ."""
+    change = jz_to_racah(l).conj()  # coefficients in |m⟩ → in the real harmonics
+    return change @ angular_momentum(l) @ change.conj().T
 
 
 def cell_as_given(lattice: np.ndarray, species: Sequence[str], frac_coords: np.ndarray, name: str) -> Cell:

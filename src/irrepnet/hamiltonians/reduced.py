@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.blocks import BondOrbit, bond_orbit, bond_orbits, orbit_blocks
+from irrepnet.hamiltonians.blocks import BondOrbit, bond_orbit, bond_orbits, mean_block, orbit_blocks
 from irrepnet.hamiltonians.model import Hamiltonian, cell_index
 from irrepnet.hamiltonians.orbitals import OrbitalBasis
 from irrepnet.hamiltonians.symmetry import SYMPREC, Action, action
@@ -63,7 +63,7 @@ class ReducedHamiltonian:
         with the bases of blocks that they were written with."""
         bases = [orbit.space.basis for orbit in self.orbits[1]]
         flat = [basis.reshape(len(basis), basis.shape[1] * basis.shape[2]) for basis in bases]  # some allow nothing
-        sums = [basis @ np.cos(np.arange(1.0, basis.shape[1] + 1)) for basis in flat]
+        sums = [np.real(basis) @ np.cos(np.arange(1.0, basis.shape[1] + 1)) for basis in flat]
         return float(np.concatenate(sums) @ self.H.astype(float))
 
     def expand(self) -> Hamiltonian:
@@ -78,7 +78,7 @@ class ReducedHamiltonian:
 def expanded(act: Action, orbits: Sequence[BondOrbit], R: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """(cells, n, n) the blocks in the cells R (cells, 3), from the coefficients (m,) of all orbits in their order."""
     index, basis = cell_index(R), act.basis
-    full = np.zeros((len(R), len(basis), len(basis)))
+    full = np.zeros((len(R), len(basis), len(basis)), complex if basis.spinful else float)
     start = 0
     for orbit in orbits:
         stop = start + len(orbit.space)
@@ -95,13 +95,8 @@ def coefficients(act: Action, orbits: Sequence[BondOrbit], R: np.ndarray, blocks
     padded = np.concatenate([blocks, np.zeros_like(blocks[:1])])
     found = [np.zeros(0)]
     for orbit in orbits:
-        a, b = orbit.sites
-        total = np.zeros(orbit.space.basis.shape[1:])
-        for member, g, is_reversed in zip(orbit.members, orbit.operations, orbit.reversed):
-            rows, columns = basis.orbitals[member[0]], basis.orbitals[member[1]]
-            block = padded[index(member[2:]), rows[:, None], columns]
-            total += act.matrices[a][g].T @ (block.T if is_reversed else block) @ act.matrices[b][g]
-        found.append(orbit.space.coefficients(total / len(orbit.members)))
+        places = ((index(m[2:]), basis.orbitals[m[0]][:, None], basis.orbitals[m[1]]) for m in orbit.members)
+        found.append(orbit.space.coefficients(mean_block(act, orbit, (padded[place] for place in places))))
     return np.concatenate(found)
 
 
@@ -114,11 +109,11 @@ def reduced(
     A Hamiltonian that is not symmetric is made so: each number is the mean over the orbit's blocks.
 
     Raises:
-        IrrepnetError: H or S is not real, or its orbitals are not.
+        IrrepnetError: H or S is not real, or its orbitals are not, and there is no spin.
     """
     basis = hamiltonian.known_basis
     act = action(basis, symprec)
-    hamiltonian = hamiltonian.as_real()
+    hamiltonian = hamiltonian if basis.spinful else hamiltonian.as_real()
     parts = [part for part in (hamiltonian.H, hamiltonian.S, hamiltonian.H0) if part is not None]
     bonds = []
     for a, b in np.ndindex(len(basis.centres), len(basis.centres)):

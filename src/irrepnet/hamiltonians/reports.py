@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,11 +20,13 @@ from irrepnet.hamiltonians.formats.table import read_hamiltonian, read_what_can_
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import crystal_basis, shells_by_element
 from irrepnet.hamiltonians.plots import plot_bands
+from irrepnet.hamiltonians.spin import moments_from_text, spin_channels, strengths_from_text, with_spin_orbit
 from irrepnet.hamiltonians.symmetry import (
     SYMPREC,
     SpaceGroup,
     action,
     hermiticity,
+    refuse_magnet,
     space_group,
     spectrum_residual,
     symmetrised,
@@ -42,6 +44,8 @@ def check_files(
     shells: str | None = None,
     symprec: float = SYMPREC,
     write_to: str | Path | None = None,
+    spin_orbit: str | None = None,
+    moments: str | None = None,
 ) -> dict[str, Any]:
     """{"files": the check of each, "errors": one for each that failed}; see `check_hamiltonian`.
 
@@ -49,6 +53,9 @@ def check_files(
         structure, shells: as `read_hamiltonian` takes them, for all files.
         symprec: Å, of the space group.
         write_to: where the symmetrised Hamiltonian goes, if there is one file.
+        spin_orbit, moments: as `with_given_spin` takes them.
+
+    The two spins of a file without elements between them, if they differ, are checked apart, each without spin.
 
     Raises IrrepnetError if the only file fails, or `write_to` is given for several.
     """
@@ -57,14 +64,38 @@ def check_files(
     reports, errors = [], []
     for file in files:
         try:
-            hamiltonian = read_what_can_be(file, structure, shells)
-            reports.append({"file": str(file)} | check_hamiltonian(hamiltonian, symprec, write_to))
+            hamiltonian = with_given_spin(read_what_can_be(file, structure, shells), spin_orbit, moments)
+            channels = spin_channels(hamiltonian) if moments is None else None
+            if channels is None or np.allclose(channels[0].H, channels[1].H, rtol=0, atol=1e-9):
+                reports.append({"file": str(file)} | check_hamiltonian(hamiltonian, symprec, write_to))
+            else:
+                if write_to is not None:
+                    raise IrrepnetError("its two spins differ: give the moments of its atoms to symmetrise both")
+                named = zip(("up", "down"), channels)
+                reports += [{"file": f"{file}, spin {spin}"} | check_hamiltonian(own, symprec) for spin, own in named]
         except IrrepnetError as error:
             reason = str(error) if str(file) in str(error) else f"{file}: {error}"
             if len(files) == 1:
                 raise IrrepnetError(reason) from error
             errors.append(reason)
     return {"files": reports, "errors": errors}
+
+
+def with_given_spin(hamiltonian: Hamiltonian, spin_orbit: str | None, moments: str | None) -> Hamiltonian:
+    """The Hamiltonian of a file with what the file does not have of spin.
+
+    Args:
+        spin_orbit: λ of L·S in eV by element and shell, such as "Bi:p=1.25", added on the atoms.
+        moments: the magnetic moments of all atoms of the cell, see `moments_from_text`: they decide the symmetry.
+
+    Raises IrrepnetError for text that is not of this kind, or if the orbitals are not known.
+    """
+    if spin_orbit is not None:
+        hamiltonian = with_spin_orbit(hamiltonian, strengths_from_text(spin_orbit))
+    if moments is not None:
+        basis = replace(hamiltonian.known_basis, moments=moments_from_text(moments))
+        hamiltonian = replace(hamiltonian, basis=basis)
+    return hamiltonian
 
 
 def check_hamiltonian(
@@ -76,19 +107,25 @@ def check_hamiltonian(
     say why: "symmetry" without orbitals that fit the space group, "spectrum" (energies at images of two k off all
     symmetry) without a structure, "fermi" (eV) if no file tells it, "mesh" unless the mesh of k of H(R) is known: it
     has the spectrum at two of its points and, with orbitals, the symmetry after `with_shared_edges`.
+    "time_reversal" is None too if it is no operation of the group.
 
     Args:
         write_to: the symmetrised Hamiltonian is written there, with its edges shared first where that helps; "moved" is
             the largest change of an energy, at two k (of the mesh, if it is known).
 
-    Raises IrrepnetError if there is nothing to symmetrise with.
+    Raises IrrepnetError if there is nothing to symmetrise with, what is to be symmetrised is magnetic and no moments
+    are known, or moments do not fit the structure.
     """
+    basis = hamiltonian.basis
+    spinful, moments = (False, None) if basis is None else (basis.spinful, basis.moments)
     report: dict[str, Any] = {
-        "orbitals": len(hamiltonian) if hamiltonian.basis is None else list(hamiltonian.basis.names),
+        "orbitals": len(hamiltonian) if basis is None else list(basis.names),
         "cells": len(hamiltonian.R),
         "fermi": hamiltonian.fermi,
         "hermiticity": hermiticity(hamiltonian),
+        "spin": spinful,
         "symmetry": None,
+        "time_reversal": None,
         "spectrum": None,
         "mesh": None,
         "point_group": None,
@@ -102,17 +139,19 @@ def check_hamiltonian(
     report["overlap"] = overlap or None
     notes = report["notes"]
     try:
-        group = space_group(hamiltonian.known_cell, symprec)
+        group = space_group(hamiltonian.known_cell, symprec, spinful, moments)
     except IrrepnetError as error:
-        if write_to is not None:
+        if write_to is not None or moments is not None:
             raise
         notes.append(_without_name(error, hamiltonian))
         return report
     spectrum = _spectrum(hamiltonian, group, _ANYWHERE, notes)
     report |= {"spectrum": _largest(spectrum), "point_group": group.point_group.name}
     report["operations"] = [
-        {"rotation": W.tolist(), "translation": t.tolist(), "residual": None, "spectrum": each}
-        for W, t, each in zip(group.rotations, group.translations, spectrum, strict=True)
+        {"rotation": W.tolist(), "translation": t.tolist(), "reverses_time": T, "residual": None, "spectrum": each}
+        for W, t, T, each in zip(
+            group.rotations, group.translations, group.reverses_time.tolist(), spectrum, strict=True
+        )
     ]
     if hamiltonian.mesh is not None:
         on_mesh = _spectrum(hamiltonian, group, _near(hamiltonian.mesh), notes)
@@ -125,7 +164,7 @@ def check_hamiltonian(
         notes.append(_without_name(error, hamiltonian))
         return report
     residual = symmetry_residual(hamiltonian, act)
-    report["symmetry"] = residual.symmetry
+    report |= {"symmetry": residual.symmetry, "time_reversal": residual.time_reversal}
     for operation, each in zip(report["operations"], residual.operations, strict=True):
         operation["residual"] = float(each)
     report["blocks"] = [
@@ -142,15 +181,15 @@ def check_hamiltonian(
         overlap["symmetry"] = symmetry_residual(hamiltonian, act, overlap=True).symmetry
     if hamiltonian.mesh is not None:
         shared = with_shared_edges(hamiltonian)
-        left = symmetry_residual(shared, act).symmetry
-        report["mesh"]["symmetry"] = left
+        on_mesh = symmetry_residual(shared, act)
+        left = report["mesh"]["symmetry"] = on_mesh.symmetry
         if left < residual.symmetry / 2:
             notes.append(
                 f"edges: {residual.symmetry:.1e} eV become {left:.1e} eV where elements at the edges of the "
                 f"{' × '.join(map(str, hamiltonian.mesh))} supercell are shared among equally near cells; that moves "
                 "no band on the mesh, and --symmetrised does it first"
             )
-            hamiltonian = shared
+            hamiltonian, residual = shared, on_mesh
     spectra = [report["spectrum"], report["mesh"] and report["mesh"]["spectrum"]]
     left = (report["mesh"] or report)["symmetry"]
     if left > _BROKEN and any(each is not None and each < left / 100 for each in spectra):
@@ -159,6 +198,7 @@ def check_hamiltonian(
             "orbitals that were projected on, or they have other axes or another order"
         )
     if write_to is not None:
+        refuse_magnet(hamiltonian, residual)
         symmetric = symmetrised(hamiltonian, act)
         k = _ANYWHERE if hamiltonian.mesh is None else _near(hamiltonian.mesh)
         report["moved"] = float(abs(symmetric.eigenvalues(k) - hamiltonian.eigenvalues(k)).max())
@@ -191,7 +231,9 @@ def _spectrum(hamiltonian: Hamiltonian, group: SpaceGroup, k: np.ndarray, notes:
         return [None] * len(group)
 
 
-def count_parameters(file: str | Path, shells: str, cutoff: float = 5.0, symprec: float = SYMPREC) -> dict[str, Any]:
+def count_parameters(
+    file: str | Path, shells: str, cutoff: float = 5.0, symprec: float = SYMPREC, spinful: bool = False
+) -> dict[str, Any]:
     """The independent numbers of each orbit of blocks of a crystal: without symmetry, two-centre, with the crystal's.
 
     Args:
@@ -199,11 +241,12 @@ def count_parameters(file: str | Path, shells: str, cutoff: float = 5.0, symprec
         shells: "spd" on all atoms, or "Mg:ssspp,O:ssppd" by element.
         cutoff: Å, the longest bond.
         symprec: Å, of the space group.
+        spinful: with spin–orbit coupling: real numbers, of complex blocks between functions with spin.
 
     Raises IrrepnetError if the file or the shells cannot be read.
     """
     crystal = SymmetricCrystal.from_structure(file, symprec)
-    orbitals = crystal_basis(crystal, shells_by_element(shells, crystal.species))
+    orbitals = replace(crystal_basis(crystal, shells_by_element(shells, crystal.species)), spinful=spinful)
     blocks = []
     elements = 0
     for counted in count_blocks(orbitals, cutoff, symprec):
@@ -244,6 +287,9 @@ def draw_bands(
     fermi: float | None = None,
     low: float | None = None,
     high: float | None = None,
+    spin_orbit: str | None = None,
+    moments: str | None = None,
+    spin: Literal["up", "down"] | None = None,
 ) -> dict[str, Any]:
     """Draw the bands along the standard path; the points, the levels there, and why levels have no irreps.
 
@@ -255,10 +301,17 @@ def draw_bands(
         tolerance: eV, bands nearer than this are one level.
         fermi: eV, instead of the file's.
         low, high: eV, see `plots.energy_window`.
+        spin_orbit, moments: as `with_given_spin` takes them.
+        spin: of one without elements between spins, the one to be drawn.
 
     Raises IrrepnetError if the file cannot be read, or tells no lattice, or the picture cannot be written.
     """
-    hamiltonian = read_hamiltonian(file, structure, shells)
+    hamiltonian = with_given_spin(read_hamiltonian(file, structure, shells), spin_orbit, moments)
+    if spin is not None:
+        channels = spin_channels(hamiltonian)
+        if channels is None:
+            raise IrrepnetError(f"{file}: it has no spin, or elements between spin up and down: its bands are of both")
+        hamiltonian = channels[("up", "down").index(spin)]
     if fermi is not None:
         hamiltonian = replace(hamiltonian, fermi=fermi)
     found = band_structure(hamiltonian)

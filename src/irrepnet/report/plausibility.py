@@ -1,7 +1,7 @@
 """Whether a crystal is like others: how dense it is, how near its atoms are to each other, and how many are near.
 
-Radii are covalent ones (Cordero et al., Dalton Trans. 2008, 2832). A wrong unit or a missing atom shows here before it shows
-in a prediction.
+Radii are covalent ones (Cordero et al., Dalton Trans. 2008, 2832). A wrong unit or a missing atom shows here before it
+shows in a prediction.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _UNITS = {
 
 
 def compared(found: Mapping[str, float]) -> list[dict[str, Any]]:
-    """The `measures` with what is usual: ``name``, ``unit``, ``value``, ``low``, ``high`` and ``usual``, whether it is."""
+    """The `measures` with what is usual: ``name``, ``unit``, ``value``, ``low``, ``high``, and whether it is ``usual``."""
     return [
         usual._asdict() | {"value": found[key], "usual": usual.low <= found[key] <= usual.high}
         for key, usual in USUAL.items()
@@ -83,8 +83,8 @@ def measures(numbers: np.ndarray, cart_coords: np.ndarray, lattice: np.ndarray) 
 
     Returns:
         ``density`` g/cm³; ``filling``, the volume of all atoms, as balls of their radii, in that of the cell;
-        ``shortest``, the least distance, and ``loneliest``, the greatest distance of an atom from its nearest neighbour,
-        both in sums of radii; ``coordination``, the greatest number of neighbours.
+        ``shortest``, the least distance, and ``loneliest``, the greatest distance of an atom from its nearest
+        neighbour, both in sums of radii; ``coordination``, the greatest number of neighbours.
     """
     from ase.data import atomic_masses, covalent_radii
 

@@ -363,8 +363,8 @@ def test_units_of_the_block(tmp_path):
         ("", "", "no projections block"),
         ("auto_projections = T", "", "auto_projections is true"),
         ("use_bloch_phases .true.", "", "use_bloch_phases is true"),
-        ("spinors = .true.", "Pb:s", "spin are not supported yet"),
-        ("spinors = .true.", "Pb:s(u)[1,0,0]\nO:s(d)", "spin are not supported yet"),
+        ("spinors = .true.", "Pb:s(u)\nO:s(d)", "of s it has one spin alone"),
+        ("spinors = .true.", "Pb:s[1,0,0]", "along 1,0,0: spins are known along z alone"),
     ],
 )
 def test_what_cannot_be_known_has_a_cell_and_a_reason(tmp_path, keys, projections, reason):

@@ -22,7 +22,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.formats.block_folders import basis_of_atoms
 from irrepnet.hamiltonians.formats.shared import element_of, in_any_case, numbers, save_text, table, whole, words_of
 from irrepnet.hamiltonians.formats.structure import with_structure
-from irrepnet.hamiltonians.model import BOHR, Hamiltonian
+from irrepnet.hamiltonians.model import BOHR, Hamiltonian, in_order
 from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis, Shell, cell_as_given, real_if_real
 
 RYDBERG = 13.605693122994
@@ -41,15 +41,16 @@ def read_abacus(path: Path, structure: Path | None = None, shells: str | None = 
         structure = in_any_case(path.parent, "STRU") or in_any_case(path.resolve().parent.parent, "STRU")
     if structure is None:
         return found
+    reason = f"{structure}: H(R) has two orbitals for each of it; the spinors of ABACUS are not read"
     if structure.name.lower() != "stru":
-        return with_structure(found, structure, shells, "abacus")
+        made = with_structure(found, structure, shells, "abacus")
+        return replace(made, basis=None, cell=made.known_cell, no_basis=reason) if made.known_basis.spinful else made
     if shells is not None:
         raise IrrepnetError(f"{structure}: its files of orbitals tell the shells, no others can be given")
     cell, by_atom = read_stru(structure)
     made = tuple(Shell.of(atom, l, "abacus") for atom, ls in enumerate(by_atom) for l in ls)
     basis = OrbitalBasis(cell, cell.frac_coords, made)
     if len(found) == 2 * len(basis):
-        reason = f"{structure}: H(R) has two orbitals for each of it, and orbitals with spin are not supported yet"
         return replace(found, cell=cell, no_basis=reason)
     if len(basis) != len(found):
         raise IrrepnetError(f"{structure}: its atoms carry {len(basis)} orbitals, {path} has {len(found)}")
@@ -214,14 +215,7 @@ def _in_order(hamiltonian: Hamiltonian) -> Hamiltonian:
     orbitals = np.concatenate([np.arange(starts[n], starts[n + 1]) for n in order])
     cell = basis.cell._replace(frac_coords=basis.cell.frac_coords[by_element], numbers=basis.cell.numbers[by_element])
     shells = tuple(replace(basis.shells[n], site=int(place[basis.shells[n].site])) for n in order)
-    S = None if hamiltonian.S is None else hamiltonian.S[:, orbitals[:, None], orbitals]
-    return Hamiltonian(
-        hamiltonian.R,
-        hamiltonian.H[:, orbitals[:, None], orbitals],
-        S,
-        OrbitalBasis(cell, basis.centres[by_element], shells),
-        name=hamiltonian.name,
-    )
+    return replace(in_order(hamiltonian, orbitals), basis=OrbitalBasis(cell, basis.centres[by_element], shells))
 
 
 def _shells_at(basis: OrbitalBasis, site: int) -> list[int]:

@@ -72,8 +72,16 @@ def read_blocks(
     return Hamiltonian(R, matrices[0], S, basis, fermi, str(folder))
 
 
-def write_blocks(folder: Path, hamiltonian: Hamiltonian, key: Callable[..., str]) -> None:
-    """The blocks that are not zero, H and S in a file each; `key` of a, b, Rx, Ry, Rz is the name of a dataset."""
+def write_blocks(
+    folder: Path,
+    hamiltonian: Hamiltonian,
+    key: Callable[..., str],
+    as_in_file: Callable[[np.ndarray, str], np.ndarray] | None = None,
+) -> None:
+    """The blocks that are not zero, H and S in a file each.
+
+    `key` of a, b, Rx, Ry, Rz is the name of a dataset, `as_in_file` of a block and the file's name what is written.
+    """
     orbitals = hamiltonian.known_basis.orbitals
     for name, matrix in ((H_FILE, hamiltonian.H), (S_FILE, hamiltonian.S)):
         if matrix is None:
@@ -83,7 +91,7 @@ def write_blocks(folder: Path, hamiltonian: Hamiltonian, key: Callable[..., str]
                 for a, b in np.ndindex(len(orbitals), len(orbitals)):
                     block = full[np.ix_(orbitals[a], orbitals[b])]
                     if block.any():
-                        file[key(a, b, *R)] = block
+                        file[key(a, b, *R)] = block if as_in_file is None else as_in_file(block, name)
 
 
 def basis_of_atoms(hamiltonian: Hamiltonian) -> OrbitalBasis:

@@ -2,8 +2,9 @@
 
 hamiltonians.h5, overlaps.h5 with datasets "[Rx, Ry, Rz, i, j]", atoms from 1, orbitals in the order of OpenMX
 (px py pz; dz2 dx2-y2 dxy dxz dyz); lat.dat and rlat.dat (columns are the vectors), site_positions.dat (3, n, Å),
-element.dat, orbital_types.dat (l of the shells of each atom), info.json with the Fermi level. Source: the documentation
-and the reader of DeepH-pack (github.com/mzjb/DeepH-pack).
+element.dat, orbital_types.dat (l of the shells of each atom), info.json with the Fermi level. With spin (isspinful) a
+block of H has all orbitals of an atom up and then all down, one of S the orbitals alone. Source: the documentation and
+the reader of DeepH-pack (github.com/mzjb/DeepH-pack).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.formats.block_folders import (
+    H_FILE,
     Blocks,
     basis_of_atoms,
     info_of,
@@ -29,6 +31,7 @@ from irrepnet.hamiltonians.formats.block_folders import (
 from irrepnet.hamiltonians.formats.shared import energy, save_text, whole
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given
+from irrepnet.hamiltonians.spin import side_by_side
 
 
 def is_deeph(folder: Path) -> bool:
@@ -51,21 +54,24 @@ def read_deeph(folder: Path, structure: Path | None = None, shells: str | None =
         if not len(lines) == len(elements) == len(positions):
             raise IrrepnetError(f"{folder}: element.dat, site_positions.dat and orbital_types.dat differ in atoms")
         info = info_of(folder)
-        if info.get("isspinful"):
-            raise IrrepnetError(f"{folder}: spinful Hamiltonians are not supported")
         symbols = [Element.from_Z(int(number)).symbol for number in elements]
         cell = cell_as_given(lattice, symbols, positions @ np.linalg.inv(lattice), str(folder))
         made = tuple(Shell.of(atom, int(l), "deeph") for atom, ls in enumerate(lines) for l in ls)
-        basis = OrbitalBasis(cell, cell.frac_coords, made)
+        basis = OrbitalBasis(cell, cell.frac_coords, made, spinful=bool(info.get("isspinful")))
         fermi = energy(info.get("fermi_level"), folder / "info.json", "fermi_level")
-        return read_blocks(folder, basis, _blocks_in, fermi)
+        return read_blocks(folder, basis, lambda file: _blocks_in(file, basis), fermi)
 
 
-def _blocks_in(file: Any) -> Blocks:
+def _blocks_in(file: Any, basis: OrbitalBasis) -> Blocks:
     found = {}
     for key, block in file.items():
         x, y, z, i, j = json.loads(key)
-        found[i - 1, j - 1, x, y, z] = np.array(block)
+        a, b, block = i - 1, j - 1, np.array(block)
+        if basis.spinful:
+            if block.shape == (len(basis.orbitals[a]) // 2, len(basis.orbitals[b]) // 2):  # of S
+                block = np.kron(np.eye(2), block)
+            block = block[np.ix_(*(side_by_side(size) for size in block.shape))]
+        found[a, b, x, y, z] = block
     return found
 
 
@@ -81,6 +87,13 @@ def write_deeph(hamiltonian: Hamiltonian, folder: Path) -> None:
     np.savetxt(folder / "element.dat", basis.cell.numbers, fmt="%d")
     lines = [" ".join(str(s.l) for s in basis.shells_of(site)) for site in range(len(basis.centres))]
     save_text(folder / "orbital_types.dat", "\n".join(lines) + "\n")
-    info = {"isspinful": False} | ({} if hamiltonian.fermi is None else {"fermi_level": hamiltonian.fermi})
+    info = {"isspinful": basis.spinful} | ({} if hamiltonian.fermi is None else {"fermi_level": hamiltonian.fermi})
     save_text(folder / "info.json", json.dumps(info))
-    write_blocks(folder, hamiltonian, lambda a, b, *R: str([*R, a + 1, b + 1]))
+    write_blocks(folder, hamiltonian, lambda a, b, *R: str([*R, a + 1, b + 1]), _in_file if basis.spinful else None)
+
+
+def _in_file(block: np.ndarray, name: str) -> np.ndarray:
+    """All up and then all down, of the overlap up alone."""
+    rows, columns = (np.argsort(side_by_side(size)) for size in block.shape)
+    block = block[np.ix_(rows, columns)]
+    return block if name == H_FILE else block[: len(rows) // 2, : len(columns) // 2]

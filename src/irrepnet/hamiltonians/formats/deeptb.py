@@ -84,6 +84,8 @@ def write_deeptb(hamiltonian: Hamiltonian, folder: Path) -> None:
     """A DeePTB folder of one frame; orbitals are put into its order, and must be whole shells, else IrrepnetError."""
     hamiltonian = hamiltonian.in_convention("deeptb")
     basis = basis_of_atoms(hamiltonian)
+    if basis.spinful:
+        raise IrrepnetError(f"{hamiltonian.name}: DeePTB folders are written without spin")
     shells = {species: letters(basis, site) for site, species in enumerate(basis.species)}
     if any("".join(sorted(own, key=LETTERS.index)) != own for own in shells.values()):
         raise IrrepnetError(f"{hamiltonian.name}: DeePTB has shells in the order s, p, d, f")

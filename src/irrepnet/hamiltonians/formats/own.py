@@ -46,12 +46,15 @@ def write_reduced(hamiltonian: ReducedHamiltonian, path: str | Path) -> None:
         "H": hamiltonian.H,
     }
     arrays |= {name: array for name in ("S", "H0") if (array := getattr(hamiltonian, name)) is not None}
+    if hamiltonian.basis.moments is not None:
+        arrays["moments"] = hamiltonian.basis.moments
     card = {
         "format": _FORMAT,
         "symprec": hamiltonian.symprec,
         "fermi": hamiltonian.fermi,
         "probe": hamiltonian.probe,
         "provenance": hamiltonian.provenance,
+        "spinful": hamiltonian.basis.spinful,
         "shells": [[s.site, s.l, list(s.m), s.harmonics] for s in hamiltonian.basis.shells],
     }
     if (mixing := hamiltonian.basis.mixing) is not None:
@@ -70,7 +73,8 @@ def read_reduced(path: str | Path) -> ReducedHamiltonian:
         cell = Cell(arrays["lattice"], arrays["frac_coords"], arrays["numbers"], str(path))
         shells = tuple(Shell(site, l, tuple(m), harmonics) for site, l, m, harmonics in card["shells"])
         mixing = Mixing(arrays["mixing"], tuple(card["functions"])) if "mixing" in arrays else None
-        basis = OrbitalBasis(cell, arrays["centres"], shells, mixing)
+        spinful, moments = card.get("spinful", False), arrays.get("moments")
+        basis = OrbitalBasis(cell, arrays["centres"], shells, mixing=mixing, spinful=spinful, moments=moments)
         found = ReducedHamiltonian(
             basis,
             card["symprec"],

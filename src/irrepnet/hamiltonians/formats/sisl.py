@@ -13,7 +13,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.formats.shared import needs
 from irrepnet.hamiltonians.formats.structure import with_structure
 from irrepnet.hamiltonians.model import Hamiltonian
-from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given
+from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given, real_if_real
 
 _LONGEST = 1e3  # Å, a radius that no interaction exceeds: sisl checks that orbitals reach where elements are
 
@@ -60,23 +60,44 @@ def write_sisl(hamiltonian: Hamiltonian, path: Path) -> None:
 
 
 def from_sisl(source: Any, name: str = "sisl") -> Hamiltonian:
-    """From a `sisl.Hamiltonian` without spin; S if its orbitals are not orthogonal. It knows no Fermi energy.
+    """From a `sisl.Hamiltonian`, with spin if it has some; S if its orbitals are not orthogonal. It knows no Fermi
+    energy.
+
+    One that is spin-polarised has spin too, up and down without elements between: `spin_channels` gives both.
 
     The basis is that of its atomic orbitals, in SIESTA's convention of signs, a run of 2l+1 to a shell. A TSHS file
     has neither these nor the elements: then there is no basis, give structure and shells.
 
-    Raises IrrepnetError for other spins, or orbitals that are not whole shells.
+    Raises IrrepnetError for superconductors, or orbitals that are not whole shells.
     """
-    if source.spin.kind != 0:
-        raise IrrepnetError(f"{name}: only Hamiltonians without spin are supported")
+    if source.spin.is_nambu:
+        raise IrrepnetError(f"{name}: Hamiltonians of superconductors are not supported")
     R = np.asarray(source.geometry.lattice.sc_off, int)
     n = source.geometry.no
 
     def blocks(component: int) -> np.ndarray:
         return np.ascontiguousarray(source.tocsr(component).toarray().reshape(n, len(R), n).swapaxes(0, 1))
 
-    S = None if source.orthogonal else blocks(1)
-    return Hamiltonian(R, blocks(0), S, _sisl_basis(source.geometry, name), name=name)
+    basis = _sisl_basis(source.geometry, name)
+    S = None if source.orthogonal else blocks(source.S_idx)
+    if source.spin.is_unpolarized:
+        return Hamiltonian(R, blocks(0), S, basis, name=name)
+
+    def between(name: str) -> np.ndarray:
+        """M11, M12, … by the name of the component, in some kinds two: its real and its imaginary part."""
+        if hasattr(source, name):
+            return blocks(getattr(source, name))
+        return blocks(getattr(source, name + "r")) + 1j * blocks(getattr(source, name + "i"))
+
+    H = np.zeros((len(R), n, 2, n, 2), complex)
+    if source.spin.is_polarized:
+        H[:, :, 0, :, 0], H[:, :, 1, :, 1] = blocks(source.UP), blocks(source.DOWN)
+    else:
+        H[:, :, 0, :, 0], H[:, :, 1, :, 1], H[:, :, 0, :, 1] = map(between, ("M11", "M22", "M12"))
+        H[:, :, 1, :, 0] = between("M21") if source.spin.is_spinorbit else H[:, :, 0, :, 1].conj()
+    S = None if S is None else np.kron(S, np.eye(2))
+    basis = None if basis is None else replace(basis, spinful=True)
+    return Hamiltonian(R, real_if_real(H.reshape(len(R), 2 * n, 2 * n)), S, basis, name=name)
 
 
 def _sisl_basis(geometry: Any, name: str) -> OrbitalBasis | None:
@@ -100,16 +121,17 @@ def _sisl_basis(geometry: Any, name: str) -> OrbitalBasis | None:
 
 
 def to_sisl(hamiltonian: Hamiltonian) -> Any:
-    """A `sisl.Hamiltonian`; orbitals are put into SIESTA's order. Raises IrrepnetError unless they are whole shells,
-    site by site, and H is real."""
+    """A `sisl.Hamiltonian`, spin–orbit if it has spin; orbitals are put into SIESTA's order. Raises IrrepnetError
+    unless they are whole shells, site by site, and H is real where there is no spin."""
     from scipy.sparse import csr_matrix
 
     sisl = needs("sisl")
-    hamiltonian = hamiltonian.in_convention("sisl").as_real()
+    hamiltonian = hamiltonian.in_convention("sisl")
     basis = hamiltonian.known_basis
+    hamiltonian = hamiltonian if basis.spinful else hamiltonian.as_real()
     if (np.diff(basis.site_of) < 0).any():
         raise IrrepnetError(f"{hamiltonian.name}: sisl has the orbitals site by site")
-    atoms, n = [], len(basis)
+    atoms, n = [], len(basis) // basis.spins
     for site, symbol in enumerate(basis.species):
         zeta: dict[int, int] = {}
         orbitals = []
@@ -123,14 +145,23 @@ def to_sisl(hamiltonian: Hamiltonian) -> Any:
     geometry = sisl.Geometry(basis.centres @ basis.cell.lattice, atoms=atoms, lattice=lattice)
 
     def matrix(blocks: np.ndarray) -> Any:
-        full = np.zeros((n, lattice.n_s, n))
+        full = np.zeros((n, lattice.n_s, n), blocks.dtype)
         for R, block in zip(hamiltonian.R, blocks):
             full[:, lattice.sc_index(R)] = block
         return csr_matrix(full.reshape(n, -1))
 
-    parts = [matrix(hamiltonian.H)] + ([] if hamiltonian.S is None else [matrix(hamiltonian.S)])
+    def part(blocks: np.ndarray, row: int = 0, column: int = 0) -> np.ndarray:
+        """Of spins row and column, each 0 for up and 1 for down; all of it where there is no spin."""
+        return blocks[:, row :: basis.spins, column :: basis.spins]
+
+    H, S = hamiltonian.H, None if hamiltonian.S is None else matrix(np.real(part(hamiltonian.S)))
+    components, more = [part(H)], {}
+    if basis.spinful:
+        (uu, ud), (du, dd) = ([part(H, row, column) for column in (0, 1)] for row in (0, 1))
+        components = [np.real(uu), np.real(dd), np.real(ud), np.imag(ud)]
+        components += [np.imag(uu), np.imag(dd), np.real(du), np.imag(du)]
+        more = {"spin": sisl.Spin("spin-orbit")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if hamiltonian.S is None:
-            return sisl.Hamiltonian.fromsp(geometry, parts[0])
-        return sisl.Hamiltonian.fromsp(geometry, parts[0], S=parts[1])
+        found = [matrix(each) for each in components]
+        return sisl.Hamiltonian.fromsp(geometry, found if basis.spinful else found[0], S=S, **more)

@@ -23,20 +23,23 @@ _OBEYED = 1e-6  # eV, no need to look for better axes
 _BY_COUNT = {1: "s", 3: "p", 4: "sp", 5: "d", 9: "spd", 16: "spdf"}
 
 
-def with_structure(found: Hamiltonian, structure: Path, shells: str | None, convention: str) -> Hamiltonian:
+def with_structure(
+    found: Hamiltonian, structure: Path, shells: str | None, convention: str, centres: np.ndarray | None = None
+) -> Hamiltonian:
     """The Hamiltonian with the orbitals that a structure and shells make, in the order of the code that wrote it.
 
     Args:
         structure: a .win file, which tells the shells too; a wt.in, or a structure file.
-        shells: as `read_hamiltonian` takes them.
+        shells: as `read_hamiltonian` takes them. If they make half as many orbitals, these have spin.
         convention: one of `orbitals.CONVENTIONS`.
+        centres: (n, 3) Å of Wannier functions, Cartesian, if they are known.
 
     Raises IrrepnetError if the structure cannot be read, does not tell the shells or makes another number of orbitals.
     """
     if has_ending(structure, ".win"):
         if shells is not None:
             raise IrrepnetError(f"{structure}: its projections tell the shells, no others can be given")
-        return with_wannier90_input(found, structure)
+        return with_wannier90_input(found, structure, centres)
     if is_wannier_tools(structure):
         cell, counts, fermi = read_wannier_tools(structure)
     else:
@@ -49,7 +52,8 @@ def with_structure(found: Hamiltonian, structure: Path, shells: str | None, conv
         wanted = [by_element.get(symbol, ()) for symbol in symbols]
     else:
         if counts is None and len(set(symbols)) == 1:
-            counts = [len(found) // len(symbols)] * len(symbols)
+            count = len(found) // len(symbols)
+            counts = [count if count in _BY_COUNT else count // 2] * len(symbols)  # half of them with spin
         if counts is None or len(counts) != len(symbols) or not set(counts) <= {*_BY_COUNT}:
             raise IrrepnetError(
                 f"{structure}: does not tell which orbitals the {len(found)} of {found.name} are; say so with the "
@@ -59,6 +63,7 @@ def with_structure(found: Hamiltonian, structure: Path, shells: str | None, conv
     sites = [atom for atom, own in enumerate(wanted) if own]
     made = tuple(Shell.of(site, l, convention) for site, atom in enumerate(sites) for l in wanted[atom])
     basis = OrbitalBasis(cell, cell.frac_coords[sites], made)
+    basis = replace(basis, spinful=len(found) == 2 * len(basis))
     if len(basis) != len(found):
         raise IrrepnetError(
             f"{structure}: its {len(symbols)} atoms carry {len(basis)} orbitals by these shells, {found.name} has "

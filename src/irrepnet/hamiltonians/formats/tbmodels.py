@@ -19,6 +19,7 @@ from irrepnet.hamiltonians.formats.structure import with_structure
 from irrepnet.hamiltonians.formats.wannier90_input import why_elsewhere
 from irrepnet.hamiltonians.model import Hamiltonian, in_other_cells
 from irrepnet.hamiltonians.orbitals import real_if_real
+from irrepnet.hamiltonians.spin import in_either_spin_order
 
 
 def read_tbmodels(path: Path, structure: Path | None = None, shells: str | None = None) -> Hamiltonian:
@@ -30,14 +31,19 @@ def read_tbmodels(path: Path, structure: Path | None = None, shells: str | None 
     found, places = _read(path)
     if structure is None:
         return found
-    found = with_structure(found, structure, shells, "wannier90")
-    if found.basis is None or places is None:
-        return found
-    # TBmodels has all orbitals in the home cell, those of one site perhaps in several of the cells of that site
-    steps = np.rint(places - found.basis.centres[found.basis.site_of]).astype(int)
-    if (reason := why_elsewhere(found.basis, places - steps)) is not None:
-        return replace(found, basis=None, no_basis=f"{structure}: {reason}")
-    return in_other_cells(found, -steps)
+
+    def with_basis(each: Hamiltonian, order: np.ndarray) -> Hamiltonian:
+        made = with_structure(each, structure, shells, "wannier90")
+        if made.basis is None or places is None:
+            return made
+        # TBmodels has all orbitals in the home cell, those of one site perhaps in several of the cells of that site
+        own = places[order]
+        steps = np.rint(own - made.basis.centres[made.basis.site_of]).astype(int)
+        if (reason := why_elsewhere(made.basis, own - steps)) is not None:
+            return replace(made, basis=None, no_basis=f"{structure}: {reason}")
+        return in_other_cells(made, -steps)
+
+    return in_either_spin_order(found, with_basis)
 
 
 def read_bare_tbmodels(path: Path) -> Hamiltonian:

@@ -15,11 +15,12 @@ import numpy as np
 
 from irrepnet.crystals.text import lines_of, read_text
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.formats.shared import numbers_below, save_text, whole
+from irrepnet.hamiltonians.formats.shared import has_ending, numbers_below, save_text, whole
 from irrepnet.hamiltonians.formats.structure import with_structure
-from irrepnet.hamiltonians.formats.wannier90_input import beside
+from irrepnet.hamiltonians.formats.wannier90_input import beside, wannier_centres
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import real_if_real
+from irrepnet.hamiltonians.spin import in_either_spin_order
 
 _TOGETHER = 30_000  # rows that are read at once
 
@@ -29,14 +30,22 @@ def read_wannier90(path: Path, structure: Path | None = None, shells: str | None
 
     If seed_wsvec.dat is beside it, each element goes to the cells that it lists: the sums over k are then those of
     Wannier90 with `use_ws_distance`. Lattice and orbitals are those of `structure`, by default of seed.win beside the
-    file; if that is not there either, there is no basis.
+    file; if that is not there either, there is no basis. Of spinors, up and down are side by side, or all up come first
+    as in old versions: of both orders the one that the symmetry fits is taken.
 
     Raises:
         IrrepnetError: the file is missing, cut short or not of this format, or does not fit the structure.
     """
     found = read_bare_wannier90(path)
     structure = structure or beside(path, ".win")
-    return found if structure is None else with_structure(found, structure, shells, "wannier90")
+    if structure is None:
+        return found
+    centres = wannier_centres(found) if has_ending(structure, ".win") else None
+
+    def with_basis(each: Hamiltonian, order: np.ndarray) -> Hamiltonian:
+        return with_structure(each, structure, shells, "wannier90", None if centres is None else centres[order])
+
+    return in_either_spin_order(found, with_basis)
 
 
 def read_bare_wannier90(path: Path) -> Hamiltonian:
@@ -271,7 +280,7 @@ def _tb_lines(hamiltonian: Hamiltonian) -> list[str]:
     position = hamiltonian.position
     if position is None:
         position = np.zeros((len(hamiltonian.R), 3, n, n))
-        home = hamiltonian.index(np.zeros(3, int))
+        home = int(hamiltonian.index(np.zeros(3, int)))
         position[home][:, np.arange(n), np.arange(n)] = (basis.centres @ basis.cell.lattice)[basis.site_of].T
     order = np.lexsort(hamiltonian.R.T[::-1])
     lines = [" written by irrepnet", *(" ".join(f"{x:21.16f}" for x in row) for row in basis.cell.lattice)]

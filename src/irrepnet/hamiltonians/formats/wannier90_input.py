@@ -18,8 +18,9 @@ from irrepnet.hamiltonians.formats.wannier90_projections import (
     numbers_of_ranges,
     projected_basis,
     projections_of,
+    spins_side_by_side,
 )
-from irrepnet.hamiltonians.model import BOHR, Hamiltonian
+from irrepnet.hamiltonians.model import BOHR, Hamiltonian, in_order
 from irrepnet.hamiltonians.orbitals import OrbitalBasis, cell_as_given
 
 _NEAR = 0.5  # Å between the centre of a Wannier function and the site it was projected on
@@ -35,12 +36,13 @@ class _Unknown(Exception):
     """Why the orbitals cannot be known, though there is nothing wrong with the input."""
 
 
-def with_wannier90_input(hamiltonian: Hamiltonian, path: str | Path) -> Hamiltonian:
+def with_wannier90_input(hamiltonian: Hamiltonian, path: str | Path, centres: np.ndarray | None = None) -> Hamiltonian:
     """The Hamiltonian with lattice, atoms, orbitals and Fermi energy (if it is there) of a .win file.
 
-    The home cell of each centre is that of the Wannier functions, if the position matrix or seed_centres.xyz tells it.
-    Where the orbitals cannot be known (random projections or none, spinors, Wannier functions that have left the sites
-    that they were projected on) there is the cell, and `no_basis` says why there is no basis.
+    The home cell of each site is that of its Wannier functions, if their `centres` (n, 3) Å are given. Of spinors, the
+    functions are brought into an order with up and down side by side. Where the orbitals cannot be known (random
+    projections or none, one spin alone or not along z, Wannier functions that have left the sites that they were
+    projected on) there is the cell, and `no_basis` says why there is no basis.
 
     Raises:
         IrrepnetError: the file has no cell or atoms, something that cannot be read, a Fermi energy that is no number,
@@ -57,11 +59,16 @@ def with_wannier90_input(hamiltonian: Hamiltonian, path: str | Path) -> Hamilton
             raise IrrepnetError(
                 f"{path}: its projections are {len(projections)} orbitals, {found.name} has {len(found)}"
             )
-        if any(each.spin for each in projections):
-            raise _Unknown("spinors is true, and orbitals with spin are not supported yet")
-        basis = projected_basis(projections, cell)
-        if not _is_true(keys, "translate_home_cell"):  # which moves the centres, and H(R) does not know
-            basis = _in_home_cells(basis, found)
+        if spinful := _is_true(keys, "spinors"):
+            try:
+                order = spins_side_by_side(projections)
+            except ValueError as error:
+                raise _Unknown(str(error)) from error
+            found, projections = in_order(found, order), [projections[n] for n in order[::2]]
+            centres = None if centres is None else centres[order]
+        basis = replace(projected_basis(projections, cell), spinful=spinful)
+        if centres is not None and not _is_true(keys, "translate_home_cell"):  # moves the centres; H(R) does not know
+            basis = _in_home_cells(basis, centres @ np.linalg.inv(cell.lattice))
     except _Unknown as reason:
         return replace(found, no_basis=f"{path}: {reason}")
     except IrrepnetError:
@@ -107,14 +114,11 @@ def _projections(
     return found
 
 
-def _in_home_cells(basis: OrbitalBasis, hamiltonian: Hamiltonian) -> OrbitalBasis:
-    """With each site in the cell where its Wannier functions are, if a file tells that.
+def _in_home_cells(basis: OrbitalBasis, centres: np.ndarray) -> OrbitalBasis:
+    """With each site in the cell where the centres (n, 3), fractional, of its Wannier functions are.
 
     Raises _Unknown if they are nowhere near it: then they are not the orbitals that they were projected on.
     """
-    centres = _wannier_centres(hamiltonian, basis.cell)
-    if centres is None:
-        return basis
     means = np.array([centres[own].mean(0) for own in basis.orbitals])
     found = replace(basis, centres=basis.centres + np.rint(means - basis.centres))
     if (reason := why_elsewhere(found, centres)) is not None:
@@ -198,12 +202,12 @@ def _lengths(rows: list[str]) -> tuple[list[str], float]:
     return rows, 1.0
 
 
-def _wannier_centres(hamiltonian: Hamiltonian, cell: Cell) -> np.ndarray | None:
-    """(n, 3) fractional centres of the Wannier functions, None if no file tells them."""
+def wannier_centres(hamiltonian: Hamiltonian) -> np.ndarray | None:
+    """(n, 3) Å, Cartesian, the centres of the Wannier functions, None if neither the position matrix nor
+    seed_centres.xyz tells them. Raises IrrepnetError if that file cannot be read."""
     if hamiltonian.position is not None:
         home = int(hamiltonian.index(np.zeros(3, int)))
-        diagonal = np.diagonal(hamiltonian.position[home].real, axis1=1, axis2=2).T
-        return diagonal @ np.linalg.inv(cell.lattice)
+        return np.diagonal(hamiltonian.position[home].real, axis1=1, axis2=2).T
     path = beside(Path(hamiltonian.name), "_centres.xyz")
     if path is None:
         return None
@@ -214,4 +218,4 @@ def _wannier_centres(hamiltonian: Hamiltonian, cell: Cell) -> np.ndarray | None:
             raise ValueError("a centre is not finite")
     except ValueError as error:
         raise IrrepnetError(f"{path}: cannot be read as centres of Wannier functions: {error}") from error
-    return centres @ np.linalg.inv(cell.lattice) if len(centres) == len(hamiltonian) else None
+    return centres if len(centres) == len(hamiltonian) else None

@@ -210,8 +210,42 @@ def numbers_of_ranges(text: str) -> list[int]:
     return found
 
 
+def spins_side_by_side(projections: Sequence[ProjectedFunction]) -> np.ndarray:
+    """(n,) the order in which each function with spin up is followed by the same function with spin down, along z.
+
+    Raises ValueError for one spin alone, or a spin along another axis.
+    """
+    functions = np.array([each.coefficients() for each in projections])
+    up = []
+    for each in projections:
+        x, y, z = each.spin_axis
+        if x or y or not z:
+            raise ValueError(f"a spin of its projections is along {x:g},{y:g},{z:g}: spins are known along z alone")
+        up.append(each.spin * z > 0)
+    order, left = [], list(range(len(projections)))
+    while left:
+        first = left.pop(0)
+        own = projections[first]
+        partner = next(
+            (
+                n
+                for n in left
+                if up[n] != up[first]
+                and projections[n].radial == own.radial
+                and np.allclose(projections[n].site, own.site, atol=1e-5)
+                and abs(functions[n] - functions[first]).max() < 1e-6
+            ),
+            None,
+        )
+        if partner is None:
+            raise ValueError(f"of {own.name} it has one spin alone, which is no representation of the symmetry")
+        left.remove(partner)
+        order += [first, partner] if up[first] else [partner, first]
+    return np.array(order)
+
+
 def projected_basis(projections: Sequence[ProjectedFunction], cell: Cell) -> OrbitalBasis:
-    """The orbitals that projections make.
+    """The orbitals that projections make, whatever their spins.
 
     Functions of one site and radial number that are not at right angles to each other are made so by Löwdin, as
     Wannier90 does it with all; a line whose functions depend on those before it is another radial function.
@@ -259,7 +293,7 @@ def projected_basis(projections: Sequence[ProjectedFunction], cell: Cell) -> Orb
                 shell = Shell.of(site, l, "wannier90")
                 shells.append(shell)
                 columns.append(part @ shell.matrix.T)
-    return OrbitalBasis(cell, np.array(centres), tuple(shells), Mixing(np.concatenate(columns, 1), tuple(names)))
+    return OrbitalBasis(cell, np.array(centres), tuple(shells), mixing=Mixing(np.concatenate(columns, 1), tuple(names)))
 
 
 def _rank(functions: np.ndarray) -> int:
