@@ -8,7 +8,7 @@ import time
 import pytest
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_signal_ends_a_training(small_config, tmp_path, name):
     out, config = tmp_path / "run", small_config(training__epochs=4000)
     path = tmp_path / "config.yaml"

@@ -74,7 +74,7 @@ def csv_text(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     return stream.getvalue()
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
     """The mapping in a file that a run wrote.
 
     Raises:
@@ -108,14 +108,14 @@ def as_table(path: Path, content: bytes) -> list[dict[str, str]]:
     return [{key: from_csv(cell) for key, cell in row.items()} for row in rows]
 
 
-def digest(content: bytes) -> str:
+def sha256_of(content: bytes) -> str:
     """sha256, hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def sealed(card: Mapping[str, Any], folder: Path, names: Iterable[str]) -> dict[str, Any]:
     """The card with the digests of itself and of those of the files that the folder holds."""
-    found = {name: digest((folder / name).read_bytes()) for name in names if (folder / name).exists()}
+    found = {name: sha256_of((folder / name).read_bytes()) for name in names if (folder / name).exists()}
     return {**card, "sha256": {CARD: _own_digest(card), **found}}
 
 
@@ -126,7 +126,7 @@ def read_sealed(folder: Path) -> dict[str, Any]:
         IrrepnetError: it cannot be read, was changed, or has not what a card has.
     """
     path = folder / CARD
-    card = read_json(path)
+    card = read_mapping(path)
     digests = card.get("sha256")
     if digests is not None and (not isinstance(digests, dict) or digests.get(CARD) != _own_digest(card)):
         raise _foreign(path)
@@ -148,14 +148,14 @@ def file_of(folder: Path, card: Mapping[str, Any], name: str) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from None
-    if card.get("sha256", {}).get(name, wanted := digest(content)) != wanted:
+    if card.get("sha256", {}).get(name, wanted := sha256_of(content)) != wanted:
         raise _foreign(path)
     return content
 
 
 def _own_digest(card: Mapping[str, Any]) -> str:
     plain = json.loads(json.dumps({key: value for key, value in card.items() if key != "sha256"}))
-    return digest(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
+    return sha256_of(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
 
 
 def _foreign(path: Path) -> IrrepnetError:

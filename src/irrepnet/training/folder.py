@@ -15,7 +15,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.tasks import Examples, RunConfig, Source
 from irrepnet.tasks.task import reason_counts
 from irrepnet.training.config import load_config
-from irrepnet.training.files import CARD, csv_text, digest, json_text, read_json, write_json, write_text
+from irrepnet.training.files import CARD, csv_text, json_text, read_mapping, sha256_of, write_json, write_text
 from irrepnet.training.load import CONFIG, SPLIT
 from irrepnet.training.log import Log
 
@@ -131,7 +131,7 @@ def open_folder(out: Path, config: RunConfig, resume: bool, log: Log) -> bool:
         write_text(path, config.to_yaml())
     now = versions(config.training.threads)
     if saved and (out / VERSIONS).exists():
-        before = read_json(out / VERSIONS)
+        before = read_mapping(out / VERSIONS)
         changed = [f"{key} {before.get(key)} → {value}" for key, value in now.items() if before.get(key) != value]
         if changed:
             log.line(f"warning: not what the run began with, so bits may differ: {', '.join(changed)}")
@@ -154,7 +154,7 @@ def _flat(config: RunConfig) -> dict[str, Any]:
 def check_hash(out: Path, source: Source) -> None:
     """Raise IrrepnetError when the run in ``out`` was begun with other data."""
     path = out / DATA
-    if path.exists() and read_json(path).get("hash") != source.hash:
+    if path.exists() and read_mapping(path).get("hash") != source.hash:
         raise IrrepnetError(f"{source.name}: not the data of the run in {out} (another hash); start a new run")
 
 
@@ -212,8 +212,8 @@ def write_data(out: Path, source: Source, examples: Examples, split: Mapping[str
 
 def identity(config: RunConfig, out: Path, member: int) -> str:
     """A word for what a checkpoint depends on: configuration, data, split, first weights, and which network it is."""
-    files = [digest((out / name).read_bytes()) for name in (SPLIT, START) if (out / name).exists()]
-    return digest(json_text([_flat(config), read_json(out / DATA)["hash"], files, member]).encode())
+    files = [sha256_of((out / name).read_bytes()) for name in (SPLIT, START) if (out / name).exists()]
+    return sha256_of(json_text([_flat(config), read_mapping(out / DATA)["hash"], files, member]).encode())
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:

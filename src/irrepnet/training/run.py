@@ -44,7 +44,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.models import Ensemble
 from irrepnet.tasks import Examples, RunConfig, Task, task_class
 from irrepnet.training.checkpoint import State
-from irrepnet.training.files import CARD, json_text, read_json, sealed, write_bytes, write_json, write_text
+from irrepnet.training.files import CARD, json_text, read_mapping, sealed, write_bytes, write_json, write_text
 from irrepnet.training.folder import (
     CHECKPOINT,
     DATA,
@@ -265,7 +265,7 @@ def _start(task: Task, network: torch.nn.Module, out: Path, member: int, log: Lo
         found = take_weights(network, task, task.config.start)
         write_json(path, found)
         log.line(f"{found['taken']} of the {found['weights']} weights are those of {found['run']}")
-    return {"start": read_json(path)}
+    return {"start": read_mapping(path)}
 
 
 def _fit(

@@ -91,18 +91,24 @@ class Request(_Section):
 
     @classmethod
     def from_structure(cls, source: Any, name: str, settings: Settings | None = None, **facts: Any) -> Request:
-        """Of anything that `irrepnet.crystals.read_cell` reads."""
+        """Of anything that `irrepnet.crystals.read_cell` reads.
+
+        Raises IrrepnetError as it does, and for a name that no file can have.
+        """
         from pymatgen.core.periodic_table import Element
 
         cell = read_cell(source)
-        return cls(
-            name=name,
-            lattice=cell.lattice.tolist(),
-            species=tuple(Element.from_Z(int(number)).symbol for number in cell.numbers),
-            frac_coords=cell.frac_coords.tolist(),
-            settings=settings or Settings(),
-            facts=facts,
-        )
+        try:
+            return cls(
+                name=name,
+                lattice=cell.lattice.tolist(),
+                species=tuple(Element.from_Z(int(number)).symbol for number in cell.numbers),
+                frac_coords=cell.frac_coords.tolist(),
+                settings=settings or Settings(),
+                facts=facts,
+            )
+        except ValidationError as error:
+            raise _refused(f"crystal {name[:100]!r}", error) from None
 
     @property
     def crystal(self) -> SymmetricCrystal:
