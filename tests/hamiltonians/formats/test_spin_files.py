@@ -55,7 +55,7 @@ def all_up_first(hamiltonian: Hamiltonian, path) -> None:
 
 def win(hamiltonian: Hamiltonian, path, projections: str) -> None:
     cell = hamiltonian.known_basis.cell
-    species = {22: "Ti", 8: "O", 11: "Na", 17: "Cl"}
+    species = {22: "Ti", 8: "O", 11: "Na", 17: "Cl", 14: "Si"}
     lattice = "\n".join(" ".join(map(repr, row)) for row in cell.lattice.tolist())
     atoms = "\n".join(
         f"{species[int(z)]} {' '.join(map(repr, x))}" for z, x in zip(cell.numbers, cell.frac_coords.tolist())

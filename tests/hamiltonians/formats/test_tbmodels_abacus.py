@@ -202,7 +202,7 @@ def test_spinors_of_abacus(water):
     assert found.H[0, :2, :2] == pytest.approx(RYDBERG * np.diag([-1, 0.5]))
     assert found.basis is None
     assert found.known_cell.numbers.tolist() == [1, 8]
-    assert "spin are not supported yet" in found.no_basis
+    assert "spinors of ABACUS are not read" in found.no_basis
 
 
 @pytest.mark.parametrize(
