@@ -15,7 +15,7 @@ _EDGE = 1e-3
 
 
 def drawn_atoms(crystal: SymmetricCrystal) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) atoms of the primitive cell, and (N, 3) Å where their images are in the conventional cell, with its faces."""
+    """(N,) atoms of the primitive cell, and (N, 3) Å where their images are in the conventional cell, faces too."""
     cells = crystal.conventional_lattice @ np.linalg.inv(crystal.lattice)
     reach = int(np.ceil(abs(cells).sum(0).max())) + 1
     shifts = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 3, indexing="ij"), -1).reshape(-1, 1, 3)

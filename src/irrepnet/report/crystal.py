@@ -60,8 +60,8 @@ def describe(source: Any, symprec: float = 0.01, name: str = "") -> dict[str, An
         allowed at their sites; ``modes``: those at Γ, a row an irrep with counts and activities, and ``independent``;
         ``tensors``: by name of the tensor what :func:`irrepnet.tensors.reports.describe_form` says;
         ``predictions``: a row a target with ``model``, ``target``, ``unit``, ``kind``, ``value`` (a number, (3, 3),
-        Voigt's (6, 6), or (n, 3, 3) for sites), ``bound``, ``spread``, ``nearest`` (training crystals: ``id``, ``formula``,
-        ``distance``) and ``note``; value, bound and spread are None where there is none;
+        Voigt's (6, 6), or (n, 3, 3) for sites), ``bound``, ``spread``, ``nearest`` (training crystals: ``id``,
+        ``formula``, ``distance``) and ``note``; value, bound and spread are None where there is none;
         ``stiffness``: averages and extremes of the predicted one (GPa), or None;
         ``drawing``: ``atoms`` (``at`` Å, ``orbit``, ``element``, ``radius`` Å), ``bonds`` (pairs of them) and ``cell``
         (3, 3) Å, the conventional one.

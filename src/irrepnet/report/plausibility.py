@@ -48,7 +48,7 @@ _UNITS = {
 
 
 def compared(found: Mapping[str, float]) -> list[dict[str, Any]]:
-    """The `measures` with what is usual: ``name``, ``unit``, ``value``, ``low``, ``high``, and whether it is ``usual``."""
+    """The `measures`, each with ``name``, ``unit``, ``value``, ``low``, ``high``, and whether it is ``usual``."""
     return [
         usual._asdict() | {"value": found[key], "usual": usual.low <= found[key] <= usual.high}
         for key, usual in USUAL.items()
