@@ -21,6 +21,7 @@ from irrepnet.cli import (
     induce,
     path,
     phonons,
+    report,
     symmetrize,
     symmetry,
     tensor,
@@ -97,6 +98,7 @@ app.command("evaluate")(train.evaluate)
 app.command("predict")(train.predict)
 app.command("models")(train.models)
 app.command("verify")(verify.verify)
+app.command("report")(report.report)
 app.command("path")(path.path)
 app.command("doctor")(doctor.doctor)
 
