@@ -27,7 +27,7 @@ def hostile(tmp_path):
     for line, id in zip(lines, IDS):
         line["material_id"] = id
     path = tmp_path / "[/x]" / "a$b$.jsonl"
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     path.write_text("\n".join(map(json.dumps, lines)))
     return path
 

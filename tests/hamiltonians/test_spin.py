@@ -163,7 +163,7 @@ def test_onsite_counts(name, count):
         Cell(np.eye(3), np.zeros((1, 3)), np.array([14]), "one"),
         np.zeros((1, 3)),
         tuple(Shell.of(0, l) for l in range(3)),
-        True,
+        spinful=True,
     )
     D = basis.matrices(0, 0, group.operations, u)
     one = np.eye(len(basis))
@@ -197,7 +197,7 @@ def test_spaces_against_projectors(name, seed):
         Cell(np.eye(3), np.zeros((1, 3)), np.array([14]), "one"),
         np.zeros((1, 3)),
         (Shell.of(0, 0), Shell.of(0, 1)),
-        True,
+        spinful=True,
     )
     D, theta, one = basis.matrices(0, 0, operations), basis.time_reversal(0), np.eye(8)
     space = block_space(operations, D, D, (one, one), spinor_matrices(operations), (theta, theta))

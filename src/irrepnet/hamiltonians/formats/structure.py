@@ -48,7 +48,10 @@ def with_structure(
 
     symbols = tuple(Element.from_Z(int(number)).symbol for number in cell.numbers)
     if shells is not None:
-        by_element = shells_by_element(shells, symbols)
+        try:
+            by_element = shells_by_element(shells, symbols)
+        except IrrepnetError as error:
+            raise IrrepnetError(f"{structure}: {error}") from None
         wanted = [by_element.get(symbol, ()) for symbol in symbols]
     else:
         if counts is None and len(set(symbols)) == 1:
