@@ -218,7 +218,7 @@ def test_generate_goes_on_after_a_bad_source(tmp_path):
     assert report["failures"].keys() == {str(twin), *reasons}
     for source, reason in reasons.items():
         assert reason in report["failures"][source]
-    assert "that of another crystal" in report["failures"][str(twin)]
+    assert f"would have the file of that of {good}" in report["failures"][str(twin)]
     assert run("generate", "nothing", bad, *options).exit_code == 2
     assert isinstance(run("generate", "nothing", *options).exception, IrrepnetError)
 
