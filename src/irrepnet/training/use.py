@@ -225,7 +225,8 @@ def _without_what_is_not_finite(run: Run, row: dict[str, Any]) -> None:
     """Take away predictions that are no numbers, and say so in the note."""
     for target in run.targets:
         value = row[target.name]
-        if value is not None and not np.isfinite(np.asarray(value, float)).all():
+        cells = [] if value is None else [cell for own in target.rows(value) for cell in own if cell is not None]
+        if not np.isfinite(np.array(cells, float)).all():
             row[target.name] = None
             row["note"] = "; ".join(
                 filter(None, [row["note"], f"{target.name}: the network gave no finite number, so there is none"])
