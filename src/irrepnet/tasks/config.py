@@ -50,6 +50,8 @@ class DataConfig(Section):
     @classmethod
     def _fractions(cls, split: tuple[float, float, float] | str) -> tuple[float, float, float] | str:
         if isinstance(split, str):
+            if not split.endswith(".json"):
+                raise ValueError("three fractions, or a .json file with the ids of train, validation and test")
             return split
         if min(split) <= 0 or abs(sum(split) - 1) > 1e-6:
             raise ValueError("must be three positive fractions that add up to 1 (training, validation, test)")
