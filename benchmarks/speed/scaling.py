@@ -5,8 +5,9 @@
 The `point-group` network without directions and mixing, 96 channels and 4 layers unless said. Crystals are supercells
 of rock salt: as they are, of which two orbits are left however many atoms there are, and with every atom displaced at
 random, so that no symmetry is left. Against the order of the model group the whole network runs on all frames, of which
-a crystal without symmetry has as many as the group has operations. Milliseconds of processor time on one thread, medians over rounds in which all
-points take turns: from a structure to its graph, and of a training step (forward, backward, update).
+a crystal without symmetry has as many as the group has operations. Milliseconds of processor time on one thread,
+medians over rounds in which all points take turns: from a structure to its graph, and of a training step (forward,
+backward, update).
 """
 
 import argparse
