@@ -370,7 +370,11 @@ def predict(
         return
     if (gap := report["gap"]) is not None:
         say(f"{report['formula']}: gap {gap['fundamental']:.3f} eV, direct {gap['direct']:.3f} eV")
-    for note in report["notes"]:
-        say(f"note: {note}")
+    if (bound := report["bound"]) is not None:
+        say(f"valence bands within {bound:.2g} meV (of nine of ten such crystals, root mean square)")
+    if report["nearest"]:
+        say("near " + ", ".join(near["id"] for near in report["nearest"]))
+    if report["note"]:
+        say(f"note: {report['note']}")
     for path in report["written"]:
         say(f"{path} written")
