@@ -258,7 +258,7 @@ def test_how_far_a_prediction_can_be_trusted(config, data, tmp_path):
     assert report["nearest"][0]["id"] == known
     assert report["nearest"][0]["distance"] < 0.01  # places are kept in 16 bits
     loaded.task.reliability = replace(reliability, bounds={"hamiltonian": (5.0, 1.0)})
-    (row,) = predict(loaded, data / "CaS.safetensors")
+    (row,) = predict(loaded, data / f"{known}.safetensors")
     far = np.mean([near["distance"] for near in row["nearest"]])
     assert row["hamiltonian_bound"] == pytest.approx(5 + far)
 

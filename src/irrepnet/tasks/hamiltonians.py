@@ -93,6 +93,10 @@ class HamiltonianRunConfig(RunConfig):
     data: HamiltonianDataConfig
     training: HamiltonianTrainingConfig = Field(default_factory=HamiltonianTrainingConfig)
 
+    @property
+    def averages(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, eq=False)
 class HamiltonianSample:
