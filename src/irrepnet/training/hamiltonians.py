@@ -10,9 +10,10 @@ from pymatgen.core.periodic_table import Element
 from irrepnet.crystals import read_cell
 from irrepnet.data import Rejection
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians import band_structure, write_hamiltonian
+from irrepnet.hamiltonians import band_structure, orthogonalised, write_hamiltonian
 from irrepnet.hamiltonians.bands import levels_at
 from irrepnet.hamiltonians.formats.own import read_reduced
+from irrepnet.hamiltonians.formats.table import format_of
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.plots import plot_bands
 from irrepnet.tasks.hamiltonians import HamiltonianSample, HamiltonianTask
@@ -84,7 +85,8 @@ def predict_hamiltonian(
 
     Args:
         folder, file: see :func:`predicted_hamiltonian`.
-        out: file of the Hamiltonian; its name tells the format.
+        out: file of the Hamiltonian; its name tells the format. Where that holds no overlap, of Löwdin's orthonormal
+            orbitals, see :func:`irrepnet.hamiltonians.orthogonalised`, and the note says so.
         bands: the picture.
         energies: lowest and highest that are drawn, eV.
         irreps: whether the levels at the high-symmetry points are named.
@@ -97,11 +99,16 @@ def predict_hamiltonian(
         and ``note``.
     """
     run, task = load_hamiltonian_run(folder)
+    holds_overlap = out is None or format_of(out).holds_overlap  # known before anything is computed
     sample, found, row = _answer(run, task, Path(file))
     written = []
     if out is not None:
-        write_hamiltonian(found, Path(out))
+        mesh: Any = tuple((2 * abs(found.R).max(0) + 1).tolist())
+        write_hamiltonian(found if holds_overlap else orthogonalised(found, mesh), Path(out))
         written.append(out)
+    if not holds_overlap:
+        loewdin = f"{out} has orthonormal orbitals (Löwdin), by a mesh of {' × '.join(map(str, mesh))} k"
+        row["note"] = "; ".join(filter(None, [row["note"], loewdin]))
     if bands is not None:
         structure = band_structure(found)
         points = {label: structure.k[index] for index, label in structure.labelled}
