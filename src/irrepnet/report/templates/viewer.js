@@ -22,9 +22,11 @@
   const radii = new Map(drawing.atoms.map(atom => [atom.orbit, atom.radius]));
   const paint = chosen => {
     for (const [orbit, radius] of radii) {
-      const faint = chosen !== null && chosen !== orbit;
-      const look = { color: drawing.colours[orbit % drawing.colours.length], opacity: faint ? 0.15 : 1 };
-      viewer.setStyle({ chain: String(orbit) }, { sphere: { radius: 0.45 * radius, ...look }, stick: { radius: 0.09, ...look } });
+      const shown = chosen === null || chosen === orbit;
+      const color = shown ? drawing.colours[orbit % drawing.colours.length] : "#8a8f98";
+      const share = shown ? 1 : 0.3;  // one model cannot have several opacities
+      viewer.setStyle({ chain: String(orbit) },
+        { sphere: { radius: 0.45 * share * radius, color }, stick: { radius: 0.09 * share, color } });
     }
     viewer.render();
   };
@@ -63,7 +65,6 @@
   const look = name => {
     turnTo(views[name].reduce(turned, [0, 0, 0, 1]));
     viewer.zoomTo();
-    viewer.zoom(0.9);
     viewer.render();
   };
   let turning = false;
