@@ -217,7 +217,7 @@ def test_group_pages(client, name, double):
         assert irrep.type == "complex" or f'<th scope="row">{irrep.label}'.replace("'", "&#39;") in answer.text
 
 
-def test_a_group_page_takes_any_name_of_an_irrep():
+def test_a_group_page_shows_what_is_chosen():
     page = group_page(PointGroup("m-3m"), Choice(a="Eg", b="Eg", c="A2g", subgroup="D4h", irrep="A1g"))
     assert "m-3m: Eg ⊗ Eg → A2g, copies: 1" in page
     assert "0.707106781187" in page

@@ -54,13 +54,15 @@ class Refusal(BaseModel):
     detail: Any
 
 
-Group = Annotated[
+GroupName = Annotated[
     str, Path(max_length=40, description="a name of a point group or of a space group: m-3m, Oh, 4/mmm, Fm-3m, 225")
 ]
-Subgroup = Annotated[str, Path(max_length=40, description="a name of a point group")]
-Irrep = Annotated[str, Query(max_length=40, description="an irrep by any of its names: T1u, Γ4-, GM4-")]
+SubgroupName = Annotated[str, Path(max_length=40, description="a name of a point group")]
+IrrepLabel = Annotated[
+    str, Query(max_length=40, description="an irrep: T1u, or of a double group any of its names, such as G6-")
+]
 Double = Annotated[bool, Query(description="the double group, for spin; complex numbers are [real, imaginary]")]
-Structure = Annotated[UploadFile, File(description="one crystal: CIF, POSCAR, extended XYZ or JSON, by its name")]
+Upload = Annotated[UploadFile, File(description="one crystal: CIF, POSCAR, extended XYZ or JSON, by its name")]
 Symprec = Annotated[
     float, Form(gt=0, le=1, allow_inf_nan=False, description="Å, how far from symmetric an atom may be")
 ]
@@ -156,7 +158,7 @@ def _add_pages(app: FastAPI, desk: _Desk) -> None:
         return _start_page(app.state.limits)
 
     @app.post("/report", include_in_schema=False)
-    async def report(file: Structure, symprec: Symprec = 0.01) -> Response:
+    async def report(file: Upload, symprec: Symprec = 0.01) -> Response:
         return _html(await desk.ask("page", file, symprec=symprec))
 
     @app.get("/report", include_in_schema=False)
@@ -171,12 +173,12 @@ def _add_pages(app: FastAPI, desk: _Desk) -> None:
 
     @app.get("/groups/{name:path}", include_in_schema=False)
     def group(
-        name: Group,
-        a: Irrep = "",
-        b: Irrep = "",
-        c: Irrep = "",
-        subgroup: Irrep = "",
-        irrep: Irrep = "",
+        name: GroupName,
+        a: IrrepLabel = "",
+        b: IrrepLabel = "",
+        c: IrrepLabel = "",
+        subgroup: IrrepLabel = "",
+        irrep: IrrepLabel = "",
         double: Double = False,
     ) -> Response:
         return _html(group_page(group_called(name, double), Choice(a, b, c, subgroup, irrep)))
@@ -194,23 +196,25 @@ def _add_groups(app: FastAPI) -> None:
         return list_groups()
 
     @app.get("/api/groups/{name:path}/product")
-    def product(name: Group, a: Irrep, b: Irrep, double: Double = False) -> dict[str, Any]:
+    def product(name: GroupName, a: IrrepLabel, b: IrrepLabel, double: Double = False) -> dict[str, Any]:
         """The decomposition of A ⊗ B."""
         return describe_product(group_called(name, double), a, b)
 
     @app.get("/api/groups/{name:path}/couplings")
-    def couplings(name: Group, a: Irrep, b: Irrep, c: Irrep, double: Double = False) -> dict[str, Any]:
+    def couplings(
+        name: GroupName, a: IrrepLabel, b: IrrepLabel, c: IrrepLabel, double: Double = False
+    ) -> dict[str, Any]:
         """Coupling coefficients U[copy, n, i, j] of A ⊗ B → C, orthonormal; none if C is not in it."""
         return describe_coupling(group_called(name, double), a, b, c)
 
     @app.get("/api/groups/{name:path}/subduction/{subgroup:path}")
-    def subduction(name: Group, subgroup: Subgroup, double: Double = False) -> dict[str, Any]:
+    def subduction(name: GroupName, subgroup: SubgroupName, double: Double = False) -> dict[str, Any]:
         """The irreps of a subgroup in those of the group, and where the subgroup has its axes."""
         return describe_correlation(group_called(name, double), subgroup)
 
     @app.get("/api/groups/{name:path}/subduction")
     def subduction_from_sphere(
-        name: Group,
+        name: GroupName,
         j: Annotated[float, Query(ge=0, le=12, multiple_of=0.5, description="angular momentum: 2, or 1.5 with spin")],
         parity: Annotated[Parity, Query(description="under inversion; natural is (−1)^j, of half-integers even")] = (
             Parity.natural
@@ -223,12 +227,12 @@ def _add_groups(app: FastAPI) -> None:
         return describe_subduction(group_called(name, double or twice % 2 == 1), twice, sign)
 
     @app.get("/api/groups/{name:path}/covariants")
-    def covariants(name: Group, irrep: Irrep) -> dict[str, Any]:
+    def covariants(name: GroupName, irrep: IrrepLabel) -> dict[str, Any]:
         """Generators of the polynomial maps of a vector into an irrep that commute with the group."""
         return describe_covariants(PointGroup(name), irrep)
 
     @app.get("/api/groups/{name:path}")
-    def group(name: Group, double: Double = False) -> dict[str, Any]:
+    def group(name: GroupName, double: Double = False) -> dict[str, Any]:
         """Operations, classes, irreps with their characters and names in other conventions."""
         g = group_called(name, double)
         return describe_group(g) if isinstance(g, PointGroup) else describe_double_group(g)
@@ -236,13 +240,13 @@ def _add_groups(app: FastAPI) -> None:
 
 def _add_crystals(app: FastAPI, desk: _Desk) -> None:
     @app.post("/api/report", response_model=dict[str, Any])
-    async def report(file: Structure, symprec: Symprec = 0.01) -> Response:
+    async def report(file: Upload, symprec: Symprec = 0.01) -> Response:
         """All that the page of a crystal says, in the standard frame: symmetry, sites, modes, tensors, predictions."""
         return _json(await desk.ask("report", file, symprec=symprec))
 
     @app.post("/api/predict", response_model=dict[str, Any])
     async def predict(
-        file: Structure,
+        file: Upload,
         model: Annotated[str, Query(max_length=40, description="a name of /api/models, or all")] = "all",
     ) -> Response:
         """Predictions for a crystal, with bounds and the nearest training crystals; tensors are in the file's axes."""

@@ -35,7 +35,7 @@ _drawing = Lock()  # pyplot is not used, but fonts and caches of matplotlib are 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the page of a group shows; irreps and subgroups by any of their names, "" for one that is of interest."""
+    """What the page of a group shows: irreps and a subgroup, "" for one that is of interest."""
 
     a: str = ""
     b: str = ""
