@@ -5,15 +5,14 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import uvicorn
+
+from irrepnet.serve import create_app
 
 
 @pytest.fixture(scope="package")
 def address() -> Iterator[str]:
     """Where a server with the usual limits listens."""
-    pytest.importorskip("fastapi")
-    uvicorn = pytest.importorskip("uvicorn")
-    from irrepnet.serve import create_app
-
     server = uvicorn.Server(uvicorn.Config(create_app(), port=0, http="h11", log_level="error", proxy_headers=False))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -1,5 +1,6 @@
 """The server without a browser: what it answers, what it refuses, and that nothing stays or stops it."""
 
+import asyncio
 import gzip
 import json
 import os
@@ -9,11 +10,20 @@ import sys
 import tempfile
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from starlette.exceptions import HTTPException
 from typer.testing import CliRunner
 
 from irrepnet.cli.main import app as command
@@ -21,19 +31,10 @@ from irrepnet.crystals import FileInMemory
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.groups.reports import list_groups
-
-httpx = pytest.importorskip("httpx")
-pytest.importorskip("fastapi")
-schemathesis = pytest.importorskip("schemathesis")
-from schemathesis.checks import not_a_server_error  # noqa: E402
-from schemathesis.specs.openapi.checks import (  # noqa: E402
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
-
-from irrepnet.serve.explorer import Choice, group_page  # noqa: E402
-from irrepnet.serve.worker import Limits, Unanswered, Worker  # noqa: E402
+from irrepnet.serve.app import _Desk
+from irrepnet.serve.explorer import Choice, group_page
+from irrepnet.serve.guard import Guard
+from irrepnet.serve.worker import WORKS, Limits, Unanswered, Worker, _outcome
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +155,42 @@ def test_what_is_too_large_is_refused(client):
     parts = (too_much[k : k + 65536] for k in range(0, len(too_much), 65536))  # its length is not told
     answer = client.post("/api/report", content=parts, headers={"Content-Type": "multipart/form-data; boundary=x"})
     assert answer.status_code in (400, 413)
+
+
+def test_who_sends_too_slowly_is_refused():
+    """Bytes that come one at a time, and none at all."""
+
+    async def reads_all(scope, receive, send):
+        while (await receive()).get("more_body"):
+            pass
+
+    async def ask(receive):
+        scope = {"type": "http", "method": "POST", "scheme": "http", "headers": [(b"host", b"localhost")]}
+        await Guard(reads_all, Limits(seconds=0.05), ())(scope, receive, None)
+
+    async def drips():
+        await asyncio.sleep(0.001)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    for receive in (drips, asyncio.Event().wait):
+        with pytest.raises(HTTPException) as caught:
+            asyncio.run(asyncio.wait_for(ask(receive), 5))
+        assert caught.value.status_code == 408
+
+
+def test_who_comes_when_many_wait_is_told():
+    desk = _Desk(Limits(waiting=0))
+    desk._worker = object()  # pyright: ignore[reportAttributeAccessIssue] (it is not asked)
+    with pytest.raises(Unanswered, match="0 crystals are waiting") as caught:
+        asyncio.run(desk.ask("page", None))  # pyright: ignore[reportArgumentType]
+    assert caught.value.status == 503
+
+
+def test_an_error_of_the_program_does_not_end_the_process(monkeypatch):
+    monkeypatch.setitem(WORKS, "report", lambda file: 1 / 0)
+    outcome, text = _outcome("report", FileInMemory("a.cif", b""), {})
+    assert outcome == "failed"
+    assert "ZeroDivisionError" in text
 
 
 def test_nothing_reaches_the_disk(client, examples, monkeypatch):
