@@ -5,7 +5,7 @@ RUN ?= runs/quickstart
 # two processes at most, one thread each: more threads than cores make everything many times slower
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: quickstart test test-all lint bench install
+.PHONY: quickstart test test-all lint bench site install
 
 quickstart:  ## fresh environment, predict with the models that come with it, fine-tune one on the embedded data
 	$(PYTHON) -m venv --clear $(VENV)
@@ -34,6 +34,9 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+site: install  ## the documentation as pages that are read from disk: site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
 
 bench: install  ## what is in benchmarks/speed, one script after the other
 	for script in featurising groups hamiltonians networks scaling store training; do echo "$$script"; $(BIN)/python benchmarks/speed/$$script.py || exit 1; done

@@ -25,7 +25,7 @@ from irrepnet.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SLOW: set[str] = set()
+SLOW = {"hamiltonians", "site_targets", "tutorials", "tensors"}
 
 
 class Block(NamedTuple):

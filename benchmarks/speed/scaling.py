@@ -4,8 +4,10 @@
 
 The `point-group` network without directions and mixing, 96 channels and 4 layers unless said. Crystals are supercells
 of rock salt: as they are, of which two orbits are left however many atoms there are, and with every atom displaced at
-random, so that no symmetry is left. Milliseconds of processor time on one thread, medians over rounds in which all
-points take turns: from a structure to its graph, and of a training step (forward, backward, update).
+random, so that no symmetry is left. Against the order of the model group the whole network runs on all frames, of which
+a crystal without symmetry has as many as the group has operations. Milliseconds of processor time on one thread,
+medians over rounds in which all points take turns: from a structure to its graph, and of a training step (forward,
+backward, update).
 """
 
 import argparse
@@ -28,11 +30,15 @@ from irrepnet.data import Record
 from irrepnet.data.batch import union
 from irrepnet.data.sources.crystal import record_of
 from irrepnet.graphs import FrameOptions
+from irrepnet.groups import PointGroup
 from irrepnet.models import PointGroupConfig
 from irrepnet.training.checkpoint import State
 from irrepnet.training.loop import keep_freed_memory
 from irrepnet.training.optimizer import Update
 
+SHARED = {"directions": False, "mixing": "none"}
+GROUPS = ("1", "-1", "mmm", "4/mmm", "6/mmm", "m-3m")
+"""Model groups of 1 to 48 operations."""
 Work = Callable[[], None]
 
 
@@ -45,13 +51,13 @@ def crystal(repeat: tuple[int, int, int], displaced: bool) -> Record:
 
 
 def graph(record: Record, **options: Any) -> Any:
-    fields = {**PointGroupConfig(directions=False, mixing="none").graph_fields, **options}
+    fields = {**PointGroupConfig(**SHARED).graph_fields, **options}
     return FrameOptions(**fields).graph(SymmetricCrystal.from_structure(record))
 
 
-def step(batch: Any, channels: int = 96, layers: int = 4) -> Work:
+def step(batch: Any, **settings: Any) -> Work:
     torch.manual_seed(0)
-    config = PointGroupConfig(directions=False, mixing="none", channels=channels, layers=layers)
+    config = PointGroupConfig(**{**SHARED, **settings})
     state = State.start(config.network(1, None), 0.0)
     update = Update(state.optimizer, state.model.parameters(), state.average.parameters(), 1.0)
 
@@ -78,9 +84,14 @@ def jobs(cells: list[tuple[int, int, int]]) -> dict[str, dict[float, tuple[Work,
         curves.setdefault("neighbours: step", {})[n_max] = (step(union([graph(record, n_max=n_max)])), 1)
     own = graph(record)
     for channels in (16, 32, 64, 128, 256):
-        curves.setdefault("channels: step", {})[channels] = (step(union([own]), channels), 1)
+        curves.setdefault("channels: step", {})[channels] = (step(union([own]), channels=channels), 1)
     for layers in (1, 2, 4, 8):
         curves.setdefault("layers: step", {})[layers] = (step(union([own]), layers=layers), 1)
+    for name in GROUPS:
+        config = PointGroupConfig(group=name, max_frames=48)
+        order, full = PointGroup(name).order, graph(record, **config.graph_fields)
+        curves.setdefault("order of the group: graph", {})[order] = (partial(graph, record, **config.graph_fields), 1)  # type: ignore[arg-type]
+        curves.setdefault("order of the group: step", {})[order] = (step(union([full]), **config.model_dump()), 1)
     small = graph(crystal((1, 1, 1), displaced=False))
     for size in (1, 4, 16, 64, 256):
         curves.setdefault("batch: step a crystal", {})[size] = (step(union([small] * size)), size)

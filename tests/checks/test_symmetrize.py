@@ -415,6 +415,7 @@ def test_the_command(tmp_path):
     assert isinstance(result.exception, IrrepnetError)
 
 
+@pytest.mark.slow
 def test_born_charges_of_perturbation_theory(tmp_path):
     """200 real crystals: symmetric to rounding before, exactly after."""
     if not BORN_CHARGES.exists():

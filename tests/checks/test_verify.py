@@ -105,7 +105,7 @@ def test_unusable_structures_are_refused(tmp_path):
         verify(random_network(PointGroupConfig(channels=8, layers=1)), hexagonal)
 
 
-@pytest.mark.parametrize("model", ["preset", "run"])
+@pytest.mark.parametrize("model", [pytest.param("preset", marks=pytest.mark.slow), "run"])
 def test_command(model, request):
     name = "point-group" if model == "preset" else str(request.getfixturevalue("small_run"))
     result = CliRunner().invoke(app, ["verify", name, str(EXAMPLES / "SrTiO3.cif"), "--json"])

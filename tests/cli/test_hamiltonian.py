@@ -200,6 +200,7 @@ def test_generate_says_what_failed_and_goes_on(tmp_path):
     assert run("check", tmp_path / "He-fcc-1.00.safetensors", "--json").exit_code == 0
 
 
+@pytest.mark.slow
 def test_generate_goes_on_after_a_bad_source(tmp_path):
     """A file that cannot be read, a word that names nothing, a second crystal of the same name."""
     pytest.importorskip("pyscf", reason="PySCF is not installed")

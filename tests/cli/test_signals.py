@@ -13,7 +13,8 @@ def test_a_signal_ends_a_training(small_config, tmp_path, name):
     out, config = tmp_path / "run", small_config(training__epochs=4000)
     path = tmp_path / "config.yaml"
     path.write_text(config.to_yaml())
-    program = "from irrepnet.cli.main import run; run()"
+    # where hang-ups are ignored, as under nohup, they are in a child too
+    program = f"import signal; signal.signal(signal.{name}, signal.SIG_DFL); from irrepnet.cli.main import run; run()"
     arguments = ["train", str(path), "--out", str(out)]
     process = subprocess.Popen([sys.executable, "-c", program, *arguments], stderr=subprocess.PIPE, text=True)
     while not (out / "checkpoint.safetensors").exists():

@@ -209,6 +209,7 @@ def _write_often(folder: str) -> None:
         record_graphs(records(), FrameOptions(max_frames=0))
 
 
+@pytest.mark.slow
 def test_two_writers_at_once(tmp_path):
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_write_often, args=(str(tmp_path / "cache"),)) for _ in range(2)]

@@ -146,6 +146,7 @@ def real_shells(records: list[dict]) -> list[np.ndarray]:
     return list(found.values())
 
 
+@pytest.mark.slow
 def test_order_parameters_do_not_depend_on_orientation_hand_and_order(mp_2018):
     """Of shells with all the angles that crystals have exactly; the two that pymatgen has not invariant, on purpose."""
     random = np.random.default_rng(0)

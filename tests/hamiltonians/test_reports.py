@@ -137,6 +137,7 @@ def test_names_of_crystals(tmp_path):
         named_crystals("none.cif", tiny)
 
 
+@pytest.mark.slow
 def test_generation_tells_what_was_made_what_was_there_and_what_failed(tmp_path):
     pytest.importorskip("pyscf", reason="PySCF is not installed")
     tiny = Settings.checked(basis="SZV-MOLOPT-SR", cutoff=40.0, radius=5.0)

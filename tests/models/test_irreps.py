@@ -156,6 +156,7 @@ def test_errors_say_what_is_wrong():
         load_config("irreps", {"data.source": "a", "data.targets": "b", "model.irreps": {"m-3m": "2xT9"}})
 
 
+@pytest.mark.slow
 def test_a_run(tmp_path):
     """The preset on numbers and tensors, from training to prediction."""
     settings = {"data.source": "dielectric_constant", "data.targets": "n,e_total", "training.epochs": 1}

@@ -131,6 +131,7 @@ def test_full_form_features_are_equivariant():
         assert (moved - v[OH.multiplication[OH.inverse[q]].copy()]).abs().max() < 1e-10
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(sorted(STRUCTURES)))
 def test_the_input_cell_does_not_matter(seed, name):

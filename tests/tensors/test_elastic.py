@@ -114,6 +114,7 @@ def test_compressibility_against_a_hydrostatic_pressure():
     assert linear_compressibility(stiffness, np.eye(3)).sum() == pytest.approx(1 / averages(stiffness).K_reuss)
 
 
+@pytest.mark.slow
 def test_surfaces(tmp_path):
     found = {surface.name: surface for surface in surfaces(COPPER)}
     assert len(found) == 6

@@ -140,6 +140,7 @@ def test_a_field_is_learned(rock_salt):
     assert np.abs(found - wanted).mean() < 0.2 * np.abs(wanted).mean()
 
 
+@pytest.mark.slow
 def test_moments_are_learned(rock_salt):
     """Exchange and cubic anisotropy: E = J m_Mg·m_O + K Σ_i (m_i⁴ of Mg), labels are energies alone."""
     random, exchange, anisotropy, made = np.random.default_rng(0), 0.5, 0.3, []

@@ -26,7 +26,7 @@ def test_predictions_are_those_of_the_version_that_wrote_it(folder):
         largest = max(np.abs(value).max() for value in expected)
         assert largest > 1e-3, f"{target.name}: nothing to compare"
         for row, value in zip(found, expected):
-            np.testing.assert_allclose(row[target.name], value, rtol=1e-5, atol=1e-5 * largest, err_msg=target.name)
+            np.testing.assert_allclose(row[target.name], value, rtol=1e-6, atol=1e-6 * largest, err_msg=target.name)
 
 
 def test_every_task_has_a_run_of_the_present_format():

@@ -40,7 +40,7 @@ def gradients(rank: int, size: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("size", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_the_gradient_is_that_of_one_process(size, tmp_path):
     torch.multiprocessing.spawn(gradients, (size, str(tmp_path)), nprocs=size)
 
@@ -58,6 +58,7 @@ def history(folder: Path) -> np.ndarray:
         return np.array([[float(row["train_loss"]), float(row["validation_loss"])] for row in csv.DictReader(stream)])
 
 
+@pytest.mark.slow
 def test_the_run_is_that_of_one_process(small_config, tmp_path):
     config = small_config(data__targets=["formation_energy_per_atom"])
     alone = train(config, tmp_path / "alone", quiet=True).folder
@@ -77,6 +78,7 @@ def test_the_run_is_that_of_one_process(small_config, tmp_path):
     assert again.stderr.count("this run is finished") == 1
 
 
+@pytest.mark.slow
 def test_two_runs_together_are_equal_bit_by_bit(small_config, tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(small_config(training__epochs=2).to_yaml())

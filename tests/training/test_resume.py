@@ -186,6 +186,7 @@ def test_a_damaged_checkpoint_is_named(small_config, tmp_path, monkeypatch):
         train(small_config(), out, resume=True, quiet=True)
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_is_the_runs_own(small_config, tmp_path, monkeypatch):
     before, seen = torch.get_num_threads(), set()
     plain = properties.union

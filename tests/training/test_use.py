@@ -143,6 +143,7 @@ def test_a_structure_a_path_or_a_list_of_both(run, rock_salt):
     assert together == pytest.approx(alone[:2])
 
 
+@pytest.mark.slow
 def test_predictions_are_made_a_part_at_a_time(run, small_data, monkeypatch):
     from irrepnet.training import use
 

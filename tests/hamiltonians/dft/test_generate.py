@@ -145,6 +145,7 @@ def test_negligible_bonds_are_left_out():
     assert len(reduced(small, negligible=1e-6)) < len(reduced(small)) == len(made)
 
 
+@pytest.mark.slow
 def test_batch_goes_on(tmp_path):
     pytest.importorskip("pyscf", reason="PySCF is not installed")
     good, bad = requests("fcc:He:3.0")[0], requests("fcc:La:5.3")[0]
