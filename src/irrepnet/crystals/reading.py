@@ -94,7 +94,7 @@ def cells_in(path: str | Path | FileInMemory) -> Cells:
     """
     if isinstance(path, str):
         path = Path(path)
-    if not path.is_file():
+    if isinstance(path, Path) and not path.is_file():
         raise IrrepnetError(f"{path}: no such file")
     form = next((form for form in STRUCTURE_FORMATS if is_named(path, form.patterns)), None)
     if form is None:

@@ -26,9 +26,6 @@ class FileInMemory(NamedTuple):
     def __str__(self) -> str:
         return self.name
 
-    def is_file(self) -> bool:
-        return True
-
     def open(self, mode: Literal["rb"]) -> BytesIO:
         return BytesIO(self.content)
 
