@@ -17,7 +17,7 @@ PAGES = sorted(page for folder in (".", "docs", "benchmarks") for page in (ROOT 
 # in the order in which data flows; a room imports only from rooms before it
 ROOMS = [
     "groups", "tensors", "crystals", "phonons", "graphs", "data", "nn", "models", "hamiltonians", "tasks", "training",
-    "checks", "report", "cli",
+    "checks", "report", "serve", "cli",
 ]  # fmt: skip
 NEVER = {
     "groups": {"torch", "pymatgen"},

@@ -1,5 +1,6 @@
 """What can be read, and that whatever cannot be used is refused with the file and the reason."""
 
+import gzip
 import json
 import math
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import DummySpecies, Element, Lattice, Structure
 
-from irrepnet.crystals import SymmetricCrystal, atomic_number, read_cell, read_structures
+from irrepnet.crystals import FileInMemory, SymmetricCrystal, atomic_number, read_cell, read_structures
 from irrepnet.crystals.cell import lattice_from_parameters
 from irrepnet.errors import IrrepnetError
 
@@ -281,3 +282,16 @@ def test_a_lattice_beyond_reduction_is_refused():
     lattice = [[0.0, 0.0, 0.5], [0.0, 1.0, 1.0], [4.2e-271, 0.0, 0.0]]
     with pytest.raises(IrrepnetError, match="lattice"):
         read_cell({"species": ["Cu"], "frac_coords": [[0, 0, 0]], "lattice": lattice})
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_in_memory_is_read_as_one_on_disk(examples, packed):
+    content = examples["SrTiO3"].read_bytes()
+    file = FileInMemory("x/SrTiO3.cif.gz", gzip.compress(content)) if packed else FileInMemory("a.cif", content)
+    cell, known = read_cell(file), read_cell(examples["SrTiO3"])
+    assert np.array_equal(cell.frac_coords, known.frac_coords)
+    assert (cell.numbers.tolist(), cell.name) == (known.numbers.tolist(), file.name)
+    with pytest.raises(IrrepnetError, match=r"^b\.cif: the file is empty"):
+        read_cell(FileInMemory("b.cif", b""))
+    with pytest.raises(IrrepnetError, match=r"^/etc/passwd: unknown format"):
+        read_cell(FileInMemory("/etc/passwd", b""))

@@ -1,13 +1,15 @@
 """Tables of the point groups, without the command line."""
 
 import json
+import re
+from io import BytesIO
 
 import numpy as np
 import pytest
 
 from irrepnet.groups import SETTINGS, PointGroup
-from irrepnet.groups.picture import draw_character_table
-from irrepnet.groups.reports import character_table, describe_group, list_groups
+from irrepnet.groups.picture import draw_character_table, draw_covariant
+from irrepnet.groups.reports import character_table, describe_covariants, describe_group, list_groups
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -41,3 +43,32 @@ def test_list_and_picture(tmp_path):
     assert sum(g["default"] for g in groups) == 32
     draw_character_table(PointGroup("1"), tmp_path / "table.svg")
     assert (tmp_path / "table.svg").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(("name", "label"), [("m-3m", "T1u"), ("m-3m", "A1g"), ("-6", "E''"), ("2/m", "Bu")])
+def test_polynomials_as_text_are_the_covariants(name, label):
+    group, point = PointGroup(name), np.array([0.3, -0.7, 1.1])
+    document = describe_covariants(group, label)
+    raised = {sign: f"**{digit}" for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+    for texts, values in zip(document["components"], group.covariants(label)(point), strict=True):
+        for text, value in zip(texts, values, strict=True):
+            formula = re.sub(r"(?<=\w) ?([xyz])", r"*\1", text.replace("−", "-"))
+            formula = "".join(raised.get(sign, sign) for sign in formula)
+            assert eval(formula, dict(zip("xyz", point))) == pytest.approx(value, rel=2e-3, abs=2e-3)
+
+
+def test_the_picture_of_a_covariant_has_both_signs():
+    from matplotlib.image import imread
+
+    stream = BytesIO()
+    draw_covariant(PointGroup("m-3m"), "T1u", 0, 2, stream)
+    stream.seek(0)
+    pixels = imread(stream, format="png")
+    assert pixels[0, 0, 3] == 0  # the ground is transparent
+    red, blue = (
+        (pixels[..., one] > 1.5 * pixels[..., other]) & (pixels[..., 3] > 0) for one, other in ((0, 2), (2, 0))
+    )
+    rows = np.arange(len(pixels))[:, None]
+    assert (red * rows).sum() / red.sum() < (blue * rows).sum() / blue.sum()  # z is positive above
+    assert red.sum() > 1000
+    assert blue.sum() > 1000

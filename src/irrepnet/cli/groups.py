@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from irrepnet.cli.options import NAMES_WITH_MINUS, Json
 from irrepnet.cli.printing import in_sum, print_json, print_table, say
 from irrepnet.errors import IrrepnetError
-
-if TYPE_CHECKING:
-    from irrepnet.groups import DoubleGroup, PointGroup
 
 app = typer.Typer(help="Point groups and double groups: irreps, couplings, products, subduction.", no_args_is_help=True)
 
@@ -81,46 +78,28 @@ def _show_double(group: str, json_: bool) -> None:
         say(line)
 
 
-def _group(name: str, double: bool) -> PointGroup | DoubleGroup:
-    from irrepnet.groups import DoubleGroup, PointGroup
-
-    return DoubleGroup(name) if double else PointGroup(name)
-
-
 @app.command(context_settings=NAMES_WITH_MINUS)
 def couple(group: Group, a: str, b: str, c: str, double: Double = False, json_: Json = False) -> None:
     """Coupling coefficients U[c n; a i, b j] of A ⊗ B → C. Complex ones are [real, imaginary] in JSON."""
-    import numpy as np
+    from irrepnet.groups.reports import coupling_table, coupling_title, describe_coupling, group_called
 
-    from irrepnet.groups.reports import json_numbers
-
-    g = _group(group, double)
-    coefficients = g.coupling(a, b, c)
+    g = group_called(group, double)
     if json_:
-        print_json({"group": g.name, "a": a, "b": b, "c": c, "coefficients": json_numbers(coefficients)})
+        print_json(describe_coupling(g, a, b, c))
         return
-    rows = [
-        [str(copy), str(n), str(i), str(j), _coefficient(coefficients[copy, n, i, j])]
-        for copy, n, i, j in np.argwhere(coefficients != 0)
-    ]
-    modulo = " modulo J" if len(g.irrep(c).commutant) > 1 else ""
-    title = f"{g.name}: {a} ⊗ {b} → {c}, copies{modulo}: {len(coefficients)}"
-    print_table(title, ["copy", f"n ({c})", f"i ({a})", f"j ({b})", "coefficient"], rows)
-
-
-def _coefficient(value: Any) -> str:
-    return f"{value.real:+.12f}" + (f" {value.imag:+.12f}i" if isinstance(value, complex) else "")
+    print_table(coupling_title(g, a, b, c), *coupling_table(g, a, b, c))
 
 
 @app.command(context_settings=NAMES_WITH_MINUS)
 def product(group: Group, a: str, b: str, double: Double = False, json_: Json = False) -> None:
     """Decomposition of A ⊗ B."""
-    g = _group(group, double)
-    multiplicities = g.product(a, b)
+    from irrepnet.groups.reports import describe_product, group_called
+
+    document = describe_product(group_called(group, double), a, b)
     if json_:
-        print_json({"group": g.name, "a": a, "b": b, "product": multiplicities})
+        print_json(document)
         return
-    say(f"{a} ⊗ {b} = {in_sum(multiplicities)}")
+    say(f"{a} ⊗ {b} = {in_sum(document['product'])}")
 
 
 @app.command(context_settings=NAMES_WITH_MINUS)
@@ -140,34 +119,38 @@ def subduce(
 
     Half-integers are those of the double group; of an integer with --double the basis is that of J_z.
     """
-    from irrepnet.groups.reports import json_numbers
+    from irrepnet.groups.reports import (
+        axes_of_subgroup,
+        describe_correlation,
+        describe_subduction,
+        group_called,
+        natural_parity,
+    )
 
     if (j is None) == (subgroup is None):
         raise IrrepnetError("give an angular momentum l or j, or a subgroup with --subgroup, and not both")
     if subgroup is not None:
-        _show_correlation(_group(group, double), subgroup, json_)
+        document = describe_correlation(group_called(group, double), subgroup)
+        if json_:
+            print_json(document)
+            return
+        names = [document["group"], document["subgroup"]]
+        rows = [[label, in_sum(counts)] for label, counts in document["correlation"].items()]
+        print_table(" ↓ ".join(names), names, rows)
+        say(axes_of_subgroup(document))
         return
     assert j is not None
     twice = _twice(j)
-    g = _group(group, double or twice % 2 == 1)
-    signs = {"g": 1, "+": 1, "u": -1, "-": -1, "natural": (-1) ** (twice // 2) if twice % 2 == 0 else 1}
+    signs = {"g": 1, "+": 1, "u": -1, "-": -1, "natural": natural_parity(twice)}
     if parity not in signs:
         raise IrrepnetError(f"parity {parity!r} is unknown; use g, u, + , - or natural")
-    name, value = ("l", twice // 2) if twice % 2 == 0 else ("j", twice / 2)
-    bases = g.subduce(value, signs[parity])  # pyright: ignore[reportArgumentType] (half-integers are a DoubleGroup's)
-    multiplicities = {label: len(basis) for label, basis in bases.items()}
+    document = describe_subduction(group_called(group, double or twice % 2 == 1), twice, signs[parity])
     if json_:
-        document = {
-            "group": g.name,
-            name: value,
-            "parity": signs[parity],
-            "multiplicities": multiplicities,
-            "basis": {label: json_numbers(basis) for label, basis in bases.items()},
-        }
         print_json(document)
         return
-    spin = str(value) if name == "l" else f"{twice}/2"
-    say(f"{name} = {spin}{'+' if signs[parity] > 0 else '−'} ↓ {g.name} = {in_sum(multiplicities)}")
+    name, spin = ("l", str(twice // 2)) if twice % 2 == 0 else ("j", f"{twice}/2")
+    sign = "+" if signs[parity] > 0 else "−"
+    say(f"{name} = {spin}{sign} ↓ {document['group']} = {in_sum(document['multiplicities'])}")
 
 
 def _twice(j: str) -> int:
@@ -181,25 +164,3 @@ def _twice(j: str) -> int:
     if twice.denominator != 1 or twice < 0:
         raise IrrepnetError(f"an angular momentum is a number such as 2, or 3/2 with spin, got {j!r}")
     return int(twice)
-
-
-def _show_correlation(g: PointGroup | DoubleGroup, subgroup: str, json_: bool) -> None:
-    embedding = g.subgroup(subgroup)
-    if json_:
-        document = {
-            "group": g.name,
-            "subgroup": embedding.group.name,
-            "rotation": embedding.rotation.tolist(),
-            "indices": embedding.indices.tolist(),
-            "correlation": embedding.correlation,
-        }
-        print_json(document)
-        return
-    rows = [[label, in_sum(counts)] for label, counts in embedding.correlation.items()]
-    print_table(f"{g.name} ↓ {embedding.group.name}", [g.name, embedding.group.name], rows)
-    z, x = embedding.rotation[:, 2], embedding.rotation[:, 0]
-    say(f"the subgroup's z axis is {_vector(z)}, its x axis {_vector(x)}")
-
-
-def _vector(v: Any) -> str:
-    return "(" + ", ".join(f"{x + 0.0:.4f}" for x in v.round(4)) + ")"

@@ -22,6 +22,7 @@ from irrepnet.cli import (
     path,
     phonons,
     report,
+    serve,
     symmetrize,
     symmetry,
     tensor,
@@ -99,6 +100,7 @@ app.command("predict")(train.predict)
 app.command("models")(train.models)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
+app.command("serve")(serve.serve)
 app.command("path")(path.path)
 app.command("doctor")(doctor.doctor)
 

@@ -34,6 +34,7 @@ from irrepnet.crystals.pseudosymmetry import REACH, parents
 from irrepnet.crystals.reading import cells_in, read_cell, read_structures
 from irrepnet.crystals.site_irreps import SiteIrreps, TensorForm, site_irreps
 from irrepnet.crystals.symmetric import SymmetricCrystal
+from irrepnet.crystals.text import FileInMemory
 from irrepnet.crystals.wyckoff import WyckoffPosition, with_standard_origin, wyckoff_letter, wyckoff_positions
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "CdmlPoint",
     "Cell",
     "CellSymmetry",
+    "FileInMemory",
     "LittleGroup",
     "Modes",
     "NeighbourOptions",

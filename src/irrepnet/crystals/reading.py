@@ -19,7 +19,7 @@ from irrepnet.crystals.cif import read_cif
 from irrepnet.crystals.elements import atomic_number, only_element
 from irrepnet.crystals.extxyz import read_frames
 from irrepnet.crystals.poscar import read_poscar
-from irrepnet.crystals.text import is_named, read_text
+from irrepnet.crystals.text import FileInMemory, is_named, read_text
 from irrepnet.errors import IrrepnetError
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def read_cell(source: Any) -> Cell:
     """The crystal in `source`, checked.
 
     Args:
-        source: a pymatgen Structure; a Cell; a path to a file with exactly one crystal (see `cells_in`);
-            a record, that is a mapping with `species` (symbols), `frac_coords` (n, 3) and either `lattice`
+        source: a pymatgen Structure; a Cell; a path to a file, or a file in memory, with exactly one crystal (see
+            `cells_in`); a record, that is a mapping with `species` (symbols), `frac_coords` (n, 3) and either `lattice`
             (3, 3) row vectors in Å or `cell` [a, b, c, α, β, γ] in Å and degrees; or an object with the
             attributes `species`, `frac_coords` and `lattice` of a record.
 
@@ -60,8 +60,10 @@ def read_cell(source: Any) -> Cell:
             or dummy species, disordered sites, non-finite numbers, a missing or singular lattice, or two
             atoms (or an atom and its own image) closer than 0.5 Å.
     """
-    if isinstance(source, str | Path):
-        return checked(only_cell(Path(source)))
+    if isinstance(source, str):
+        source = Path(source)
+    if isinstance(source, Path | FileInMemory):
+        return checked(only_cell(source))
     if isinstance(source, Cell):
         lattice, frac_coords = np.asarray(source.lattice, float), np.asarray(source.frac_coords, float)
         numbers = np.asarray(source.numbers)
@@ -79,7 +81,7 @@ def read_cell(source: Any) -> Cell:
     raise IrrepnetError(f"a crystal is a pymatgen Structure, a file or a record, not a {type(source).__name__}")
 
 
-def cells_in(path: str | Path) -> Cells:
+def cells_in(path: str | Path | FileInMemory) -> Cells:
     """The crystals in a file in their order, not yet checked (`checked` does that); for each that cannot be read, why.
 
     Formats, by name: CIF (a crystal a data block; blocks without atoms are passed over), POSCAR, extended XYZ (a
@@ -90,8 +92,9 @@ def cells_in(path: str | Path) -> Cells:
     Raises:
         IrrepnetError: the file is missing, of unknown format, empty or unreadable as a whole.
     """
-    path = Path(path)
-    if not path.is_file():
+    if isinstance(path, str):
+        path = Path(path)
+    if isinstance(path, Path) and not path.is_file():
         raise IrrepnetError(f"{path}: no such file")
     form = next((form for form in STRUCTURE_FORMATS if is_named(path, form.patterns)), None)
     if form is None:
@@ -168,7 +171,7 @@ def cell_of_structure(structure: Structure, name: str) -> Cell:
     return Cell(structure.lattice.matrix, structure.frac_coords, np.array(numbers, int), name)
 
 
-def only_cell(path: Path) -> Cell:
+def only_cell(path: Path | FileInMemory) -> Cell:
     """The only crystal in a file, not yet checked; what cannot be read beside it becomes notes of it.
 
     Raises:

@@ -7,8 +7,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal, NamedTuple
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.inlets import limit
@@ -16,7 +17,20 @@ from irrepnet.inlets import limit
 _GZIP = b"\x1f\x8b"
 
 
-def read_text(path: Path) -> str:
+class FileInMemory(NamedTuple):
+    """What a file holds, and its name: read as a file is, without being on any disk."""
+
+    name: str
+    content: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+    def open(self, mode: Literal["rb"]) -> BytesIO:
+        return BytesIO(self.content)
+
+
+def read_text(path: Path | FileInMemory) -> str:
     """The text of a file; see `decode`. It may be gzipped, whatever its name; lines end in a newline alone.
 
     Raises:
@@ -50,7 +64,7 @@ def lines_of(path: Path) -> Iterator[bytes]:
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[IO[bytes]]:
+def _unpacked(path: Path | FileInMemory) -> Iterator[IO[bytes]]:
     with path.open("rb") as raw:
         zipped = raw.read(2) == _GZIP
         raw.seek(0)
@@ -61,7 +75,7 @@ def _most() -> int:
     return 1_000_000 * limit("IRREPNET_MAX_MB")
 
 
-def _too_large(path: Path, what: str) -> IrrepnetError:
+def _too_large(path: Path | FileInMemory, what: str) -> IrrepnetError:
     number = limit("IRREPNET_MAX_MB")
     return IrrepnetError(f"{path}: {what} has more than {number} MB, unpacked; set IRREPNET_MAX_MB to read more")
 
@@ -76,13 +90,13 @@ def decode(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def is_named(path: Path, patterns: Iterable[str]) -> bool:
+def is_named(path: Path | FileInMemory, patterns: Iterable[str]) -> bool:
     """Whether the name, in lower case and without .gz, matches one of the patterns."""
     name = path.name.lower().removesuffix(".gz")
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _unreadable(path: Path, error: Exception) -> IrrepnetError:
+def _unreadable(path: Path | FileInMemory, error: Exception) -> IrrepnetError:
     if isinstance(error, FileNotFoundError):
         return IrrepnetError(f"{path}: no such file")
     if isinstance(error, OSError) and error.strerror:

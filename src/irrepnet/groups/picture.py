@@ -1,8 +1,11 @@
-"""The character table of a point group as a picture."""
+"""Pictures of a point group: its character table, and its covariants over all directions."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
@@ -34,3 +37,43 @@ def draw_character_table(g: PointGroup, path: str | Path) -> None:
         figure.savefig(path, dpi=150)
     except (OSError, ValueError) as error:
         raise IrrepnetError(f"cannot write the picture {path}: {error}") from error
+
+
+POSITIVE, NEGATIVE = (0.88, 0.40, 0.18), (0.23, 0.49, 0.85)
+"""Colours of the signs of a covariant, legible on white and on black."""
+
+
+def draw_covariant(g: PointGroup, label: str, generator: int, component: int, stream: BinaryIO) -> None:
+    """One component of a generator of the covariants of an irrep, as a PNG on a transparent ground.
+
+    In every direction the surface is as far from the centre as the component is large, in the colour of its sign; the
+    lines are the axes: z upwards, x to the left in front, y to the right.
+    """
+    from matplotlib.colors import LightSource
+    from matplotlib.figure import Figure
+
+    polar, azimuth = np.meshgrid(np.linspace(0, np.pi, 49), np.linspace(0, 2 * np.pi, 73))  # normals point outwards
+    directions = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], -1)
+    values = g.covariants(label)(directions)[..., generator, component]
+    surface = abs(values / abs(values).max())[..., None] * directions
+    middles = (values[1:, 1:] + values[1:, :-1] + values[:-1, 1:] + values[:-1, :-1])[..., None]
+    figure = Figure(figsize=(2, 2), facecolor="none")
+    figure.subplots_adjust(0, 0, 1, 1)
+    axes = figure.add_subplot(projection="3d", facecolor="none", computed_zorder=False)
+    axes.set_axis_off()
+    for axis in np.eye(3):
+        axes.plot(*np.outer(axis, (-1.15, 1.15)), color="0.5", linewidth=0.8, zorder=0)
+    axes.plot_surface(
+        *np.moveaxis(surface, -1, 0),
+        facecolors=np.where(middles > 0, POSITIVE, NEGATIVE),
+        rstride=1,
+        cstride=1,
+        linewidth=0,
+        antialiased=False,
+        lightsource=LightSource(azdeg=250, altdeg=50),
+        zorder=1,
+    )
+    axes.set(xlim=(-0.75, 0.75), ylim=(-0.75, 0.75), zlim=(-0.75, 0.75))
+    axes.set_box_aspect((1, 1, 1))
+    axes.view_init(elev=22, azim=35)
+    figure.savefig(stream, dpi=110, transparent=True)

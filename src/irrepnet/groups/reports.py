@@ -8,6 +8,13 @@ import numpy as np
 
 from irrepnet.groups import POINT_GROUPS, SETTINGS, DoubleGroup, Irrep, PointGroup
 
+AnyPointGroup = PointGroup | DoubleGroup
+
+
+def group_called(name: str, double: bool = False) -> AnyPointGroup:
+    """A point group, or its double group, by any of its names; IrrepnetError if there is none."""
+    return DoubleGroup(name) if double else PointGroup(name)
+
 
 def list_groups() -> list[dict[str, Any]]:
     """The 32 point groups and the further named settings, which are not "default"."""
@@ -121,6 +128,106 @@ def double_conventions(double: DoubleGroup) -> list[str]:
     return lines
 
 
+def describe_product(g: AnyPointGroup, a: str, b: str) -> dict[str, Any]:
+    """``product``: {irrep: multiplicity} of A ⊗ B."""
+    return {"group": g.name, "a": a, "b": b, "product": g.product(a, b)}
+
+
+def describe_coupling(g: AnyPointGroup, a: str, b: str, c: str) -> dict[str, Any]:
+    """``coefficients`` (copies, d_c, d_a, d_b) of A ⊗ B → C, see :meth:`PointGroup.coupling`; complex ones as
+    [real part, imaginary part]."""
+    return {"group": g.name, "a": a, "b": b, "c": c, "coefficients": json_numbers(g.coupling(a, b, c))}
+
+
+def coupling_table(g: AnyPointGroup, a: str, b: str, c: str) -> tuple[list[str], list[list[str]]]:
+    """Headings and a row for each coefficient that is not 0: copy, components n of C, i of A, j of B, its value."""
+    coefficients = g.coupling(a, b, c)
+    rows = []
+    for index in np.argwhere(coefficients != 0).tolist():
+        value = coefficients[*index]
+        text = f"{value.real:+.12f}" + (f" {value.imag:+.12f}i" if np.iscomplexobj(value) else "")
+        rows.append([*map(str, index), text])
+    return ["copy", f"n ({c})", f"i ({a})", f"j ({b})", "coefficient"], rows
+
+
+def coupling_title(g: AnyPointGroup, a: str, b: str, c: str) -> str:
+    """Such as "m-3m: T1u ⊗ T1u → Eg, copies: 1"."""
+    modulo = " modulo J" if len(g.irrep(c).commutant) > 1 else ""
+    return f"{g.name}: {a} ⊗ {b} → {c}, copies{modulo}: {len(g.coupling(a, b, c))}"
+
+
+def describe_correlation(g: AnyPointGroup, subgroup: str) -> dict[str, Any]:
+    """``correlation``: {irrep of the group: {irrep of the subgroup: multiplicity}}; ``rotation`` (3, 3) from the
+    subgroup's frame to the group's, ``indices`` of its elements in the group."""
+    embedding = g.subgroup(subgroup)
+    return {
+        "group": g.name,
+        "subgroup": embedding.group.name,
+        "rotation": embedding.rotation.tolist(),
+        "indices": embedding.indices.tolist(),
+        "correlation": embedding.correlation,
+    }
+
+
+def axes_of_subgroup(correlation: dict[str, Any]) -> str:
+    """Where the subgroup of a `describe_correlation` has its axes, in a sentence."""
+    z, x = ("(" + ", ".join(f"{row[axis] + 0.0:.4f}" for row in correlation["rotation"]) + ")" for axis in (2, 0))
+    return f"the subgroup's z axis is {z}, its x axis {x}"
+
+
+def describe_subduction(g: AnyPointGroup, twice: int, parity: int) -> dict[str, Any]:
+    """The irreps in j± of O(3): ``multiplicities`` and ``basis`` {irrep: (copies, d, 2j + 1)}.
+
+    Args:
+        twice: 2j, odd for a double group alone.
+        parity: +1 or −1.
+    """
+    name, value = ("l", twice // 2) if twice % 2 == 0 else ("j", twice / 2)
+    bases = g.subduce(value, parity)  # pyright: ignore[reportArgumentType] (half-integers are a DoubleGroup's)
+    return {
+        "group": g.name,
+        name: value,
+        "parity": parity,
+        "multiplicities": {label: len(basis) for label, basis in bases.items()},
+        "basis": {label: json_numbers(basis) for label, basis in bases.items()},
+    }
+
+
+def natural_parity(twice: int) -> int:
+    """(−1)^l of an integer, + of a half-integer."""
+    return (-1) ** (twice // 2) if twice % 2 == 0 else 1
+
+
+def describe_covariants(g: PointGroup, label: str) -> dict[str, Any]:
+    """``degrees`` of the generators of the covariants of an irrep, and their ``components`` as polynomials of x, y, z,
+    normalised over the unit sphere."""
+    maps = g.covariants(label)
+    return {
+        "group": g.name,
+        "irrep": g.irrep(label).label,
+        "degrees": list(maps.degrees),
+        "components": [[_polynomial(row, maps.exponents) for row in each] for each in maps.coefficients],
+    }
+
+
+def _polynomial(coefficients: np.ndarray, exponents: np.ndarray) -> str:
+    """Such as "1.118 x² − 1.118 y²"."""
+    text = ""
+    for value, powers in zip(coefficients.tolist(), exponents.tolist()):
+        if abs(value) > 1e-9:
+            monomial = "".join(
+                axis + (str(n).translate(_RAISED) if n > 1 else "") for axis, n in zip("xyz", powers) if n
+            )
+            factor = f"{abs(value):.4g}"
+            text += f" {'+' if value > 0 else '−'} " + (
+                monomial if monomial and factor == "1" else f"{factor} {monomial}"
+            )
+    return text.removeprefix(" + ").replace(" − ", "−", text.startswith(" − ")).strip()
+
+
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def json_numbers(array: np.ndarray) -> Any:
     """Nested lists of an array; a complex number is [real part, imaginary part]."""
     if np.isrealobj(array):
@@ -137,7 +244,7 @@ def _as_text(value: complex) -> str:
     return imaginary if not parts[0] else f"{real}{'' if parts[1] < 0 else '+'}{imaginary}"
 
 
-def title(g: PointGroup | DoubleGroup) -> str:
+def title(g: AnyPointGroup) -> str:
     """Such as "m-3m (Oh), cubic, order 48"."""
     point_group = g if isinstance(g, PointGroup) else g.group
     return f"{g.name} ({point_group.schoenflies}), {point_group.system}, order {g.order}"

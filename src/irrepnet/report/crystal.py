@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from irrepnet.crystals import SymmetricCrystal
+from irrepnet.crystals import FileInMemory, SymmetricCrystal
 from irrepnet.crystals.drawing import drawn_atoms, drawn_bonds
 from irrepnet.crystals.reports import describe_symmetry
 from irrepnet.errors import IrrepnetError
@@ -70,7 +70,9 @@ def describe(source: Any, symprec: float = 0.01, name: str = "") -> dict[str, An
         IrrepnetError: the source cannot be read, or no space group is consistent with it.
     """
     crystal = SymmetricCrystal.from_structure(source, symprec)
-    name = name or (Path(source).name if isinstance(source, str | Path) else crystal.formula)
+    if not name:
+        is_file = isinstance(source, str | Path | FileInMemory)
+        name = Path(str(source)).name if is_file else crystal.formula
     found = measures(crystal.numbers, crystal.cart_coords, crystal.lattice)
     modes = describe_modes(crystal, name)
     predictions = _predictions(crystal)
@@ -104,13 +106,14 @@ def write_crystal_page(source: Any, path: str | Path, symprec: float = 0.01) -> 
     return document
 
 
-def crystal_page(document: dict[str, Any]) -> str:
-    """The page of a crystal from what `describe` says of it."""
+def crystal_page(document: dict[str, Any], connects: bool = False) -> str:
+    """The page of a crystal from what `describe` says of it; on a server it has links to the other pages there."""
     viewer = files("irrepnet.report") / "3dmol"
     return render(
         "crystal.html",
         scripts=[(viewer / "3Dmol-min.js").read_text(encoding="utf-8"), template_text("viewer.js")],
         title=f"{document['formula']}, {document['symmetry']['spacegroup']['symbol']}",
+        connects=connects,
         colours=COLOURS,
         meanings=TENSORS,
         surfaces=_surfaces_picture(document),

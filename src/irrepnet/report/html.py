@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
+from html import unescape
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,7 +21,8 @@ def render(template: str, title: str, scripts: Sequence[str] = (), connects: boo
         template: its name.
         title: of the page.
         scripts: JavaScript, written into the page in this order; no other runs there.
-        connects: the page's scripts and forms may ask the server that it is from; no page may ask another.
+        connects: the page's scripts and forms may ask the server that it is from, to whose other pages it has links; no
+            page may ask another server.
         values: what the template shows; strings are escaped.
     """
     style = template_text("style.css").strip()
@@ -31,6 +34,7 @@ def render(template: str, title: str, scripts: Sequence[str] = (), connects: boo
             style=Markup(style),
             scripts=[Markup(script) for script in scripts],
             policy=_policy(style, scripts, connects),
+            connects=connects,
             **values,
         )
     )
@@ -39,6 +43,13 @@ def render(template: str, title: str, scripts: Sequence[str] = (), connects: boo
 def template_text(name: str) -> str:
     """A template as it is."""
     return _environment().loader.get_source(_environment(), name)[0]  # type: ignore[union-attr]
+
+
+def policy_of(page: str) -> str:
+    """The content security policy that a page names, for a server to send along."""
+    found = re.search('<meta http-equiv="Content-Security-Policy" content="([^"]*)">', page)
+    assert found is not None  # for `render` has written it
+    return unescape(found[1])
 
 
 def _policy(style: str, scripts: Sequence[str], connects: bool) -> str:

@@ -22,9 +22,11 @@
   const radii = new Map(drawing.atoms.map(atom => [atom.orbit, atom.radius]));
   const paint = chosen => {
     for (const [orbit, radius] of radii) {
-      const faint = chosen !== null && chosen !== orbit;
-      const look = { color: drawing.colours[orbit % drawing.colours.length], opacity: faint ? 0.15 : 1 };
-      viewer.setStyle({ chain: String(orbit) }, { sphere: { radius: 0.45 * radius, ...look }, stick: { radius: 0.09, ...look } });
+      const shown = chosen === null || chosen === orbit;
+      const color = shown ? drawing.colours[orbit % drawing.colours.length] : "#8a8f98";
+      const share = shown ? 1 : 0.3;  // one model cannot have several opacities
+      viewer.setStyle({ chain: String(orbit) },
+        { sphere: { radius: 0.45 * share * radius, color }, stick: { radius: 0.09 * share, color } });
     }
     viewer.render();
   };
@@ -46,18 +48,23 @@
       backgroundOpacity: 0.9, inFront: true, alignment: "center" });
   });
 
+  // turns about axes of the screen, x to the right, y upwards, z to the reader; a quaternion is [x, y, z, w]
+  const turned = ([x, y, z, w], [axis, degrees]) => {
+    const half = degrees * Math.PI / 360, [s, c] = [Math.sin(half), Math.cos(half)];
+    return axis === "x" ? [c * x + s * w, c * y - s * z, c * z + s * y, c * w - s * x]
+      : [c * x + s * z, c * y + s * w, c * z - s * x, c * w - s * y];
+  };
+  const turnTo = quaternion => viewer.setView([...viewer.getView().slice(0, 4), ...quaternion]);
+  const upright = ["x", -90];  // z points upwards
   const views = {
-    general: [["x", -90], ["y", -25], ["x", 15]],
-    x: [["x", -90], ["y", -90]],
-    y: [["x", -90], ["y", 180]],
+    general: [upright, ["y", -25], ["x", 15]],
+    x: [upright, ["y", -90]],
+    y: [upright, ["y", 180]],
     z: [],
   };
   const look = name => {
-    const view = viewer.getView();
-    viewer.setView([...view.slice(0, 4), 0, 0, 0, 1]);
-    for (const [axis, angle] of views[name]) viewer.rotate(angle, axis);
+    turnTo(views[name].reduce(turned, [0, 0, 0, 1]));
     viewer.zoomTo();
-    viewer.zoom(0.9);
     viewer.render();
   };
   let turning = false;
@@ -65,7 +72,7 @@
     button.addEventListener("click", () => look(button.dataset.view)));
   document.getElementById("turn").addEventListener("click", event => {
     turning = !turning;
-    viewer.spin(turning ? "y" : false);
+    viewer.spin(turning ? "z" : false);
     event.currentTarget.setAttribute("aria-pressed", String(turning));
   });
   let chosen = null;
@@ -78,9 +85,9 @@
       paint(chosen);
     }));
   place.addEventListener("keydown", event => {
-    const turns = { ArrowLeft: [-10, "y"], ArrowRight: [10, "y"], ArrowUp: [-10, "x"], ArrowDown: [10, "x"] };
+    const turns = { ArrowLeft: ["y", -10], ArrowRight: ["y", 10], ArrowUp: ["x", -10], ArrowDown: ["x", 10] };
     const zooms = { "+": 1.15, "-": 1 / 1.15 };
-    if (turns[event.key]) viewer.rotate(...turns[event.key]);
+    if (turns[event.key]) turnTo(turned(viewer.getView().slice(4), turns[event.key]));
     else if (zooms[event.key]) viewer.zoom(zooms[event.key]);
     else return;
     event.preventDefault();
