@@ -22,6 +22,17 @@ def for_html(text: object) -> str:
     return escape(for_terminal(text))
 
 
+def html_table(title: object, header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """A table, what notebooks display of an object."""
+
+    def line(tag: str, cells: Iterable[object]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{for_html(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    head = line("th", header)
+    body = "".join(line("td", row) for row in rows)
+    return f"<table><caption>{for_html(title)}</caption><thead>{head}</thead><tbody>{body}</tbody></table>"
+
+
 def for_picture(text: object) -> str:
     """Without matplotlib's formulas between dollars."""
     return for_terminal(text).replace("$", "\\$")

@@ -20,12 +20,15 @@ from irrepnet.hamiltonians import (
     effective_masses,
     fermi_energy,
     k_path,
+    orbital_weights,
     orthogonalised,
+    partial_densities,
     read_hamiltonian,
     slater_koster,
 )
-from irrepnet.hamiltonians.bands import HBAR2_OVER_ME, BandStructure
+from irrepnet.hamiltonians.bands import HBAR2_OVER_ME, BandStructure, filled_bands
 from irrepnet.hamiltonians.model import mesh_points
+from irrepnet.hamiltonians.orbitals import Mixing
 from irrepnet.hamiltonians.plots import energy_window, plot_bands
 from irrepnet.hamiltonians.slater_koster import bond_matrix
 
@@ -71,6 +74,41 @@ def test_density_of_states():
     assert np.trapezoid(states, energies) == pytest.approx(2.0, abs=1e-3)
     with pytest.raises(IrrepnetError, match="positive energy"):
         density_of_states(cubic_model(), energies, width=0)
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_weights_of_orbitals(overlap):
+    """They add up to one, tell uncoupled orbitals apart, and do not depend on how orbitals are mixed."""
+    hamiltonian = random_hamiltonian("TiO2", "Ti:sd,O:p", overlap=overlap)
+    k = np.array([[0.1, 0.2, 0.3], [0.5, 0, 0.25]])
+    levels, weights = orbital_weights(hamiltonian, k)
+    assert list(weights) == ["Ti s", "Ti d", "O p"]
+    assert np.allclose(levels, hamiltonian.eigenvalues(k))
+    assert np.allclose(sum(weights.values()), 1)
+    assert [round(float(own[0].sum()), 6) for own in weights.values()] == [2, 10, 12]  # as many states as orbitals
+    energies = np.linspace(-50, 50, 2001)
+    parts = partial_densities(hamiltonian, energies, (2, 2, 2), width=0.5)
+    assert np.allclose(sum(parts.values()), density_of_states(hamiltonian, energies, (2, 2, 2), width=0.5))
+
+
+def test_weights_of_hybrids_are_those_of_their_shells():
+    hamiltonian = random_hamiltonian("Si", "sp")
+    mixed = np.linalg.qr(np.random.default_rng(0).normal(size=(2, 4, 4)))[0]
+    T = np.zeros((8, 8))
+    for site, own in enumerate(hamiltonian.basis.orbitals):
+        T[np.ix_(own, own)] = mixed[site]
+    basis = replace(hamiltonian.basis, mixing=Mixing(T, tuple(f"sp3-{n}" for n in range(8))))
+    hybrids = replace(hamiltonian, H=T @ hamiltonian.H @ T.T, basis=basis)
+    (levels, weights), (others, same) = (orbital_weights(each, [0.1, 0.2, 0.3]) for each in (hamiltonian, hybrids))
+    assert np.allclose(levels, others)
+    assert all(np.allclose(weights[name], same[name]) for name in ("Si s", "Si p"))
+
+
+def test_filled_bands():
+    assert filled_bands(replace(cubic_model(gap=10.0), fermi=5.0)) == 1
+    assert filled_bands(cubic_model()) is None  # the Fermi energy cuts the first
+    assert filled_bands(replace(cubic_model(), fermi=None)) is None
+    assert filled_bands(replace(cubic_model(), fermi=50.0)) is None
 
 
 def test_generalised_eigenvalues():

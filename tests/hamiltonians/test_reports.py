@@ -1,5 +1,6 @@
 """What there is to say about Hamiltonians, without the command line."""
 
+import csv
 import json
 from dataclasses import replace
 
@@ -99,8 +100,23 @@ def test_bands(tmp_path):
         repeated = np.repeat([level["energy"] for level in levels], [level["degeneracy"] for level in levels])
         assert np.allclose(repeated, energies, atol=1e-3)
     assert draw_bands(tmp_path / "x.safetensors", tmp_path / "x.png", irreps=False)["levels"] == {}
-    with pytest.raises(IrrepnetError, match="cannot be written"):
-        draw_bands(tmp_path / "x.safetensors", tmp_path / "none" / "x.png")
+    plain = (tmp_path / "x.png").stat().st_size
+    draw_bands(tmp_path / "x.safetensors", tmp_path / "x.png", irreps=False, weights=True, dos=True)
+    assert (tmp_path / "x.png").stat().st_size > plain
+    for name in ("x.png", "x.csv"):
+        with pytest.raises(IrrepnetError, match="cannot be written"):
+            draw_bands(tmp_path / "x.safetensors", tmp_path / "none" / name)
+
+
+def test_bands_as_numbers(tmp_path):
+    """The table and the document hold the path; the gap is that of the bands below the Fermi energy."""
+    report = draw_bands("Si-diamond-1.00", tmp_path / "x.csv", irreps=False)
+    rows = list(csv.reader((tmp_path / "x.csv").open(encoding="utf-8")))
+    assert rows[0][:6] == ["distance [1/Å]", "label", "k1", "k2", "k3", "band 1 [eV]"]
+    assert [row[1] for row in rows[1:] if row[1]][:3] == ["Γ", "X", "W"]
+    assert np.allclose(np.array([row[5:] for row in rows[1:]], float), report["path"]["energies"])
+    assert report["gap"]["fundamental"] == pytest.approx(0.6, abs=0.1)  # PBE
+    assert draw_bands("Al-fcc-1.00", tmp_path / "x.csv", irreps=False)["gap"] is None
 
 
 def test_levels_fail_point_by_point():

@@ -114,7 +114,9 @@ def test_sites(tmp_path):
 
 
 def test_other_tasks_have_one_network():
-    with pytest.raises(IrrepnetError, match=r"training\.members: is for properties and sites, not energies"):
+    with pytest.raises(
+        IrrepnetError, match=r"training\.members: is for properties, sites and Hamiltonians, not energies"
+    ):
         load_config("energy", {"data.source": "a", "data.parent": "b", "training.members": 2})
 
 

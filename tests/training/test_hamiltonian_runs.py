@@ -25,7 +25,12 @@ from irrepnet.hamiltonians.blocks import bonds_within
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian
 from irrepnet.tasks.hamiltonians import read_samples, sample_for, split_samples
 from irrepnet.training import load_config, load_run, loop, predict, train
-from irrepnet.training.hamiltonians import evaluate_hamiltonians, load_hamiltonian_run, predicted_hamiltonian
+from irrepnet.training.hamiltonians import (
+    evaluate_hamiltonians,
+    load_hamiltonian_run,
+    predict_hamiltonian,
+    predicted_hamiltonian,
+)
 
 FCC = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
 SHELLS = {"Mg": (0, 1), "Ca": (0, 1), "O": (0, 1), "S": (0, 1)}
@@ -238,6 +243,24 @@ def test_commands(run, data, tmp_path):
     assert picture.stat().st_size > 1000
     assert written.exists()
     assert call(app, ["hamiltonian", "evaluate", str(run)]).exit_code == 0
+
+
+def test_how_far_a_prediction_can_be_trusted(config, data, tmp_path):
+    """Two networks, the nearest crystals, and a bound where validation crystals give one."""
+    settings = {"data.split": [0.5, 0.5, 0.0], "training.members": 2, "training.epochs": 1}
+    loaded = train(config(**settings), tmp_path / "run", quiet=True)
+    reliability = loaded.task.reliability
+    assert reliability is not None
+    assert reliability.bounds == {}  # two validation crystals say nothing about nine of ten
+    known = loaded.split["train"]["id"][0]
+    report = predict_hamiltonian(tmp_path / "run", data / f"{known}.safetensors")
+    assert report["bound"] is None
+    assert report["nearest"][0]["id"] == known
+    assert report["nearest"][0]["distance"] < 0.01  # places are kept in 16 bits
+    loaded.task.reliability = replace(reliability, bounds={"hamiltonian": (5.0, 1.0)})
+    (row,) = predict(loaded, data / f"{known}.safetensors")
+    far = np.mean([near["distance"] for near in row["nearest"]])
+    assert row["hamiltonian_bound"] == pytest.approx(5 + far)
 
 
 @pytest.mark.slow

@@ -141,6 +141,11 @@ def _print_check(report: dict[str, Any]) -> None:
     console.print(table)
 
 
+def _short(value: float) -> str:
+    """Three digits, as a number of at most six letters where it is no smaller than a thousandth."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 1e-3 else f"{value:.0e}"
+
+
 def _energy(value: float | None) -> str:
     return "not known" if value is None else f"{value:.1e} eV"
 
@@ -187,10 +192,12 @@ def _print_count(report: dict[str, Any]) -> None:
 @app.command(cls=NamesFormats)
 def bands(
     file: Annotated[Path, typer.Argument(help="A Hamiltonian: {readable}, or a name that `list` lists.")],
-    out: Annotated[Path, typer.Option(help="The picture: PNG, PDF or SVG.")],
+    out: Annotated[Path, typer.Option(help="The picture: PNG, PDF or SVG; or a table of the energies: CSV.")],
     structure: Structure = None,
     basis: Basis = None,
     symprec: Symprec = 0.01,
+    weights: Annotated[bool, typer.Option("--weights", help="Show which orbitals the bands are made of.")] = False,
+    dos: Annotated[bool, typer.Option("--dos", help="Draw the density of states beside them.")] = False,
     irreps: Annotated[bool, typer.Option(help="Write the irreps of the levels at the high-symmetry points.")] = True,
     tolerance: Annotated[float, typer.Option(help="Bands nearer than this are one level, eV.")] = 1e-3,
     fermi: Annotated[float | None, typer.Option(help="Fermi energy, eV, if the file does not tell it.")] = None,
@@ -207,11 +214,31 @@ def bands(
     if spin not in (None, "up", "down"):
         raise IrrepnetError(f"a spin is up or down, got {spin}")
     report = draw_bands(
-        file, out, structure, basis, symprec, irreps, tolerance, fermi, low, high, spin_orbit, moments, spin
+        file,
+        out,
+        structure,
+        basis,
+        symprec,
+        irreps,
+        tolerance,
+        fermi,
+        low,
+        high,
+        spin_orbit,
+        moments,
+        spin,
+        weights,
+        dos,
     )
     if json_:
         print_json(report)
         return
+    if (fermi := report["fermi"]) is None:
+        say("the Fermi energy is not known (--fermi); energies are those of the file, eV")
+    else:
+        gap = report["gap"]
+        what = "a metal" if gap is None else f"gap {gap['fundamental']:.3f} eV, direct {gap['direct']:.3f} eV"
+        say(f"Fermi energy {fermi:.3f} eV, {what}; zero in the picture is the Fermi energy; below: the file's")
     for label, levels in report["levels"].items():
         texts = [f"{'+'.join(Counter(level['irreps']).elements())} {level['energy']:.3f}" for level in levels]
         say(f"{label:3} " + "  ".join(texts))
@@ -331,15 +358,17 @@ def evaluate(
     if json_:
         print_json(report)
         return
+    from rich.box import SIMPLE
     from rich.table import Column, Table
 
     figures = list(report["errors"])
+    columns = (Column(name, no_wrap=True, justify="right") for name in figures)
     title = f"errors in meV, {report['split']} split of {report['data']}"
-    table = Table(Column("crystal", no_wrap=True), *figures, title=title)
+    table = Table(Column("crystal", no_wrap=True), *columns, title=title, box=SIMPLE, padding=0, collapse_padding=True)
     for row in report["crystals"]:
-        table.add_row(row["id"], *(f"{row[key]:.3g}" for key in figures))
+        table.add_row(row["id"], *(_short(row[key]) for key in figures))
     table.add_section()
-    table.add_row("mean", *(f"{report['errors'][key]:.3g}" for key in figures))
+    table.add_row("mean", *(_short(report["errors"][key]) for key in figures))
     plain_console().print(table)
     for rejection in report["rejections"]:
         say(f"left out: {rejection['id']}: {rejection['reason']}", err=True)
@@ -370,7 +399,11 @@ def predict(
         return
     if (gap := report["gap"]) is not None:
         say(f"{report['formula']}: gap {gap['fundamental']:.3f} eV, direct {gap['direct']:.3f} eV")
-    for note in report["notes"]:
-        say(f"note: {note}")
+    if (bound := report["bound"]) is not None:
+        say(f"valence bands within {bound:.2g} meV (of nine of ten such crystals, root mean square)")
+    if report["nearest"]:
+        say("near " + ", ".join(near["id"] for near in report["nearest"]))
+    if report["note"]:
+        say(f"note: {report['note']}")
     for path in report["written"]:
         say(f"{path} written")

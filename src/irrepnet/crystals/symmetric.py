@@ -28,6 +28,7 @@ from irrepnet.crystals.cell import Cell
 from irrepnet.crystals.reading import read_cell
 from irrepnet.errors import IrrepnetError, each_or_error
 from irrepnet.groups import PointGroup, setting_of
+from irrepnet.outlets import html_table
 
 # moyopy warns whenever the input is a supercell; all that is taken from it refers to the primitive cell.
 logging.getLogger("moyo").setLevel(logging.ERROR)
@@ -120,14 +121,29 @@ class SymmetricCrystal:
         return each_or_error(lambda pair: _symmetrise(pair[0], pair[1], symprec), found)
 
     def __repr__(self) -> str:
+        return f"SymmetricCrystal({self._title}: {', '.join(' '.join(site[:3]) for site in self._sites)})"
+
+    def _repr_html_(self) -> str:
+        """What notebooks display: one atom of each orbit."""
+        return html_table(self._title, ["", "Wyckoff", "site symmetry", "fractional coordinates"], self._sites)
+
+    @property
+    def _title(self) -> str:
+        return f"{self.formula}, {self.spacegroup_symbol} ({self.spacegroup_number}), {len(self)} atoms"
+
+    @property
+    def _sites(self) -> list[tuple[str, str, str, str]]:
         from pymatgen.core.periodic_table import Element
 
-        sites = [
-            f"{Element.from_Z(int(self.numbers[a])).symbol} {self.wyckoff[a]} {symbol}"
+        return [
+            (
+                Element.from_Z(int(self.numbers[a])).symbol,
+                self.wyckoff[a],
+                symbol,
+                " ".join(f"{x:.4f}" for x in self.frac_coords[a]),
+            )
             for a, symbol in zip(self.representatives, self.site_symmetry)
         ]
-        group = f"{self.spacegroup_symbol} ({self.spacegroup_number})"
-        return f"SymmetricCrystal({self.formula}, {group}, {len(self)} atoms: {', '.join(sites)})"
 
     def __len__(self) -> int:
         """Number of atoms n in the primitive cell."""

@@ -9,6 +9,7 @@ from irrepnet.groups.elements import ConjugacyClass
 from irrepnet.groups.harmonics import harmonic_matrices, real_harmonics
 from irrepnet.groups.intertwiners import intertwiners, orthonormal_copies
 from irrepnet.groups.irreps import Irrep
+from irrepnet.groups.labels import typeset
 from irrepnet.groups.o3 import (
     angular_momentum,
     clebsch_gordan,
@@ -64,6 +65,7 @@ __all__ = [
     "real_harmonics",
     "setting_of",
     "spinor_matrices",
+    "typeset",
     "wigner_3j",
     "wigner_matrices",
 ]

@@ -73,6 +73,19 @@ _ROTATIONS_OF = {
 """A group with inversion is its rotations × Ci, and its labels are theirs with + (g) or − (u)."""
 
 
+_ABOVE, _BELOW = str.maketrans("12", "¹²"), str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def typeset(label: str) -> str:
+    """The label of an irrep, or of several such as "A1g+1E", as it is printed: numbers below the line, but that of one
+    of two conjugate irreps above it.
+
+    >>> typeset("T2g+1E2")
+    'T₂g+¹E₂'
+    """
+    return "+".join(part[:1].translate(_ABOVE) + part[1:].translate(_BELOW) for part in label.split("+"))
+
+
 def aliases(name: str, label: str) -> dict[str, str]:
     """{convention: label} of an irrep of one of the 32 default settings; empty for the further settings."""
     if name not in POINT_GROUPS:

@@ -21,6 +21,7 @@ from irrepnet.groups.labels import aliases
 from irrepnet.groups.orientation import fitting_rotation, oriented_setting, same_setting
 from irrepnet.groups.settings import ELEMENTS, TABLE, Setting, canonical_name
 from irrepnet.groups.subgroup import Subgroup
+from irrepnet.outlets import html_table
 
 
 class PointGroup(FiniteGroup):
@@ -45,6 +46,12 @@ class PointGroup(FiniteGroup):
 
     def __repr__(self) -> str:
         return f"PointGroup({self.name!r})"
+
+    def _repr_html_(self) -> str:
+        """What notebooks display: the characters."""
+        firsts = np.unique(self.class_of, return_index=True)[1]
+        rows = [[irrep.label, *(f"{x:.4g}" for x in irrep.characters[firsts])] for irrep in self.irreps]
+        return html_table(f"{self.name}, {self.schoenflies}", ["", *(own.name for own in self.classes)], rows)
 
     # -- elements ---------------------------------------------------------------------------------
 

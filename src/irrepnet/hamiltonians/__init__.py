@@ -11,6 +11,8 @@ from irrepnet.hamiltonians.bands import (
     effective_masses,
     fermi_energy,
     k_path,
+    orbital_weights,
+    partial_densities,
 )
 from irrepnet.hamiltonians.blocks import BlockCount, BlockSpace, BondOrbit, block_space, bond_orbits, count_blocks
 from irrepnet.hamiltonians.dft.crystal_list import (
@@ -98,8 +100,10 @@ __all__ = [
     "k_path",
     "load_hamiltonian",
     "moments_from_text",
+    "orbital_weights",
     "orthogonalised",
     "parse_crystal",
+    "partial_densities",
     "read_hamiltonian",
     "read_list",
     "read_provenance",

@@ -14,6 +14,7 @@ from irrepnet.crystals import Cell, LittleGroup, little_group
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import DoubleGroup
 from irrepnet.hamiltonians.model import Hamiltonian, mesh_points
+from irrepnet.hamiltonians.orbitals import LETTERS
 from irrepnet.hamiltonians.symmetry import SYMPREC, Action, action
 
 HBAR2_OVER_ME = 7.619964231
@@ -179,14 +180,55 @@ def density_of_states(
 
     `width` is the standard deviation; the bands' own dispersion between the points of the mesh should be below it.
     """
-    energies = np.asarray(energies, float)
+    levels = hamiltonian.eigenvalues(mesh_points(mesh))
+    return _smeared(levels, np.asarray(energies, float), width, np.ones_like(levels))
+
+
+def _smeared(levels: np.ndarray, energies: np.ndarray, width: float, weights: np.ndarray) -> np.ndarray:
+    """(E,) Gaussians at levels (K, n) with weights (K, n), the mean over K, per eV."""
     if not width > 0:
         raise IrrepnetError(f"the width of the levels is a positive energy in eV, got {width}")
-    levels = hamiltonian.eigenvalues(mesh_points(mesh))
     total = np.zeros(len(energies))
-    for own in levels:
-        total += np.exp(-(((energies[:, None] - own) / width) ** 2) / 2).sum(1)
+    for own, weight in zip(levels, weights):
+        total += np.exp(-(((energies[:, None] - own) / width) ** 2) / 2) @ weight
     return total / (len(levels) * width * np.sqrt(2 * np.pi))
+
+
+def orbital_weights(hamiltonian: Hamiltonian, k: ArrayLike) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Levels at k (K, 3), (K, n) in eV, and what the orbitals of each element and l have in them: {"Ga s": (K, n)}.
+
+    Mulliken's weights, Re c* (S c) summed over orbitals; those of all parts add up to one, and where orbitals overlap a
+    weight may be somewhat below zero. Hybrids are taken apart into their shells.
+
+    Raises IrrepnetError if it is not known what the orbitals are.
+    """
+    basis = hamiltonian.known_basis
+    functions = np.kron(basis.coefficients, np.eye(basis.spins))
+    names = [f"{basis.species[shell.site]} {LETTERS[shell.l]}" for shell in basis.shells]
+    of_function = np.repeat(names, [basis.spins * (2 * shell.l + 1) for shell in basis.shells])
+    k = np.asarray(k, float).reshape(-1, 3)
+    levels = np.empty((len(k), len(hamiltonian)))
+    weights = {name: np.empty_like(levels) for name in dict.fromkeys(names)}
+    for number, point in enumerate(k):
+        levels[number], states = hamiltonian.eigenstates(point)
+        own = functions.T @ states
+        with_overlap = own if hamiltonian.S is None else functions.T @ (hamiltonian.S_at(point) @ states)
+        shares = (own.conj() * with_overlap).real
+        for name, weight in weights.items():
+            weight[number] = shares[of_function == name].sum(0)
+    return levels, weights
+
+
+def partial_densities(
+    hamiltonian: Hamiltonian, energies: ArrayLike, mesh: tuple[int, int, int] = (12, 12, 12), width: float = 0.1
+) -> dict[str, np.ndarray]:
+    """The density of states, (E,), as `density_of_states` has it, of the orbitals of each element and l.
+
+    Raises IrrepnetError as `orbital_weights` and `density_of_states` do.
+    """
+    energies = np.asarray(energies, float)
+    levels, weights = orbital_weights(hamiltonian, mesh_points(mesh))
+    return {name: _smeared(levels, energies, width, own) for name, own in weights.items()}
 
 
 def fermi_energy(hamiltonian: Hamiltonian, electrons: float, mesh: tuple[int, int, int] = (12, 12, 12)) -> float:
@@ -222,6 +264,14 @@ class Gap:
     @property
     def is_direct(self) -> bool:
         return self.direct - self.fundamental < 1e-4
+
+
+def filled_bands(hamiltonian: Hamiltonian, mesh: tuple[int, int, int] = (12, 12, 12)) -> int | None:
+    """How many bands are below the Fermi energy at every k of a mesh; None if it cuts bands, or is not known."""
+    if hamiltonian.fermi is None:
+        return None
+    below = (hamiltonian.eigenvalues(mesh_points(mesh)) <= hamiltonian.fermi + 1e-4).sum(1)
+    return int(below[0]) if (below == below[0]).all() and 0 < below[0] < len(hamiltonian) else None
 
 
 def band_gap(hamiltonian: Hamiltonian, occupied: int, mesh: tuple[int, int, int] = (12, 12, 12)) -> Gap:

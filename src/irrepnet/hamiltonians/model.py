@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.orbitals import OrbitalBasis
+from irrepnet.outlets import html_table
 
 BOHR = 0.529177210903
 """Å"""
@@ -76,6 +77,22 @@ class Hamiltonian:
             )
         if self.basis is not None and len(self.basis) != n:
             raise IrrepnetError(f"{self.name}: the matrix has {n} rows, the orbital basis {len(self.basis)}")
+
+    def __repr__(self) -> str:
+        words = [f"{len(self)} orbitals", f"{len(self.R)} cells", "complex" if np.iscomplexobj(self.H) else "real"]
+        words += ["overlap"] * (self.S is not None) + ["spin"] * (self.basis is not None and self.basis.spinful)
+        return f"Hamiltonian({self.name!r}: {', '.join(words)})"
+
+    def _repr_html_(self) -> str:
+        """What notebooks display: the sites and their orbitals."""
+        if self.basis is None:
+            return html_table(repr(self), ["orbitals"], [[self.no_basis]])
+        names = self.basis.names
+        rows = [
+            (site + 1, self.basis.species[site], ", ".join(names[i].partition(" ")[2] for i in own))
+            for site, own in enumerate(self.basis.orbitals)
+        ]
+        return html_table(repr(self), ["site", "", "orbitals"], rows)
 
     def __len__(self) -> int:
         """The number of orbitals n."""

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from irrepnet.groups import typeset
 from irrepnet.hamiltonians.bands import BandStructure, Level
 
 WINDOW = 20.0
 """eV, the most that is drawn below and above the Fermi energy unless asked for: atomic orbitals with an overlap have
 bands hundreds of eV above it, which mean nothing."""
-_SUBSCRIPTS = str.maketrans("gu0123456789", "gu₀₁₂₃₄₅₆₇₈₉")
 
 
 def energy_window(bands: BandStructure, low: float | None = None, high: float | None = None) -> tuple[float, float]:
@@ -29,6 +29,8 @@ def plot_bands(
     low: float | None = None,
     high: float | None = None,
     title: str = "",
+    weights: dict[str, np.ndarray] | None = None,
+    density: tuple[np.ndarray, dict[str, np.ndarray]] | None = None,
 ) -> None:
     """Draw the bands into a file (PNG, PDF, SVG by its ending).
 
@@ -37,18 +39,31 @@ def plot_bands(
     Args:
         irreps: {label of a point: its levels}, written at the first place where the path meets the point.
         low, high: eV, lowest and highest energy drawn, on the axis as it is drawn; see :func:`energy_window`.
+        weights: {orbitals: (K, n)} drawn as the areas of dots on the bands, see `bands.orbital_weights`.
+        density: energies (E,) in eV, not relative, and densities of states {orbitals: (E,)}, drawn beside the bands
+            with their sum; see `bands.partial_densities`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     zero = bands.fermi or 0.0
-    figure = Figure(figsize=(7.5, 5), layout="constrained")
+    figure = Figure(figsize=(7.5 if density is None else 10, 5), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    ratios = [3] if density is None else [3, 1]
+    axes, *beside = figure.subplots(1, len(ratios), squeeze=False, sharey=True, width_ratios=ratios)[0]
+    low, high = energy_window(bands, low, high)
     starts = np.flatnonzero(np.diff(bands.distance) == 0) + 1  # of branches after the first
     for part in np.split(np.arange(len(bands.distance)), starts):
-        axes.plot(bands.distance[part], bands.energies[part] - zero, color="tab:blue", linewidth=1.2)
-    low, high = energy_window(bands, low, high)
+        color, width = ("tab:blue", 1.2) if weights is None else ("0.75", 0.6)
+        axes.plot(bands.distance[part], bands.energies[part] - zero, color=color, linewidth=width, zorder=1)
+    names = dict.fromkeys([*(weights or {}), *(density[1] if density else {})])
+    colors = {name: f"C{number % 10}" for number, name in enumerate(names)}
+    for name, own in (weights or {}).items():
+        shown = (own > 0.02) & (bands.energies - zero >= low) & (bands.energies - zero <= high)
+        x = np.broadcast_to(bands.distance[:, None], own.shape)[shown]
+        dots = {"s": 30 * own[shown], "color": colors[name], "alpha": 0.5, "linewidths": 0, "rasterized": True}
+        axes.scatter(x, bands.energies[shown] - zero, **dots)
+        axes.scatter([], [], color=colors[name], label=name)
     ticks: dict[float, list[str]] = {}
     for index, label in bands.labelled:
         ticks.setdefault(float(bands.distance[index]), []).append(label)
@@ -62,13 +77,25 @@ def plot_bands(
         for level in irreps[label]:
             if low <= level.energy - zero <= high:
                 place = (float(bands.distance[index]), level.energy - zero)
-                text = level.label.translate(_SUBSCRIPTS)
-                axes.annotate(text, place, (2, 2), textcoords="offset points", fontsize=7, color="tab:red")
+                axes.annotate(
+                    typeset(level.label), place, (2, 2), textcoords="offset points", fontsize=7, color="tab:red"
+                )
     axes.set_xticks(list(ticks), ["|".join(dict.fromkeys(labels)) for labels in ticks.values()])
     axes.set(xlim=(bands.distance[0], bands.distance[-1]), ylim=(low, high), title=title)
     axes.set_ylabel("energy (eV)" if bands.fermi is None else "energy − Fermi energy (eV)")
-    if bands.fermi is not None:
-        axes.axhline(0, color="0.4", linewidth=0.8, linestyle="--")
+    if density is not None:
+        energies, parts = density
+        total = np.sum(list(parts.values()), 0)
+        beside[0].plot(total, energies - zero, color="0.3", linewidth=1, label="all")
+        for name, own in parts.items():
+            beside[0].plot(own, energies - zero, color=colors[name], linewidth=1, label=name)
+        inside = (energies - zero >= low) & (energies - zero <= high)
+        beside[0].set(xlim=(0, 1.05 * max(total[inside].max(initial=0.0), 1e-6)), xlabel="states per eV and cell")
+    if names:
+        (beside or [axes])[-1].legend(fontsize=8, loc="upper right")
+    for each in (axes, *beside):
+        if bands.fermi is not None:
+            each.axhline(0, color="0.4", linewidth=0.8, linestyle="--")
     try:
         figure.savefig(path, dpi=160)
     except (OSError, ValueError) as error:

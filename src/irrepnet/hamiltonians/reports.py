@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,15 @@ import numpy as np
 
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.bands import band_structure, levels_at
+from irrepnet.hamiltonians.bands import (
+    BandStructure,
+    band_gap,
+    band_structure,
+    filled_bands,
+    levels_at,
+    orbital_weights,
+    partial_densities,
+)
 from irrepnet.hamiltonians.blocks import count_blocks
 from irrepnet.hamiltonians.edges import with_shared_edges
 from irrepnet.hamiltonians.embedded import FOLDER, embedded_hamiltonians
@@ -19,7 +29,7 @@ from irrepnet.hamiltonians.formats.own import read_provenance
 from irrepnet.hamiltonians.formats.table import read_hamiltonian, read_what_can_be, write_hamiltonian
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import crystal_basis, shells_by_element
-from irrepnet.hamiltonians.plots import plot_bands
+from irrepnet.hamiltonians.plots import energy_window, plot_bands
 from irrepnet.hamiltonians.spin import moments_from_text, spin_channels, strengths_from_text, with_spin_orbit
 from irrepnet.hamiltonians.symmetry import (
     SYMPREC,
@@ -290,12 +300,15 @@ def draw_bands(
     spin_orbit: str | None = None,
     moments: str | None = None,
     spin: Literal["up", "down"] | None = None,
+    weights: bool = False,
+    dos: bool = False,
 ) -> dict[str, Any]:
-    """Draw the bands along the standard path; the points, the levels there, and why levels have no irreps.
+    """Draw the bands along the standard path, or write them into a table; the points, the levels there, and why levels
+    have no irreps.
 
     Args:
         file, structure, shells: as `read_hamiltonian` takes them.
-        out: the picture.
+        out: the picture, or a table *.csv: Å⁻¹ along the path, label, k (fractional) and energies (eV) of its points.
         symprec: Å, of the space group.
         irreps: whether levels are asked for.
         tolerance: eV, bands nearer than this are one level.
@@ -303,6 +316,13 @@ def draw_bands(
         low, high: eV, see `plots.energy_window`.
         spin_orbit, moments: as `with_given_spin` takes them.
         spin: of one without elements between spins, the one to be drawn.
+        weights: whether dots on the bands show which orbitals they are made of.
+        dos: whether the density of states is drawn beside them.
+
+    Returns:
+        ``file``, ``out``, ``fermi`` (eV), ``gap`` (``fundamental`` and ``direct``, eV; None for a metal and where the
+        Fermi energy is not known), ``points`` {label: k}, ``levels`` {label: levels}, ``failures``, and ``path``:
+        ``distance`` (K), ``k`` (K, 3) and ``energies`` (K, n) in eV, not relative to the Fermi energy.
 
     Raises IrrepnetError if the file cannot be read, or tells no lattice, or the picture cannot be written.
     """
@@ -316,18 +336,45 @@ def draw_bands(
         hamiltonian = replace(hamiltonian, fermi=fermi)
     found = band_structure(hamiltonian)
     levels, failures = levels_at(hamiltonian, found.points, symprec, tolerance) if irreps else ({}, [])
-    plot_bands(found, out, levels, low, high, Path(hamiltonian.name).name)
+    if Path(out).suffix.lower() == ".csv":
+        _write_bands(found, Path(out))
+    else:
+        fat = orbital_weights(hamiltonian, found.k)[1] if weights else None
+        density = None
+        if dos:
+            bottom, top = energy_window(found, low, high)
+            energies = np.linspace(bottom, top, 1000) + (found.fermi or 0.0)
+            density = energies, partial_densities(hamiltonian, energies)
+        plot_bands(found, out, levels, low, high, Path(hamiltonian.name).name, fat, density)
+    occupied = filled_bands(hamiltonian)
+    gap = None if occupied is None else band_gap(hamiltonian, occupied)
     return {
         "file": str(file),
         "out": str(out),
         "fermi": hamiltonian.fermi,
+        "gap": None if gap is None else {"fundamental": gap.fundamental, "direct": gap.direct},
         "points": {label: k.tolist() for label, k in found.points.items()},
         "levels": {
             label: [{"energy": level.energy, "degeneracy": len(level.bands), "irreps": level.irreps} for level in own]
             for label, own in levels.items()
         },
         "failures": failures,
+        "path": {key: getattr(found, key).tolist() for key in ("distance", "k", "energies")},
     }
+
+
+def _write_bands(bands: BandStructure, path: Path) -> None:
+    labels = dict(bands.labelled)
+    numbers = [f"band {number + 1} [eV]" for number in range(bands.energies.shape[1])]
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(["distance [1/Å]", "label", "k1", "k2", "k3", *numbers])
+    for index, (distance, k, energies) in enumerate(zip(bands.distance, bands.k, bands.energies)):
+        table.writerow([distance, labels.get(index, ""), *k, *energies])
+    try:
+        path.write_text(text.getvalue(), encoding="utf-8")
+    except OSError as error:
+        raise IrrepnetError(f"{path}: the table cannot be written: {error.strerror}") from None
 
 
 def list_embedded() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from irrepnet.groups import typeset
 from irrepnet.phonons.gamma import WAVENUMBERS
 from irrepnet.phonons.polar import PolarPhonons
 from irrepnet.tensors.picture import save
@@ -15,7 +16,6 @@ from irrepnet.tensors.picture import save
 DAMPING = 8.0
 """cm⁻¹, width of the lines of a drawn spectrum."""
 IR, RAMAN, BOTH, NEITHER = "#c44e52", "#4c72b0", "#8172b3", "0.55"
-_SUBSCRIPTS = str.maketrans("gu0123456789", "gu₀₁₂₃₄₅₆₇₈₉")
 
 
 def draw_modes(document: dict[str, Any], path: str | Path) -> None:
@@ -59,7 +59,7 @@ def draw_modes(document: dict[str, Any], path: str | Path) -> None:
         cell(0, column, head, "0.93")
     for row, (entry, form) in enumerate(zip(document["modes"], forms), start=1):
         label = entry["irrep"]
-        cell(row, 0, label.translate(_SUBSCRIPTS), "0.93", weight="bold")
+        cell(row, 0, typeset(label), "0.93", weight="bold")
         cell(row, 1, str(entry["count"]))
         for column, orbit in enumerate(document["orbits"], start=2):
             cell(row, column, str(orbit["modes"].get(label, "")))
@@ -122,7 +122,7 @@ def draw_spectrum(document: dict[str, Any], polar: PolarPhonons | None, path: st
         main = max(branch["irreps"], key=branch["irreps"].__getitem__)
         place = branch["wavenumber"], labels.index(main)
         axes.plot(*place, marker="o", markersize=4.5, markerfacecolor="white", markeredgecolor=IR, linestyle="")
-    axes.set_yticks(range(len(labels)), [label.translate(_SUBSCRIPTS) for label in labels])
+    axes.set_yticks(range(len(labels)), [typeset(label) for label in labels])
     axes.set(xlabel="wavenumber (cm⁻¹)", ylim=(-0.6, len(labels) - 0.4))
     axes.set_xlim(low - 0.03 * (high - low), high + 0.05 * (high - low))
     axes.grid(axis="y", alpha=0.25)

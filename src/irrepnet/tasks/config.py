@@ -174,7 +174,9 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _averaged(self) -> Self:
         if self.training.members > 1 and not self.averages:
-            raise ValueError(f"training.members: is for properties and sites, not {self.task}; leave it out")
+            raise ValueError(
+                f"training.members: is for properties, sites and Hamiltonians, not {self.task}; leave it out"
+            )
         names = getattr(self.data, "targets", [])
         for name in names:
             if not name.isprintable() or not 0 < len(name) <= 100:

@@ -26,10 +26,13 @@ from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.network import HamiltonianNet, HamiltonianNetConfig
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, coefficients, expanded
 from irrepnet.hamiltonians.symmetry import Action
+from irrepnet.models import Ensemble
 from irrepnet.tasks.config import DataConfig, Names, RunConfig, TrainingConfig
+from irrepnet.tasks.properties import trust
 from irrepnet.tasks.targets import HamiltonianTarget
 from irrepnet.tasks.task import (
     GIVEN,
+    Deviations,
     Examples,
     Item,
     Judgement,
@@ -89,6 +92,10 @@ class HamiltonianRunConfig(RunConfig):
     model: HamiltonianNetConfig = Field(default_factory=HamiltonianNetConfig)
     data: HamiltonianDataConfig
     training: HamiltonianTrainingConfig = Field(default_factory=HamiltonianTrainingConfig)
+
+    @property
+    def averages(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,27 +249,55 @@ class HamiltonianTask(Task):
         rows = [[s.id, s.formula, *(own[key] for key in keys)] for s, own in zip(samples, figures)]
         return Judgement({"hamiltonian": errors}, ["id", "formula", *keys], rows)
 
+    def features(self, network: torch.nn.Module, examples: HamiltonianExamples, part: np.ndarray) -> np.ndarray | None:
+        """Means and spreads over the atoms of what the network, of several the first, knows of them."""
+        return _features(network, [examples.graphs[k] for k in part])
+
+    def deviations(
+        self, network: torch.nn.Module, examples: HamiltonianExamples, part: np.ndarray
+    ) -> dict[str, Deviations]:
+        """Errors of the valence bands, meV."""
+        rows = self.judge(network, examples, part)
+        errors = np.array([row[rows.header.index("valence")] for row in rows.rows], float)
+        return {self.targets[0].name: Deviations(errors, np.ones(len(errors)))}
+
     def items(self, sources: Iterable[Any]) -> Iterator[Item]:
         """The files."""
         return ((source_name(source), source) for source in sources)
 
     def predict(self, network: torch.nn.Module, items: Sequence[Item], log: Log) -> list[dict[str, Any]]:
+        """Beside what every row says, ``hamiltonian_bound``: of the error of the valence bands, meV."""
         rows = []
         for name, source in items:
-            row: dict[str, Any] = {"file": name, "id": "", "formula": "", "hamiltonian": None}
             try:
                 if name == GIVEN:
                     raise IrrepnetError("Hamiltonians are predicted for files: write the structure into one")
-                row["id"] = Path(source).stem
-                sample = sample_for(source, self.settings)
-                notes = () if Path(source).suffix == ".safetensors" else read_cell(source).notes
-                found = with_fermi(sample, self.hamiltonian(network, sample))
-                row |= {"id": sample.id, "formula": sample.formula, "hamiltonian": levels(sample, found)}
-                row["note"] = "; ".join(notes)
+                _, _, row = self.answer(network, Path(source))
             except IrrepnetError as error:
-                row["note"] = str(error)
-            rows.append(row)
+                id = "" if name == GIVEN else Path(source).stem
+                row = {"id": id, "formula": "", "hamiltonian": None, "note": str(error)}
+            rows.append({"file": name, **row})
         return rows
+
+    def answer(self, network: torch.nn.Module, file: Path) -> tuple[HamiltonianSample, Hamiltonian, dict[str, Any]]:
+        """The crystal in a file, its H with the Fermi energy, and a row of :meth:`predict` without ``file``."""
+        is_structure = file.suffix.lower() != ".safetensors"
+        notes = read_cell(file).notes if is_structure else ()
+        sample = sample_for(file, self.settings)
+        found = with_fermi(sample, self.hamiltonian(network, sample))
+        row = {
+            "id": sample.id,
+            "formula": sample.formula,
+            "hamiltonian": levels(sample, found),
+            "note": "; ".join(notes),
+        }
+        trust(
+            [row],
+            self.reliability,
+            _features(network, [sample.graph(self.config.model.cutoff)]),
+            {"hamiltonian": np.ones(1)},
+        )
+        return sample, found, row
 
     def card(self, examples: HamiltonianExamples, train: np.ndarray) -> dict[str, Any]:
         return {**super().card(examples, train), "settings": self.settings, "l_max": self.l_max}
@@ -295,6 +330,20 @@ def learning(
             return mean(network, judges).item(), {}
 
     return Learning(loss, validate)
+
+
+def _features(network: torch.nn.Module, graphs: Sequence[HamiltonianGraph]) -> np.ndarray | None:
+    """(n, F); None without a graph, or of a network of another kind."""
+    first = network.members[0] if isinstance(network, Ensemble) else network
+    if not isinstance(first, HamiltonianNet) or not graphs:
+        return None
+    rows = []
+    with torch.inference_mode():
+        for graph in graphs:
+            moved = graph.to(device_of(first), next(first.parameters()).dtype)
+            atoms = first.features(moved)[0].index_select(0, moved.site_node)
+            rows.append(torch.cat([atoms.mean(0), atoms.std(0, unbiased=False)]))
+    return torch.stack(rows).double().cpu().numpy()
 
 
 def predicted_numbers(network: torch.nn.Module, graph: Any) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
+from irrepnet.outlets import html_table
 from irrepnet.tensors.picture import draw
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ class AllowedForm:
 
     def __repr__(self) -> str:
         return f"AllowedForm({self.tensor.formula}: {', '.join(self.free) or 'zero'}; {', '.join(self.relations)})"
+
+    def _repr_html_(self) -> str:
+        """What notebooks display: all components in terms of the free ones."""
+        title = f"{self.tensor.formula}, {self.independent} independent"
+        return html_table(title, ["component", "value"], self.components.items())
 
     # -- as a space -------------------------------------------------------------------------------------
 

@@ -187,7 +187,7 @@ def _are_several(files: Any) -> bool:
 
 def _rows(run: Run, part: Sequence[Any]) -> list[dict[str, Any]]:
     with threads(run.config.training.threads):
-        return _told(run, run.task.predict(run.model, part, Log(quiet=True)))
+        return told(run, run.task.predict(run.model, part, Log(quiet=True)))
 
 
 def _rows_of(folder: Path, device: str, part: Sequence[Any]) -> list[dict[str, Any]]:
@@ -200,7 +200,7 @@ def _run_in(folder: Path, device: str) -> Run:
     return load_run(folder, device)
 
 
-def _told(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def told(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of predictions with the names of the nearest crystals and with notes.
 
     There is no bound for a crystal with an element that no training crystal has: how far off the network is there

@@ -36,6 +36,8 @@ class Format:
     """Whether a folder is of this code, whatever its name; None if the format is a file."""
     read_bare: Callable[[Path], Hamiltonian] | None = None
     """Of a path, the matrices without structure and orbitals; None if they cannot be had without them."""
+    holds_overlap: bool = True
+    """Whether the orbitals may have an overlap."""
 
     def matches(self, path: Path) -> bool:
         """Whether it is this format's to read: a folder by what it holds, all else by its name."""
@@ -55,8 +57,9 @@ FORMATS = [
         write_wannier90,
         None,
         read_bare_wannier90,
+        holds_overlap=False,
     ),
-    Format("TBmodels", (".hdf5",), read_tbmodels, write_tbmodels, None, read_bare_tbmodels),
+    Format("TBmodels", (".hdf5",), read_tbmodels, write_tbmodels, None, read_bare_tbmodels, holds_overlap=False),
     Format("ABACUS", (".csr",), read_abacus, write_abacus, None, read_bare_abacus),
     Format("SIESTA", (".TSHS", ".HSX"), read_sisl, write_sisl),
     Format("irrepnet", (".safetensors",), read_safetensors, write_safetensors),
@@ -127,8 +130,13 @@ def write_hamiltonian(hamiltonian: Hamiltonian, path: str | Path) -> None:
 
     Raises IrrepnetError for another name, or what that format cannot hold.
     """
-    path = Path(path)
+    format_of(path).write(hamiltonian, Path(path))
+
+
+def format_of(path: str | Path) -> Format:
+    """The one of `FORMATS` in which `write_hamiltonian` writes a file of that name; raises IrrepnetError if none has
+    its ending."""
     for each in FORMATS:
-        if each.is_named(path):
-            return each.write(hamiltonian, path)
+        if each.is_named(Path(path)):
+            return each
     raise IrrepnetError(f"{path}: cannot be written; name it {writable()}")
