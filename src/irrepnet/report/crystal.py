@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from irrepnet.crystals import FileInMemory, SymmetricCrystal
+from irrepnet.crystals.doubts import compared, measures, suspicions
 from irrepnet.crystals.drawing import drawn_atoms, drawn_bonds
 from irrepnet.crystals.reports import describe_symmetry
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import FrameOptions
 from irrepnet.phonons.reports import describe_modes
 from irrepnet.report.html import render, template_text
-from irrepnet.report.plausibility import compared, measures, suspicions
 from irrepnet.tensors import CartesianTensor
 from irrepnet.tensors.elastic_picture import draw_surfaces
 from irrepnet.tensors.reports import describe_form, describe_surfaces
@@ -55,7 +55,7 @@ def describe(source: Any, symprec: float = 0.01, name: str = "") -> dict[str, An
     Returns:
         ``name``, ``formula``; ``notes`` of the reader and ``warnings`` (sentences);
         ``plausibility``: a row a measure with ``name``, ``value``, ``unit``, ``low``, ``high``, ``usual``
-        (:mod:`irrepnet.report.plausibility`);
+        (:mod:`irrepnet.crystals.doubts`);
         ``symmetry``: as `irrepnet symmetry --irreps --json`: groups, frame, ``lattice`` (3, 3) Å, orbits with what is
         allowed at their sites; ``modes``: those at Γ, a row an irrep with counts and activities, and ``independent``;
         ``tensors``: by name of the tensor what :func:`irrepnet.tensors.reports.describe_form` says;

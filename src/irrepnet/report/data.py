@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from irrepnet.crystals import SymmetricCrystal
+from irrepnet.crystals.doubts import measures, suspicions
 from irrepnet.data import Record, read_records, scalar_targets, target_kind, target_unit, target_values
 from irrepnet.data.tensors import TENSORS, aligned_tensors
 from irrepnet.errors import IrrepnetError, each_or_error
 from irrepnet.report.html import render
-from irrepnet.report.plausibility import measures, suspicions
 
 OUTLYING = 8.0
 """Distances from the median, in units of the spread of the middle half, that are listed."""
