@@ -1,5 +1,6 @@
 """Hamiltonians with spin: their symmetry, time reversal, independent numbers, bands, the spin–orbit term."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pymatgen.core.periodic_table import Element
 from scipy.linalg import expm
 from tests.hamiltonians.made import EXAMPLES, crystal_orbitals, random_hamiltonian, random_reduced
 
-from irrepnet.crystals import Cell
+from irrepnet.crystals import Cell, read_cell
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PAULI, DoubleGroup, PointGroup, spinor_matrices
 from irrepnet.hamiltonians import (
@@ -34,6 +35,7 @@ from irrepnet.hamiltonians import (
     strengths_from_text,
     symmetrised,
     symmetry_residual,
+    topological_indices,
     violations,
     with_spin,
     with_spin_orbit,
@@ -437,6 +439,56 @@ def test_magnetic_file_both_ways(tmp_path):
     again = read_reduced(tmp_path / "iron.safetensors")
     assert np.array_equal(again.basis.moments, numbers.basis.moments)
     assert np.allclose(again.expand().H, numbers.expand().H)
+
+
+# -- topology
+
+
+def fu_kane_mele(stretched: float, coupling: float = 0.1, level: float = 0.0) -> Hamiltonian:
+    """s orbitals on diamond with spin, one bond of t = 1 + stretched and three of 1, and spin–orbit hops to second
+    neighbours (Phys. Rev. Lett. 98, 106803 (2007)); `level` apart the sites are no longer equal."""
+    vectors = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) / 2
+    cell = read_cell({"species": ["Si", "Si"], "frac_coords": [[0, 0, 0], [0.25] * 3], "lattice": 4 * vectors})
+    bonds = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / 4
+    blocks: dict[tuple[int, ...], np.ndarray] = {
+        (0, 0, 0): np.kron(np.diag([level, -level]), np.eye(2)).astype(complex)
+    }
+
+    def add(shift, a, b, matrix):
+        R = tuple(np.rint(shift @ np.linalg.inv(vectors)).astype(int))
+        block = blocks.setdefault(R, np.zeros((4, 4), complex))
+        block[2 * a : 2 * a + 2, 2 * b : 2 * b + 2] += matrix
+
+    for number, bond in enumerate(bonds):
+        t = 1 + stretched * (number == 0)
+        add(bond - bonds[0], 0, 1, t * np.eye(2))
+        add(bonds[0] - bond, 1, 0, t * np.eye(2))
+    for first, second in itertools.permutations(bonds, 2):
+        spin = np.einsum("i,iab->ab", np.cross(first, -second), PAULI)
+        add(first - second, 0, 0, 8j * coupling * spin)
+        add(second - first, 1, 1, 8j * coupling * np.einsum("i,iab->ab", np.cross(-first, second), PAULI))
+    basis = replace(atomic_basis(cell, {"Si": (0,)}), spinful=True)
+    return Hamiltonian(np.array(list(blocks)), np.array(list(blocks.values())), None, basis)
+
+
+@pytest.mark.parametrize(
+    ("stretched", "indices"), [(0.5, (1, 1, 1, 1)), (-0.5, (0, 1, 1, 1)), (3.0, (0, 0, 0, 0)), (1.5, (1, 1, 1, 1))]
+)
+def test_topology_by_parities(stretched, indices):
+    """The signs of t₁ + 3t, t₁ + t (three times), t₁ − t (three times) and t₁ − 3t at the eight k are the parities."""
+    model = fu_kane_mele(stretched)
+    assert hermiticity(model) < 1e-12
+    assert np.allclose(np.diff(model.eigenvalues(np.random.default_rng(0).random((5, 3))))[:, ::2], 0)  # Kramers pairs
+    assert topological_indices(model, 2) == indices
+
+
+def test_topology_that_parities_do_not_tell():
+    with pytest.raises(IrrepnetError, match="not of one parity in pairs"):
+        topological_indices(fu_kane_mele(0.5, level=0.3), 2)
+    with pytest.raises(IrrepnetError, match="cannot be filled with Kramers pairs"):
+        topological_indices(fu_kane_mele(0.5), 1)
+    with pytest.raises(IrrepnetError, match="with spin, inversion and time reversal only"):
+        topological_indices(random_hamiltonian("Si", "sp"), 4)
 
 
 # -- reports and commands

@@ -239,6 +239,9 @@ def bands(
         gap = report["gap"]
         what = "a metal" if gap is None else f"gap {gap['fundamental']:.3f} eV, direct {gap['direct']:.3f} eV"
         say(f"Fermi energy {fermi:.3f} eV, {what}; zero in the picture is the Fermi energy; below: the file's")
+    if report["topology"] is not None:
+        strong, *weak = report["topology"]
+        say(f"Z2 indices by parities: ({strong}; {' '.join(map(str, weak))})")
     for label, levels in report["levels"].items():
         texts = [f"{'+'.join(Counter(level['irreps']).elements())} {level['energy']:.3f}" for level in levels]
         say(f"{label:3} " + "  ".join(texts))

@@ -13,6 +13,7 @@ from irrepnet.hamiltonians.bands import (
     k_path,
     orbital_weights,
     partial_densities,
+    topological_indices,
 )
 from irrepnet.hamiltonians.blocks import BlockCount, BlockSpace, BondOrbit, block_space, bond_orbits, count_blocks
 from irrepnet.hamiltonians.dft.crystal_list import (
@@ -121,6 +122,7 @@ __all__ = [
     "symmetry_residual",
     "to_pythtb",
     "to_sisl",
+    "topological_indices",
     "violations",
     "with_shared_edges",
     "with_spin",

@@ -304,6 +304,49 @@ def band_gap(hamiltonian: Hamiltonian, occupied: int, mesh: tuple[int, int, int]
     return Gap(bottom + top, direct, -top, bottom, k_top % 1.0, k_bottom % 1.0)
 
 
+def topological_indices(hamiltonian: Hamiltonian, occupied: int, symprec: float = SYMPREC) -> tuple[int, int, int, int]:
+    """ν₀ and ν₁ ν₂ ν₃ of an insulator with spin–orbit coupling, inversion and time reversal: (1, …) is a strong
+    topological insulator, (0, 0, 0, 0) none.
+
+    Exact, by the parities of the occupied Kramers pairs at the eight k = −k (Fu & Kane, Phys. Rev. B 76, 045302 (2007),
+    equations 3.10 to 3.12); ν₁ ν₂ ν₃ belong to the lattice vectors of the file.
+
+    Args:
+        occupied: bands, an even number.
+        symprec: Å, of the space group.
+
+    Raises:
+        IrrepnetError: the Hamiltonian has no spin, the crystal no inversion or time reversal, the number is not one of
+            filled bands, or the bands at a k = −k do not obey the inversion.
+    """
+    name, act = hamiltonian.name, action(hamiltonian.known_basis, symprec)
+    group, unitary = act.group, len(act.group.elements)
+    inversion = np.flatnonzero((group.rotations[:unitary] == -np.eye(3)).all((1, 2)))
+    alone = (group.rotations[unitary:] == np.eye(3)).all((1, 2)) & (abs(group.translations[unitary:]) < 1e-6).all(1)
+    if not act.basis.spinful or not alone.any() or not len(inversion):
+        raise IrrepnetError(
+            f"{name}: parities tell the topology of crystals with spin, inversion and time reversal only"
+        )
+    if occupied % 2 or not 0 < occupied < len(hamiltonian):
+        raise IrrepnetError(f"{name}: {occupied} bands of {len(hamiltonian)} cannot be filled with Kramers pairs")
+    odd = np.zeros((2, 2, 2), int)
+    for corner in np.ndindex(2, 2, 2):
+        k = np.array(corner) / 2
+        (operator,) = act.on_bloch_sums(inversion[:1].tolist(), k)
+        states = hamiltonian.eigenstates(k)[1][:, :occupied]
+        trace = np.trace(states.conj().T @ hamiltonian.S_at(k) @ operator @ states).real
+        pairs = (occupied - trace) / 4
+        if abs(pairs - round(pairs)) > 0.01:
+            raise IrrepnetError(
+                f"{name}: the {occupied} lowest bands at k = {k.tolist()} are not of one parity in pairs: symmetrise "
+                "the Hamiltonian, or there is no gap above them"
+            )
+        odd[corner] = round(pairs)
+    weak = (int(odd.take(1, axis).sum()) % 2 for axis in range(3))
+    first, second, third = weak
+    return int(odd.sum()) % 2, first, second, third
+
+
 def effective_masses(hamiltonian: Hamiltonian, k: ArrayLike, direction: ArrayLike, step: float = 0.01) -> np.ndarray:
     """(n,) effective masses along a direction at an extremum k, in electron masses: ħ² / (∂²E/∂κ²); negative for holes.
 

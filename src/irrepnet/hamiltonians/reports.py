@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from irrepnet.hamiltonians.bands import (
     levels_at,
     orbital_weights,
     partial_densities,
+    topological_indices,
 )
 from irrepnet.hamiltonians.blocks import count_blocks
 from irrepnet.hamiltonians.edges import with_shared_edges
@@ -321,8 +323,9 @@ def draw_bands(
 
     Returns:
         ``file``, ``out``, ``fermi`` (eV), ``gap`` (``fundamental`` and ``direct``, eV; None for a metal and where the
-        Fermi energy is not known), ``points`` {label: k}, ``levels`` {label: levels}, ``failures``, and ``path``:
-        ``distance`` (K), ``k`` (K, 3) and ``energies`` (K, n) in eV, not relative to the Fermi energy.
+        Fermi energy is not known), ``topology`` (ν₀ to ν₃ where `topological_indices` tells them, else None),
+        ``points`` {label: k}, ``levels`` {label: levels}, ``failures``, and ``path``: ``distance`` (K), ``k`` (K, 3)
+        and ``energies`` (K, n) in eV, not relative to the Fermi energy.
 
     Raises IrrepnetError if the file cannot be read, or tells no lattice, or the picture cannot be written.
     """
@@ -348,11 +351,16 @@ def draw_bands(
         plot_bands(found, out, levels, low, high, Path(hamiltonian.name).name, fat, density)
     occupied = filled_bands(hamiltonian)
     gap = None if occupied is None else band_gap(hamiltonian, occupied)
+    topology = None
+    if occupied is not None and hamiltonian.basis is not None and hamiltonian.basis.spinful:
+        with suppress(IrrepnetError):  # where parities do not tell it
+            topology = topological_indices(hamiltonian, occupied, symprec)
     return {
         "file": str(file),
         "out": str(out),
         "fermi": hamiltonian.fermi,
         "gap": None if gap is None else {"fundamental": gap.fundamental, "direct": gap.direct},
+        "topology": topology,
         "points": {label: k.tolist() for label, k in found.points.items()},
         "levels": {
             label: [{"energy": level.energy, "degeneracy": len(level.bands), "irreps": level.irreps} for level in own]
