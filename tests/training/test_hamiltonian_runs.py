@@ -17,13 +17,14 @@ from irrepnet.hamiltonians import (
     atomic_basis,
     bond_orbits,
     hermiticity,
+    load_hamiltonian,
     read_reduced,
     symmetry_residual,
     write_reduced,
 )
 from irrepnet.hamiltonians.blocks import bonds_within
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian
-from irrepnet.tasks.hamiltonians import read_samples, sample_for, split_samples
+from irrepnet.tasks.hamiltonians import common_settings, read_samples, sample_for, sample_of, split_samples
 from irrepnet.training import load_config, load_run, loop, predict, train
 from irrepnet.training.hamiltonians import (
     evaluate_hamiltonians,
@@ -132,6 +133,17 @@ def test_it_learns(config, tmp_path):
     before, after = sample.errors(sample.start), sample.errors(loaded.task.hamiltonian(loaded.model, sample))
     assert after.conduction < before.conduction / 4
     assert after.numbers < before.numbers / 4
+
+
+def test_cutoffs_of_elements():
+    """Silicon and carbon were computed with 100 and 300 Ry: so silicon carbide needs 300."""
+    samples = [
+        sample_of(load_hamiltonian(name), name) for name in ("Si-diamond-1.00", "C-diamond-1.00", "MgO-rocksalt-1.00")
+    ]
+    settings = common_settings(samples)
+    assert settings["cutoff"] == {"C": 300.0, "Mg": 600.0, "O": 600.0, "Si": 100.0}
+    assert settings["basis"] == "DZVP-MOLOPT-SR"
+    assert common_settings(samples[:1])["cutoff"] == 100.0
 
 
 def test_prediction_is_symmetric(run, data):

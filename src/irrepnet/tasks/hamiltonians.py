@@ -392,7 +392,12 @@ def sample_for(file: str | Path, settings: Mapping[str, Any]) -> HamiltonianSamp
     from irrepnet.hamiltonians.dft.crystal_list import Request, Settings
     from irrepnet.hamiltonians.dft.generate import start
 
-    return sample_of(start(Request.from_structure(path, path.stem, Settings.checked(**settings))), path.stem)
+    request = Request.from_structure(path, path.stem, Settings())
+    cutoff = settings.get("cutoff", Settings().cutoff)
+    if isinstance(cutoff, Mapping):
+        cutoff = max(cutoff.get(symbol, Settings().cutoff) for symbol in request.species)
+    checked = Settings.checked(**{**settings, "cutoff": cutoff})
+    return sample_of(start(request.model_copy(update={"settings": checked})), path.stem)
 
 
 def read_samples(source: str, data: Any = None) -> Source:
@@ -425,14 +430,26 @@ def read_samples(source: str, data: Any = None) -> Source:
 
 def common_settings(samples: Sequence[HamiltonianSample]) -> dict[str, Any]:
     """The settings of the generator that all files share, without meshes, which are those of one crystal; {} if the
-    orbitals differ."""
+    orbitals differ. Where cutoffs differ there is one by element."""
     first = dict(samples[0].settings)
     if any(sample.settings.get("basis") != first.get("basis") for sample in samples):
         return {}
     shared = {
         key: value for key, value in first.items() if all(sample.settings.get(key) == value for sample in samples)
     }
+    if "cutoff" not in shared and (by_element := _cutoffs(samples)):
+        shared["cutoff"] = by_element
     return {key: value for key, value in shared.items() if key not in ("grid", "kmesh", "scf_kmesh")}
+
+
+def _cutoffs(samples: Sequence[HamiltonianSample]) -> dict[str, float]:
+    """Of each element the least cutoff, Ry, of a crystal that has it: so much is enough for it."""
+    found: dict[str, float] = {}
+    for sample in samples:
+        for symbol in sample.species:
+            own = float(sample.settings.get("cutoff", np.inf))
+            found[symbol] = min(own, found.get(symbol, np.inf))
+    return {symbol: cutoff for symbol, cutoff in sorted(found.items()) if np.isfinite(cutoff)}
 
 
 def sample_of(file: ReducedHamiltonian, name: str) -> HamiltonianSample:
