@@ -4,8 +4,8 @@
 
 Copies into src/irrepnet/training/shipped what predicting, evaluating and beginning with it take, and writes card.md:
 what the model learned from, how it was trained, its errors on the test part by crystal system and by element. Weights
-are rounded to float16, and the card has the digests of what comes of it; errors by kind are those of the rounded ones,
-and their mean is compared with what it was.
+are rounded to float16 (of Hamiltonians they stay as they are), and the card has the digests of what comes of it; errors
+by kind are those of the rounded ones, and their mean is compared with what it was.
 """
 
 import argparse
@@ -18,8 +18,10 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 
 from irrepnet.crystals import SymmetricCrystal
+from irrepnet.data import Record
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
+from irrepnet.tasks.hamiltonians import HamiltonianSample
 from irrepnet.training import load_run
 from irrepnet.training.files import CARD, read_sealed, sealed, write_json
 from irrepnet.training.load import Run
@@ -45,6 +47,8 @@ DATA: Mapping[str, str] = {
     "Sci. Data 4, 160134 (2017)",
     "born_charges": "Born charges and permittivities of the repository e3nn-models (MIT), by DFPT; presumably those of "
     "G. Petretto et al., Sci. Data 5, 180065 (2018), PBEsol, on the Materials Project (CC BY 4.0)",
+    "embedded": "Hamiltonians that come with the package, made by `irrepnet hamiltonian generate released` (PySCF: PBE, "
+    "GTH pseudopotentials, DZVP-MOLOPT-SR orbitals), MIT as the package",
 }
 LIMITS = (
     "What it has not seen it does not know: elements, structures and bonds that are rare in the data, pressures, "
@@ -52,20 +56,28 @@ LIMITS = (
     'hold for crystals like those of the data; see docs/training.md, "How far a prediction can be trusted".'
 )
 LEAST = 20
-"""Crystals that a line of a table must have."""
+"""Crystals that a line of a table must have; of Hamiltonians, which are few, two."""
 
 
-def table(label: str, rows: Iterable[tuple[str, np.ndarray]]) -> list[str]:
+def table(label: str, rows: Iterable[tuple[str, np.ndarray]], least: int) -> list[str]:
     """Lines of a table: a name, the number of errors, their mean."""
     lines = [f"| {label} | test crystals | error |", "|---|---|---|"]
-    return lines + [f"| {name} | {len(own)} | {own.mean():.3g} |" for name, own in rows if len(own) >= LEAST]
+    return lines + [f"| {name} | {len(own)} | {own.mean():.3g} |" for name, own in rows if len(own) >= least]
+
+
+def system_of(record: Record | HamiltonianSample) -> str:
+    """The crystal system."""
+    if isinstance(record, HamiltonianSample):
+        return record.act.group.point_group.system
+    return PointGroup(SymmetricCrystal.from_structure(record).point_group.name).system
 
 
 def errors_by_kind(run: Run, data: str) -> list[str]:
     """Errors on the test part, by crystal system and by element."""
     examples, *_ = judged_examples(run, data, "test", quiet=True)
     deviations = run.task.deviations(run.model, examples, np.arange(len(examples)))
-    systems = [PointGroup(SymmetricCrystal.from_structure(r).point_group.name).system for r in examples.records]
+    systems = [system_of(record) for record in examples.records]
+    least = 2 if isinstance(examples.records[0], HamiltonianSample) else LEAST
     errors = run.task.judge(run.model, examples, np.arange(len(examples))).errors
     lines = []
     for target in run.targets:
@@ -81,9 +93,9 @@ def errors_by_kind(run: Run, data: str) -> list[str]:
         of_element = {s: np.array([s in record.species for record in examples.records]) & known for s in symbols}
         unit = f" ({target.unit})" if target.unit else ""
         lines += ["", f"### {target.name}{unit}", ""]
-        lines += table("crystal system", ((name, error[own]) for name, own in of_system.items()))
+        lines += table("crystal system", ((name, error[own]) for name, own in of_system.items()), least)
         by_size = sorted(of_element.items(), key=lambda item: -error[item[1]].mean() if item[1].any() else 0.0)
-        lines += ["", *table("with the element", ((name, error[own]) for name, own in by_size))]
+        lines += ["", *table("with the element", ((name, error[own]) for name, own in by_size), least)]
     return lines
 
 
@@ -108,8 +120,8 @@ def card(run: Run, name: str, data: str, sources: list[str], command: str) -> st
     lines += [
         "",
         "By kind, of the test part: numbers |error|, tensors the Frobenius norm, sites the mean over atoms and",
+        "components, Hamiltonians the root mean square of the occupied bands.",
     ]
-    lines += ["components."]
     lines += errors_by_kind(run, data)
     return "\n".join([*lines, "", "## Limits", "", LIMITS, ""])
 
@@ -127,10 +139,10 @@ if __name__ == "__main__":
     out.mkdir(parents=True)
     for file in (CARD, *FILES):
         shutil.copy(options.run / file, out / file)
-    weights = load_file(out / "model.safetensors")
-    save_file(
-        {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}, out / "model.safetensors"
-    )
+    if read_sealed(options.run)["task"] != "hamiltonians":  # bands feel the rounding where overlaps are nearly singular
+        weights = load_file(out / "model.safetensors")
+        halved = {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}
+        save_file(halved, out / "model.safetensors")
     split = json.loads((out / "split.json").read_text(encoding="utf-8"))
     (out / "split.json").write_text(json.dumps(split, separators=(",", ":")), encoding="utf-8")
     write_json(out / CARD, sealed(read_sealed(options.run), out, FILES))

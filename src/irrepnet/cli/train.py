@@ -185,10 +185,10 @@ def predict(
     from irrepnet.training import load_run
     from irrepnet.training.predictions import PredictionFile
     from irrepnet.training.use import stream_predictions
-    from irrepnet.training.where import shipped
+    from irrepnet.training.where import for_any_crystal
 
     documents, total, rejected = {}, 0, 0
-    for name in shipped() if run == "all" else [run]:
+    for name in for_any_crystal() if run == "all" else [run]:
         trained = load_run(name, device)
         table, count, predicted, kept, start = None, 0, 0, [], time.monotonic()
         if out is not None:
@@ -242,7 +242,7 @@ def models(json_: Json = False) -> None:
     for name, card in cards.items():
         for target in card["targets"]:
             errors = card["errors"]["test"][target["name"]]
-            key = next(key for key in ("mae", "frobenius", "auc") if key in errors)
+            key = next(key for key in ("mae", "frobenius", "auc", "valence") if key in errors)
             rows.append([name, target["name"], target["unit"], f"{key} {errors[key]:.3g}", str(card["data"]["train"])])
     print_table("models", ["name", "target", "unit", "test error", "crystals"], rows)
 

@@ -24,7 +24,7 @@ from irrepnet.tensors.reports import describe_form, describe_surfaces
 from irrepnet.training.files import write_text
 from irrepnet.training.load import load_run
 from irrepnet.training.use import predict
-from irrepnet.training.where import shipped
+from irrepnet.training.where import for_any_crystal
 
 TENSORS = {
     "polarization": "pyroelectricity, polarization",
@@ -130,7 +130,7 @@ def _predictions(crystal: SymmetricCrystal) -> list[dict[str, Any]]:
         "lattice": crystal.lattice,
     }
     rows = []
-    for model in shipped():
+    for model in for_any_crystal():
         run = load_run(model)
         (found,) = predict(run, [record])
         for target in run.targets:

@@ -171,14 +171,14 @@ def _predictions(file: FileInMemory, model: str) -> str:
     from irrepnet.crystals import read_cell
     from irrepnet.data import Record
     from irrepnet.training import load_run, predict
-    from irrepnet.training.where import shipped
+    from irrepnet.training.where import for_any_crystal
 
-    if model not in ("all", *shipped()):
-        raise IrrepnetError(f"there is no model {model[:40]!r}; take all, or one of {', '.join(shipped())}")
+    if model not in ("all", *for_any_crystal()):
+        raise IrrepnetError(f"there is no model {model[:40]!r}; take all, or one of {', '.join(for_any_crystal())}")
     cell = read_cell(file)
     record = Record.from_cell(cell, id=file.name)
     documents = {}
-    for name in shipped() if model == "all" else [model]:
+    for name in for_any_crystal() if model == "all" else [model]:
         run = load_run(name)
         units = {target.name: target.value_unit for target in run.targets}
         rows = [row | {"file": file.name} for row in predict(run, [record])]

@@ -16,6 +16,11 @@ def shipped() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CARD}"))
 
 
+def for_any_crystal() -> list[str]:
+    """Names of those that take a structure as it is: not of Hamiltonians, whose S and H0 have to be computed first."""
+    return [name for name in shipped() if card_of(name)["task"] != "hamiltonians"]
+
+
 def card_of(name: str | Path) -> dict[str, Any]:
     """The card of a run or of a model that comes with the package, as it is in model.json."""
     return read_sealed(run_folder(name))
