@@ -47,8 +47,8 @@ DATA: Mapping[str, str] = {
     "Sci. Data 4, 160134 (2017)",
     "born_charges": "Born charges and permittivities of the repository e3nn-models (MIT), by DFPT; presumably those of "
     "G. Petretto et al., Sci. Data 5, 180065 (2018), PBEsol, on the Materials Project (CC BY 4.0)",
-    "embedded": "Hamiltonians that come with the package, made by `irrepnet hamiltonian generate released` (PySCF: PBE, "
-    "GTH pseudopotentials, DZVP-MOLOPT-SR orbitals), MIT as the package",
+    "embedded": "Hamiltonians that come with the package, made by `irrepnet hamiltonian generate released` (PySCF, "
+    "PBE, GTH pseudopotentials, DZVP-MOLOPT-SR orbitals), MIT as the package",
 }
 LIMITS = (
     "What it has not seen it does not know: elements, structures and bonds that are rare in the data, pressures, "
