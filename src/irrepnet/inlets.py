@@ -5,9 +5,9 @@ from typing import Any
 
 from irrepnet.errors import IrrepnetError
 
-LIMITS = {"IRREPNET_MAX_ATOMS": 10_000, "IRREPNET_MAX_MB": 512}
+LIMITS = {"IRREPNET_MAX_ATOMS": 10_000, "IRREPNET_MAX_MB": 512, "IRREPNET_MAX_DOWNLOAD_MB": 4096}
 """Environment variables that change what may be read, and what holds without them: atoms of a crystal; MB, unpacked, of
-a file that is read as a whole, or of one line of another."""
+a file that is read as a whole, or of one line of another; MB of what is fetched at a time, packed or unpacked."""
 
 _YAML_CHARACTERS = 1_000_000
 _YAML_DEPTH = 50

@@ -1,6 +1,7 @@
 """`irrepnet data`: what data there are, what is in them, and the store of their graphs."""
 
 import math
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,8 @@ from irrepnet.cli.printing import leave, plain_console, print_json, print_table,
 from irrepnet.cli.train import Assignments, Data, Preset, Targets, overrides_of
 
 app = typer.Typer(
-    help="The embedded data sets, what a file of records holds, and the store of graphs.", no_args_is_help=True
+    help="The embedded data sets, data from elsewhere, what a file of records holds, and the store of graphs.",
+    no_args_is_help=True,
 )
 
 
@@ -19,6 +21,7 @@ app = typer.Typer(
 def list_(json_: Json = False) -> None:
     """List the data sets that come with the package, and what else can be read."""
     from irrepnet.data import KINDS
+    from irrepnet.data.fetch import SOURCES
     from irrepnet.data.reports import list_sets
 
     sets = list_sets()
@@ -34,6 +37,7 @@ def list_(json_: Json = False) -> None:
     console = plain_console()
     console.print(table)
     console.print("Licence, citation, frames and contents of one: irrepnet data show NAME")
+    console.print("irrepnet data fetch gets:", *(f"  {name}: {of.about}" for name, of in SOURCES.items()), sep="\n")
     console.print("Your own data can be:", *(f"  {kind.name}" for kind in KINDS[1:]), sep="\n")
 
 
@@ -75,6 +79,76 @@ def check(
         for title, columns, rows in check_tables(found):
             print_table(title, columns, rows)
     leave(found["count"], len(found["rejected"]))
+
+
+@app.command()
+def fetch(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="mp, optimade, jarvis, matbench; an address (https://…) or a file of records."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the records go: a name in .jsonl or .jsonl.gz.")],
+    query: Annotated[
+        str,
+        typer.Option(
+            help="Which part: of mp summary, elasticity, dielectric or piezoelectric; of optimade a provider (mp, "
+            "oqmd, alexandria, …); of jarvis dft_3d, dft_2d, …; of matbench mp_gap, log_kvrh, …"
+        ),
+    ] = "",
+    filter: Annotated[
+        str,
+        typer.Option(help="Which crystals: of mp elements=Si,O&band_gap_min=1; of optimade 'elements HAS \"Si\"'."),
+    ] = "",
+    fields: Annotated[
+        str,
+        typer.Option(help="Names of properties, with commas: of mp instead of the usual ones, of optimade besides."),
+    ] = "",
+    url: Annotated[str, typer.Option(help="Another server of the same protocol, or another place of the file.")] = "",
+    most: Annotated[int | None, typer.Option(min=1, help="Crystals at most.")] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="A file with the key for mp; else it is taken from MP_API_KEY.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask again what has been asked before.")] = False,
+    json_: Json = False,
+) -> None:
+    """Get data from elsewhere: raw files, kept as they came, and records made of them.
+
+    Beside the records is a manifest: what was asked and when, version, licence, how to cite, hashes, units, rejections.
+    What was asked before needs no network; what was interrupted goes on where it was. Exit code 1: some crystals were
+    rejected; 2: nothing came, or none can be used.
+    """
+    from irrepnet.data.fetch import FetchRequest, raw_folder
+    from irrepnet.data.fetch import fetch as fetch_records
+
+    wanted = tuple(name.strip() for name in fields.split(",") if name.strip())
+    request = FetchRequest(source, query, filter, wanted, url, most, key_file, fresh)
+    last = time.monotonic()
+
+    def progress(text: str) -> None:
+        nonlocal last
+        if time.monotonic() - last > 10:
+            say(text, err=True)
+            last = time.monotonic()
+
+    try:
+        found = fetch_records(request, out, progress)
+    except KeyboardInterrupt as stopped:
+        stopped.args = ("stopped; what has come is kept, and the same command goes on",)
+        raise
+    if json_:
+        print_json(found)
+    else:
+        say(f"{found['records']} records, {len(found['rejected'])} rejected: {out}")
+        for rejection in found["rejected"][:10]:
+            say(f"rejected {rejection['id']}: {rejection['reason']}")
+        units = ", ".join(_with_unit(name, unit) for name, unit in found["targets"].items())
+        facts = {"properties": units, "version": found["version"], "licence": found["licence"]}
+        for name, value in [*facts.items(), *(("cite", one) for one in found["citation"]), ("raw files", raw_folder())]:
+            if value:
+                say(f"{name}: {value}")
+    leave(found["records"], len(found["rejected"]))
 
 
 @app.command()

@@ -159,9 +159,14 @@ def stream_records(source: Any) -> Items:
         what = source if isinstance(source, Path) else f"a {type(source).__name__}"
         raise IrrepnetError(f"{what}: no kind of source that is known; there are: {known}")
     name = str(source) if isinstance(source, str | Path) else type(source).__name__
+    yield from sound_items(kind.read(source), name)
+
+
+def sound_items(items: Items, name: str) -> Items:
+    """What a source of this name holds, with ids that are its own and that every file can hold; warnings name the
+    source. Raises IrrepnetError if it holds nothing."""
     ids: set[str] = set()
     told: dict[tuple[str, type[Warning]], str] = {}
-    items = kind.read(source)
     item: Record | Rejection | None = None
     while True:
         with warnings.catch_warnings(record=True) as caught:
