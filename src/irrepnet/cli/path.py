@@ -29,6 +29,7 @@ def path(
     """Follow a prediction from one crystal to another, and report where it jumps."""
     from irrepnet.checks import follow_model
     from irrepnet.errors import IrrepnetError
+    from irrepnet.files import write_picture
 
     try:
         tolerances = [float(value) for value in symprec.split(",")] if symprec else None
@@ -36,7 +37,7 @@ def path(
         raise IrrepnetError(f"--symprec {symprec}: write lengths in Å with commas between them") from None
     report = follow_model(model, start, end, steps, tolerances, target, continuous, seed)
     if picture:
-        _draw(report).savefig(picture, dpi=130)
+        write_picture(_draw(report), picture, dpi=130)
     if json_:
         print_json(report)
     else:

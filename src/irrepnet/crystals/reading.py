@@ -5,7 +5,6 @@ Whatever a crystal comes as, `read_cell` reduces it to a `Cell` or refuses it wi
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from irrepnet.crystals.extxyz import read_frames
 from irrepnet.crystals.poscar import read_poscar
 from irrepnet.crystals.text import is_named, read_text
 from irrepnet.errors import IrrepnetError
+from irrepnet.inlets import json_value
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -196,7 +196,7 @@ def _read_extxyz(text: str) -> Cells:
 def _read_json(text: str) -> Cells:
     from pymatgen.core import Structure
 
-    content = json.loads(text)
+    content = json_value(text)
     entries = content if isinstance(content, list) else [content]
     for number, entry in enumerate(entries, start=1):
         place = f"entry {number}: " if len(entries) > 1 else ""

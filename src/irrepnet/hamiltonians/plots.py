@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from irrepnet.files import write_picture
 from irrepnet.hamiltonians.bands import BandStructure, Level
 
 WINDOW = 20.0
@@ -69,9 +70,4 @@ def plot_bands(
     axes.set_ylabel("energy (eV)" if bands.fermi is None else "energy − Fermi energy (eV)")
     if bands.fermi is not None:
         axes.axhline(0, color="0.4", linewidth=0.8, linestyle="--")
-    try:
-        figure.savefig(path, dpi=160)
-    except (OSError, ValueError) as error:
-        from irrepnet.errors import IrrepnetError
-
-        raise IrrepnetError(f"{path}: the picture cannot be written: {error}") from error
+    write_picture(figure, path, dpi=160)

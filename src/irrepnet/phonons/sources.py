@@ -6,7 +6,6 @@ charges in JSON. phonopy reads its own phonopy.yaml, phonopy_params.yaml and BOR
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import numpy as np
 from irrepnet.crystals import Cell, SymmetricCrystal, input_atoms, read_cell
 from irrepnet.crystals.phonopy_files import read_force_constants
 from irrepnet.errors import IrrepnetError
+from irrepnet.inlets import json_value
 from irrepnet.phonons.gamma import summed_constants
 
 UNIT = "eV/angstrom^2"
@@ -187,7 +187,7 @@ def _is_json(path: str | Path) -> bool:
 def _record(path: str | Path) -> Mapping[str, Any] | None:
     """The mapping in a JSON file; None if it is none."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        content = json_value(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise IrrepnetError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -5,8 +5,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from irrepnet.files import write_picture
 from irrepnet.tensors.elastic import sphere, surfaces
-from irrepnet.tensors.picture import save
 
 
 def draw_surfaces(
@@ -46,7 +46,7 @@ def draw_surfaces(
         axes.tick_params(labelsize=7)
         in_unit = {"u": unit, "1/u": f"1/{unit}", "": ""}[surface.unit]
         axes.set_title(f"{surface.name}\n{low:.4g} to {high:.4g} {in_unit}".rstrip(), fontsize=10)
-    save(figure, path)
+    write_picture(figure, path)
 
 
 def _closed(upper: np.ndarray, opposite: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ from irrepnet.hamiltonians.formats.block_folders import (
     reading,
     write_blocks,
 )
-from irrepnet.hamiltonians.formats.shared import save_text, whole
+from irrepnet.hamiltonians.formats.shared import save_numbers, save_text, whole
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis, Shell, cell_as_given, shells_by_element
 
@@ -90,9 +90,9 @@ def write_deeptb(hamiltonian: Hamiltonian, folder: Path) -> None:
     if any("".join(sorted(own, key=LETTERS.index)) != own for own in shells.values()):
         raise IrrepnetError(f"{hamiltonian.name}: DeePTB has shells in the order s, p, d, f")
     make_folder(folder)
-    np.savetxt(folder / "cell.dat", basis.cell.lattice)
-    np.savetxt(folder / "positions.dat", basis.centres @ basis.cell.lattice)
-    np.savetxt(folder / "atomic_numbers.dat", basis.cell.numbers, fmt="%d")
+    save_numbers(folder / "cell.dat", basis.cell.lattice)
+    save_numbers(folder / "positions.dat", basis.centres @ basis.cell.lattice)
+    save_numbers(folder / "atomic_numbers.dat", basis.cell.numbers, fmt="%d")
     info = {"nframes": 1, "natoms": len(basis.centres), "pos_type": "cart", "pbc": [True, True, True]}
     save_text(folder / "info.json", json.dumps(info))
     counted = {e: "".join(f"{own.count(l)}{l}" for l in LETTERS if l in own) for e, own in shells.items()}

@@ -13,10 +13,11 @@ import numpy as np
 
 from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.formats.shared import energy
+from irrepnet.hamiltonians.formats.shared import energy, save_bytes
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import Mixing, OrbitalBasis, Shell
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
+from irrepnet.inlets import json_value
 
 _FORMAT = "irrepnet reduced Hamiltonian 2"
 
@@ -33,8 +34,7 @@ def write_safetensors(hamiltonian: Hamiltonian, path: Path) -> None:
 
 def write_reduced(hamiltonian: ReducedHamiltonian, path: str | Path) -> None:
     """One safetensors file: the numbers as arrays of the precision that they have, the rest as JSON in the header."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     cell = hamiltonian.basis.cell
     arrays = {
@@ -60,10 +60,8 @@ def write_reduced(hamiltonian: ReducedHamiltonian, path: str | Path) -> None:
     if (mixing := hamiltonian.basis.mixing) is not None:
         arrays["mixing"] = mixing.matrix
         card["functions"] = mixing.names
-    try:
-        save_file({key: np.ascontiguousarray(a) for key, a in arrays.items()}, path, {"card": json.dumps(card)})
-    except (OSError, SafetensorError) as error:
-        raise IrrepnetError(f"{path}: cannot be written: {error}") from error
+    whole = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+    save_bytes(Path(path), save(whole, {"card": json.dumps(card)}))
 
 
 def read_reduced(path: str | Path) -> ReducedHamiltonian:
@@ -103,7 +101,7 @@ def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
 
     try:
         with safe_open(path, "np") as file:
-            card = json.loads((file.metadata() or {})["card"])
+            card = json_value((file.metadata() or {})["card"])
             if card["format"] != _FORMAT:
                 raise ValueError(f"its format is {card['format']!r}")
             yield file, card
