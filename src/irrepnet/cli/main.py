@@ -40,6 +40,13 @@ class _Stopped(KeyboardInterrupt):
         self.number = number
 
 
+def _cause(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The signal that an error comes of: what is given up in the midst of something may fail once more."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error
+
+
 class _Commands(TyperGroup):
     """Every command ends alike by Ctrl-C, SIGTERM and SIGHUP: what it has begun is given up, the processes that it has
     started are ended, and it says so in one line; the exit code is 128 and the number of the signal."""
@@ -48,7 +55,10 @@ class _Commands(TyperGroup):
         with _signals_stop():
             try:
                 return super().invoke(ctx)
-            except KeyboardInterrupt as stopped:
+            except BaseException as error:
+                stopped = _cause(error)
+                if stopped is None:
+                    raise
                 number = getattr(stopped, "number", signal.SIGINT)
                 say(next(iter(stopped.args), f"stopped by {signal.Signals(number).name}"), err=True)
                 raise typer.Exit(128 + number) from None

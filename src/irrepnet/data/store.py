@@ -39,6 +39,7 @@ from irrepnet.graphs.cache import folder as cache_folder
 from irrepnet.graphs.cache import is_bypassed
 from irrepnet.groups import PointGroup
 from irrepnet.inlets import json_value
+from irrepnet.workers import end_with
 
 SHARD = 128
 """Records a shard."""
@@ -351,6 +352,7 @@ def _in_processes(
     if not isinstance(workers, str):
         n_jobs = min(workers or cpu_count(), len(jobs))
         backend = {"backend": "loky", "n_jobs": n_jobs, "inner_max_num_threads": 1}
+        backend |= {"initializer": end_with, "initargs": (os.getpid(),)}
     with _dask(workers) if isinstance(workers, str) else nullcontext(), parallel_config(**backend):
         try:
             yield from Parallel(return_as="generator")(delayed(_content)(*job) for job in jobs)  # type: ignore[misc]

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_context
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from irrepnet.hamiltonians.formats.own import read_provenance, write_reduced
 from irrepnet.hamiltonians.model import BOHR, Hamiltonian
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
 from irrepnet.hamiltonians.symmetry import irreducible
+from irrepnet.workers import end_with
 
 _OVERLAP = 1e-7  # of the most diffuse orbitals, at the radius of H(R)
 _LEAST_RADIUS = 10.0  # Å
@@ -289,7 +289,7 @@ def _in_processes(waiting: Sequence[Request], folder: Path, workers: int) -> Ite
             while queue and len(running) < workers:
                 request = queue.pop()
                 ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(request, folder, theirs), daemon=True)
+                process = context.Process(target=_work, args=(request, folder, theirs, os.getpid()), daemon=True)
                 process.start()
                 theirs.close()
                 running[process.sentinel] = request, process, ours
@@ -309,20 +309,13 @@ def _in_processes(waiting: Sequence[Request], folder: Path, workers: int) -> Ite
             part_of(path_of(request, folder)).unlink(missing_ok=True)
 
 
-def _work(request: Request, folder: Path, answer: connection.Connection) -> None:
+def _work(request: Request, folder: Path, answer: connection.Connection, parent: int) -> None:
     """In a process of its own, which ends with the one that has started it; Ctrl-C is for that one."""
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with(parent)
     answer.send(_make(request, folder))
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
 
 
 def _on_dask(waiting: Sequence[Request], folder: Path, address: str) -> Iterator[Progress]:
