@@ -108,6 +108,8 @@ def read_sealed(folder: Path) -> dict[str, Any]:
     path = folder / CARD
     card = read_mapping(path)
     digests = card.get("sha256")
+    if digests is None and any(isinstance(value, dict) and CARD in value for value in card.values()):
+        raise _foreign(path)  # they are there, under another name
     if digests is not None and (not isinstance(digests, dict) or digests.get(CARD) != _own_digest(card)):
         raise _foreign(path)
     needed = {key: kind for key, kind in REQUIRED.items() if key not in ("task", "targets", "domain") or "task" in card}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -60,14 +61,17 @@ def write_reduced(hamiltonian: ReducedHamiltonian, path: str | Path) -> None:
     if (mixing := hamiltonian.basis.mixing) is not None:
         arrays["mixing"] = mixing.matrix
         card["functions"] = mixing.names
-    whole = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
-    save_bytes(Path(path), save(whole, {"card": json.dumps(card)}))
+    whole, text = {key: np.ascontiguousarray(array) for key, array in arrays.items()}, json.dumps(card)
+    save_bytes(Path(path), save(whole, {"card": text, "crc": str(_crc(text, whole))}))
 
 
 def read_reduced(path: str | Path) -> ReducedHamiltonian:
     """What `write_reduced` wrote. Raises IrrepnetError if the file is not of that kind."""
     with _opened(path) as (file, card):
         arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+        about = file.metadata()
+        if about.get("crc", crc := str(_crc(about["card"], arrays))) != crc:  # earlier versions wrote none
+            raise ValueError("it was damaged; copy it again")
         cell = Cell(arrays["lattice"], arrays["frac_coords"], arrays["numbers"], str(path))
         shells = tuple(Shell(site, l, tuple(m), harmonics) for site, l, m, harmonics in card["shells"])
         mixing = Mixing(arrays["mixing"], tuple(card["functions"])) if "mixing" in arrays else None
@@ -92,6 +96,15 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
     """The provenance alone, without the numbers. Raises IrrepnetError if the file is not of that kind."""
     with _opened(path) as (_, card):
         return card["provenance"]
+
+
+def _crc(card: str, arrays: Mapping[str, np.ndarray]) -> int:
+    """A checksum of all that a file says."""
+    crc = zlib.crc32(card.encode())
+    for name in sorted(arrays):
+        crc = zlib.crc32(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode(), crc)
+        crc = zlib.crc32(arrays[name].tobytes(), crc)
+    return crc
 
 
 @contextmanager
