@@ -49,6 +49,14 @@ def locked(folder: Path) -> Iterator[bool]:
         os.close(lock)
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that the system cannot have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def part_of(path: Path) -> Path:
     """What a file is called until it is whole; what a killed process leaves of it the next one overwrites."""
     return path.with_name(path.name + ".part")

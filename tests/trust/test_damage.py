@@ -71,7 +71,8 @@ def known_of(folder: Path) -> bytes:
     weights = {name: tensor.numpy().tobytes() for name, tensor in run.model.state_dict().items()}
     tables = results.table("predictions_test.csv"), results.table("metrics.csv")
     reliability = None if run.task.reliability is None else run.task.reliability.written()
-    said = run.card, run.split, weights, reliability, results.metrics, results.versions, tables
+    card = {key: value for key, value in run.card.items() if key != "sha256"}  # which the other files are held to
+    said = card, run.split, weights, reliability, results.metrics, results.versions, tables
     return pickle.dumps((said, [astuple(rejection) for rejection in use._rejected(run)]))
 
 

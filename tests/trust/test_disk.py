@@ -84,7 +84,8 @@ def wrong(name: str, place: str, words: dict[str, Path], folder: Path) -> str | 
     code, said = done.value
     if code != 2 or str(out) not in said:
         return f"code {code}, {said}"
-    left = [path.name for path in folder.rglob("*") if path.suffix == ".part" or path.stat().st_size > size]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    left = [path.name for path in files if path.suffix == ".part" or path.stat().st_size > size]
     return f"left {left}" if left and place == "full" and name != "predictions of all" else None
 
 

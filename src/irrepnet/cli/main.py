@@ -1,5 +1,6 @@
 """The `irrepnet` command: assembles the sub-commands; every module here imports what it needs lazily."""
 
+import errno
 import signal
 import sys
 import threading
@@ -57,6 +58,8 @@ class _Commands(TyperGroup):
                 return super().invoke(ctx)
             except BaseException as error:
                 stopped = _cause(error)
+                if stopped is None and isinstance(error, OSError) and error.errno != errno.EPIPE:
+                    raise IrrepnetError(f"{error.filename or 'a file'}: {error.strerror or error}") from error
                 if stopped is None:
                     raise
                 number = getattr(stopped, "number", signal.SIGINT)

@@ -20,6 +20,7 @@ from irrepnet.crystals.extxyz import read_frames
 from irrepnet.crystals.poscar import read_poscar
 from irrepnet.crystals.text import is_named, read_text
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
 from irrepnet.inlets import json_value
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def cells_in(path: str | Path) -> Cells:
         IrrepnetError: the file is missing, of unknown format, empty or unreadable as a whole.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise IrrepnetError(f"{path}: no such file")
     form = next((form for form in STRUCTURE_FORMATS if is_named(path, form.patterns)), None)
     if form is None:

@@ -75,7 +75,7 @@ def space_groups_by_symbol(symbol: str) -> tuple[SpaceGroupSetting, ...]:
             found = tuple(setting for setting in _called(name) if _CODES.get(code, code) in _codes(setting.name))
             if found:
                 return found
-    known = gemmi.find_spacegroup_by_name(symbol)
+    known = gemmi.find_spacegroup_by_name(symbol) if symbol.isascii() else None
     return () if known is None else (_setting(known.xhm()),)
 
 

@@ -15,6 +15,7 @@ from irrepnet.crystals.text import decode, is_named, lines_of, read_text
 from irrepnet.data.records import Record, Rejection, merged
 from irrepnet.data.sources.crystal import attempt, id_of, record_of, record_of_atoms
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
 from irrepnet.inlets import json_value
 
 if TYPE_CHECKING:
@@ -38,14 +39,6 @@ def kind_of_files(name: str, *patterns: str, read: Callable[[Path], Items]) -> K
     return Kind(
         f"{name} ({', '.join(patterns)})", lambda source: isinstance(source, Path) and is_named(source, patterns), read
     )
-
-
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that the system cannot have is none."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def stem(path: Path) -> str:

@@ -21,7 +21,6 @@ from irrepnet.data.sources.files import (
     STRUCTURE_FILES,
     Items,
     Kind,
-    is_file,
     kind_of_files,
     read_database,
     read_json_lines,
@@ -36,6 +35,7 @@ from irrepnet.data.sources.tables import (
     read_parquet,
 )
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
 from irrepnet.inlets import json_value
 
 LONGEST_ID = 500

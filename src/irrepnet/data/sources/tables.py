@@ -15,12 +15,12 @@ from irrepnet.data.sources.files import (
     STRUCTURE_FILES,
     Items,
     Kind,
-    is_file,
     is_structure_file,
     record_in,
     stem,
 )
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
 from irrepnet.inlets import json_value
 
 if TYPE_CHECKING:

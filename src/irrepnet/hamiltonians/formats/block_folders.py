@@ -37,7 +37,7 @@ def reading(folder: Path, structure: Path | None) -> Iterator[None]:
         if str(folder) in str(error):
             raise
         raise IrrepnetError(f"{folder}: {error}") from error
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise IrrepnetError(f"{folder}: cannot be read: {' '.join(str(error).split())}") from error
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
 from irrepnet.hamiltonians.formats.block_folders import (
     Blocks,
     basis_of_atoms,
@@ -71,7 +72,7 @@ def _blocks_in(file: Any) -> Blocks:
 
 def _basis_file(path: Path) -> str:
     """{"Mg": "2s2p"} as a Python dictionary, to "Mg:2s2p"."""
-    if not path.is_file():
+    if not is_file(path):
         raise IrrepnetError(f"{path.parent}: a DeePTB folder without basis.dat; give the shells, such as Si:2s2p1d")
     try:
         found = ast.literal_eval(read_text(path))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
 from irrepnet.hamiltonians.formats.shared import needs, save_bytes, whole
 from irrepnet.hamiltonians.formats.structure import with_structure
 from irrepnet.hamiltonians.formats.wannier90_input import why_elsewhere
@@ -55,7 +56,7 @@ def read_bare_tbmodels(path: Path) -> Hamiltonian:
 def _read(path: Path) -> tuple[Hamiltonian, np.ndarray | None]:
     """With the places of the orbitals (n, 3), fractional, if they are told."""
     h5py = needs("h5py")
-    if not path.is_file():
+    if not is_file(path):
         raise IrrepnetError(f"{path}: no such file")
     try:
         with h5py.File(path, "r") as top:
@@ -73,7 +74,7 @@ def _read(path: Path) -> tuple[Hamiltonian, np.ndarray | None]:
                 blocks[R] = blocks.get(R, 0) + matrix
                 reverse = (-R[0], -R[1], -R[2])
                 blocks[reverse] = blocks.get(reverse, 0) + matrix.conj().T
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise IrrepnetError(f"{path}: cannot be read as a TBmodels file: {reason}") from error
     if not blocks:
