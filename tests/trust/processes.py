@@ -86,10 +86,11 @@ def command(*arguments: Any) -> tuple[int, str]:
 
     from irrepnet.cli.main import app
     from irrepnet.errors import IrrepnetError
+    from irrepnet.outlets import for_terminal
 
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if isinstance(result.exception, IrrepnetError):
-        return 2, f"{result.output}error: {result.exception}"
+        return 2, result.output + for_terminal(f"error: {result.exception}")  # as cli.main.run says it
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.output

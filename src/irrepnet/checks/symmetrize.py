@@ -330,7 +330,7 @@ def _symmetrize_json(path: Path, out: Path | None, options: SymmetrizeOptions) -
             yield {"id": id, "reason": f"{path}: {error}"}
     if out is not None and made:
         text = "\n".join(map(_json, made)) if in_lines else _json(made if isinstance(content, list) else made[0])
-        data = (text + "\n").encode()
+        data = (text + "\n").encode("utf-8", "backslashreplace")
         try:
             write_bytes(out, gzip.compress(data, mtime=0) if out.name.endswith(".gz") else data)
         except OSError as error:

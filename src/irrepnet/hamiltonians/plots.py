@@ -8,6 +8,7 @@ import numpy as np
 
 from irrepnet.files import write_picture
 from irrepnet.hamiltonians.bands import BandStructure, Level
+from irrepnet.outlets import for_picture
 
 WINDOW = 20.0
 """eV, the most that is drawn below and above the Fermi energy unless asked for: atomic orbitals with an overlap have
@@ -66,7 +67,7 @@ def plot_bands(
                 text = level.label.translate(_SUBSCRIPTS)
                 axes.annotate(text, place, (2, 2), textcoords="offset points", fontsize=7, color="tab:red")
     axes.set_xticks(list(ticks), ["|".join(dict.fromkeys(labels)) for labels in ticks.values()])
-    axes.set(xlim=(bands.distance[0], bands.distance[-1]), ylim=(low, high), title=title)
+    axes.set(xlim=(bands.distance[0], bands.distance[-1]), ylim=(low, high), title=for_picture(title))
     axes.set_ylabel("energy (eV)" if bands.fermi is None else "energy − Fermi energy (eV)")
     if bands.fermi is not None:
         axes.axhline(0, color="0.4", linewidth=0.8, linestyle="--")

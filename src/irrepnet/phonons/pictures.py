@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from irrepnet.files import write_picture
+from irrepnet.outlets import for_picture
 from irrepnet.phonons.gamma import WAVENUMBERS
 from irrepnet.phonons.polar import PolarPhonons
 
@@ -135,7 +136,7 @@ def draw_spectrum(document: dict[str, Any], polar: PolarPhonons | None, path: st
     title = f"{document['formula']}, {document['spacegroup']['symbol']}; force constants: {source}"
     if polar is not None:
         title += f"; charges: {document['polar']['sources']['born_charges']}"
-    panels[0].set_title(title, fontsize=9, wrap=True)
+    panels[0].set_title(for_picture(title), fontsize=9, wrap=True)
     write_picture(figure, path)
 
 

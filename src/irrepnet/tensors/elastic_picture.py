@@ -6,6 +6,7 @@ from typing import BinaryIO
 import numpy as np
 
 from irrepnet.files import write_picture
+from irrepnet.outlets import for_picture
 from irrepnet.tensors.elastic import sphere, surfaces
 
 
@@ -29,7 +30,7 @@ def draw_surfaces(
     directions = sphere()[::step, ::step]
     directions = _closed(directions, -directions)
     figure = Figure(figsize=(11, 8), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(for_picture(title))
     for place, surface in enumerate(surfaces(stiffness), 1):
         values = surface.values[::step, ::step]
         values = _closed(values, values)

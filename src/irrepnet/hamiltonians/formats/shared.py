@@ -44,7 +44,7 @@ def save_bytes(path: Path, content: bytes) -> None:
 
 def save_text(path: Path, text: str) -> None:
     """Packed if its name ends in .gz. Raises IrrepnetError if it cannot be written."""
-    content = text.encode()
+    content = text.encode("utf-8", "backslashreplace")
     save_bytes(path, gzip.compress(content, mtime=0) if path.name.lower().endswith(".gz") else content)
 
 
