@@ -188,16 +188,28 @@ def _generate(folder: Path, out: Path) -> None:
     from irrepnet.errors import IrrepnetError
     from irrepnet.hamiltonians import generate_all
 
-    for each in generate_all([*requests("fcc:He:3.0"), *requests("fcc:He:3.1")], out):
+    for each in generate_all(requests("fcc:He:3.0", scales=(1.0, 1.02)), out):
         if each.error:
             raise IrrepnetError(each.error)
+
+
+class Near:
+    """Numbers that PySCF makes, which are not the same to the last bit in every process."""
+
+    def __init__(self, *arrays: Any) -> None:
+        self.arrays = arrays
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Near) and all(
+            a.shape == b.shape and np.allclose(a, b, rtol=0, atol=1e-5) for a, b in zip(self.arrays, other.arrays)
+        )
 
 
 def _numbers(out: Path) -> dict[str, Any]:
     from irrepnet.hamiltonians import read_reduced
 
     found = {path.name: read_reduced(path) for path in sorted(out.glob("*.safetensors"))}
-    return {name: [made.H.tobytes(), made.S.tobytes(), made.H0.tobytes()] for name, made in found.items()}  # type: ignore[union-attr]
+    return {name: Near(made.H, made.S, made.H0) for name, made in found.items()}
 
 
 def _files(out: Path) -> dict[str, Any]:
