@@ -5,7 +5,7 @@ RUN ?= runs/quickstart
 # two processes at most, one thread each: more threads than cores make everything many times slower
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: quickstart test test-all lint bench site install
+.PHONY: quickstart test test-all trust lint bench site install
 
 quickstart:  ## fresh environment, predict with the models that come with it, fine-tune one on the embedded data
 	$(PYTHON) -m venv --clear $(VENV)
@@ -29,6 +29,10 @@ test: install  ## the tests a change must pass
 
 test-all: install lint  ## slow checks too
 	$(BIN)/python -m pytest -n 2
+
+trust: install  ## the suite of docs/trust.md; TRUST_SCALE=0.1 is a tenth of it, TRUST_SEED=1 other cases
+	mkdir -p runs && rm -f runs/trust.jsonl
+	TRUST_SCALE=$${TRUST_SCALE:-1} TRUST_FIGURES=runs/trust.jsonl $(BIN)/python -m pytest tests/trust -p no:xdist
 
 lint: install
 	$(BIN)/ruff check .

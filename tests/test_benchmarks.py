@@ -1,7 +1,9 @@
-"""Benchmarks that compare with peers still run, on a few crystals and for a moment."""
+"""Benchmarks still run, on a few crystals and for a moment."""
 
 import gzip
 import json
+import os
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from irrepnet.crystals import SymmetricCrystal
 from irrepnet.data import embedded, read_records
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,3 +81,62 @@ def test_a_training_goes_on_from_its_checkpoint(benchmark, data, tmp_path):
     again = benchmark.train(network, network.module(examples), examples, wanted, longer, checkpoint)
     assert again.history[-1]["steps"] == whole.history[-1]["steps"]
     assert all(map(torch.equal, again.average.state_dict().values(), whole.average.state_dict().values()))
+
+
+# -- every script
+
+FOLDER = ROOT / "benchmarks"
+SCRIPTS = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.py"))
+LIBRARIES = {"jobs", "speed/measure", "accuracy/peers", "chgnet_labels", "original_cgcnn"}
+"""What other scripts use, or other interpreters run."""
+TEN = {
+    "crystals": "--data CUBIC",
+    "descriptors": "--data CUBIC --crystals 10",
+    "every_crystal": "--data CUBIC --cost --crystals 10",
+    "forms": "--data CUBIC --crystals 10 --rounds 1",
+    "hypergraphs": "--data CUBIC --targets band_gap --out OUT --rows bonds --seeds 0 --epochs 1",
+    "oh_scalars": "--data CUBIC --out OUT --epochs 1 --seeds 1",
+    "reading": "EXAMPLES",
+    "symmetrize": "--cells 1",
+    "vector_forms": "--data CUBIC --crystals 10 --rounds 1",
+    "accuracy/reliability": "--data CUBIC --run formation-energy",
+    "speed/featurising": "--data CUBIC --crystals 10 --rounds 1",
+    "speed/groups": "--rounds 1",
+    "speed/networks": "--rounds 1",
+    "speed/training": "--data CUBIC --crystals 10 --batch 5 --rounds 1",
+}
+"""How a script is run on ten crystals, for a moment. Of the others, which cannot be made as short, or need data or
+programs that are not here, the imports and the arguments are tried."""
+
+
+@pytest.fixture(scope="module")
+def cubic(tmp_path_factory):
+    """Ten crystals of m-3m."""
+    path, lines = tmp_path_factory.mktemp("cubic") / "cubic.jsonl.gz", []
+    for record in embedded("formation_energy_2015"):
+        if SymmetricCrystal.from_structure(record).point_group.name == "m-3m":
+            content = {**record.properties, "material_id": record.id, "species": list(record.species)}
+            content |= {"frac_coords": record.frac_coords.tolist(), "lattice": record.lattice.tolist()}
+            lines.append(json.dumps(content))
+        if len(lines) == 10:
+            break
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    return path
+
+
+def test_the_scripts_are_known():
+    assert set(SCRIPTS) >= {*TEN, *LIBRARIES}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", [name for name in SCRIPTS if name not in LIBRARIES])
+def test_a_script_runs(script, cubic, tmp_path):
+    words = {"CUBIC": cubic, "OUT": tmp_path / "out", "EXAMPLES": ROOT / "examples"}
+    arguments = [str(words.get(word, word)) for word in TEN.get(script, "--help").split()]
+    command = [sys.executable, "-W", "ignore", str(FOLDER / f"{script}.py"), *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip()

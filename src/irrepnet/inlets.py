@@ -1,5 +1,6 @@
-"""Text from outside on its way in: how large it may be, and YAML that builds nothing but plain values."""
+"""Text from outside on its way in: how large it may be, and JSON and YAML that build nothing but plain values."""
 
+import json
 import os
 from typing import Any
 
@@ -29,6 +30,14 @@ def check_atoms(number: int) -> None:
     most = limit("IRREPNET_MAX_ATOMS")
     if number > most:
         raise IrrepnetError(f"{number} atoms are more than the {most} that are read; set IRREPNET_MAX_ATOMS for more")
+
+
+def json_value(text: str | bytes) -> Any:
+    """The value of a JSON text; raises ValueError if it is not JSON or nested too deep."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def yaml_value(text: str) -> Any:

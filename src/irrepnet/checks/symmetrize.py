@@ -25,6 +25,7 @@ from irrepnet.data.sources.crystal import BORN_CHARGES, record_of
 from irrepnet.data.sources.files import id_of, lines_of, stem
 from irrepnet.data.tensors import TENSORS, TOLERANCE, aligned_tensor
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import write_bytes
 from irrepnet.groups import PointGroup
 from irrepnet.groups.operations import geometry
 from irrepnet.hamiltonians import (
@@ -38,6 +39,7 @@ from irrepnet.hamiltonians import (
 from irrepnet.hamiltonians.embedded import embedded_hamiltonians
 from irrepnet.hamiltonians.formats.table import FORMATS, readable
 from irrepnet.hamiltonians.symmetry import refuse_magnet
+from irrepnet.inlets import json_value
 
 BORN = SITE_QUANTITIES["born_charges"].kind
 FIELD_GRADIENT = SITE_QUANTITIES["field_gradients"].kind
@@ -313,8 +315,8 @@ def _symmetrize_json(path: Path, out: Path | None, options: SymmetrizeOptions) -
     in_lines, made = ".jsonl" in path.name.lower(), []
     lines = list(lines_of(path))
     try:
-        content = [json.loads(line) for line in lines if line.strip()] if in_lines else json.loads(b"".join(lines))
-    except (ValueError, RecursionError) as error:
+        content = [json_value(line) for line in lines if line.strip()] if in_lines else json_value(b"".join(lines))
+    except ValueError as error:
         raise IrrepnetError(f"{path}: cannot be read as JSON: {error}") from error
     entries = content if isinstance(content, list) else [content]
     for number, entry in enumerate(entries, start=1):
@@ -328,9 +330,9 @@ def _symmetrize_json(path: Path, out: Path | None, options: SymmetrizeOptions) -
             yield {"id": id, "reason": f"{path}: {error}"}
     if out is not None and made:
         text = "\n".join(map(_json, made)) if in_lines else _json(made if isinstance(content, list) else made[0])
-        data = (text + "\n").encode()
+        data = (text + "\n").encode("utf-8", "backslashreplace")
         try:
-            out.write_bytes(gzip.compress(data, mtime=0) if out.name.endswith(".gz") else data)
+            write_bytes(out, gzip.compress(data, mtime=0) if out.name.endswith(".gz") else data)
         except OSError as error:
             raise IrrepnetError(f"{out}: cannot be written: {error.strerror}") from error
 

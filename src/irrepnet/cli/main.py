@@ -1,5 +1,6 @@
 """The `irrepnet` command: assembles the sub-commands; every module here imports what it needs lazily."""
 
+import errno
 import signal
 import sys
 import threading
@@ -31,6 +32,7 @@ from irrepnet.cli import (
 )
 from irrepnet.cli.printing import say
 from irrepnet.errors import IrrepnetError
+from irrepnet.outlets import for_terminal
 
 
 class _Stopped(KeyboardInterrupt):
@@ -41,15 +43,41 @@ class _Stopped(KeyboardInterrupt):
         self.number = number
 
 
+def _cause(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The signal that an error comes of: what is given up in the midst of something may fail once more."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error
+
+
+def _for_people(error: BaseException) -> BaseException:
+    """The error with which a command ends: that of a file by its name, and that of a wrong argument without anything
+    that is a command to the terminal."""
+    if isinstance(error, OSError) and error.errno != errno.EPIPE:
+        return IrrepnetError(f"{error.filename or 'a file'}: {error.strerror or error}")
+    if isinstance(text := getattr(error, "message", None), str):  # of typer's own errors
+        error.message = for_terminal(text)  # pyright: ignore[reportAttributeAccessIssue]
+    return error
+
+
 class _Commands(TyperGroup):
     """Every command ends alike by Ctrl-C, SIGTERM and SIGHUP: what it has begun is given up, the processes that it has
     started are ended, and it says so in one line; the exit code is 128 and the number of the signal."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        try:
+            return super().make_context(*arguments, **more)
+        except Exception as error:
+            raise _for_people(error) from error.__cause__
 
     def invoke(self, ctx: Any) -> Any:
         with _signals_stop():
             try:
                 return super().invoke(ctx)
-            except KeyboardInterrupt as stopped:
+            except BaseException as error:
+                stopped = _cause(error)
+                if stopped is None:
+                    raise _for_people(error) from error.__cause__
                 number = getattr(stopped, "number", signal.SIGINT)
                 say(next(iter(stopped.args), f"stopped by {signal.Signals(number).name}"), err=True)
                 raise typer.Exit(128 + number) from None

@@ -29,6 +29,7 @@ def path(
     """Follow a prediction from one crystal to another, and report where it jumps."""
     from irrepnet.checks import follow_model
     from irrepnet.errors import IrrepnetError
+    from irrepnet.files import write_picture
 
     try:
         tolerances = [float(value) for value in symprec.split(",")] if symprec else None
@@ -36,7 +37,7 @@ def path(
         raise IrrepnetError(f"--symprec {symprec}: write lengths in Å with commas between them") from None
     report = follow_model(model, start, end, steps, tolerances, target, continuous, seed)
     if picture:
-        _draw(report).savefig(picture, dpi=130)
+        write_picture(_draw(report), picture, dpi=130)
     if json_:
         print_json(report)
     else:
@@ -87,6 +88,8 @@ def _ends(change: dict[str, Any]) -> str:
 def _draw(report: dict[str, Any]) -> "Figure":
     from matplotlib.figure import Figure
 
+    from irrepnet.outlets import for_picture
+
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()
     for found in report["paths"]:
@@ -95,7 +98,8 @@ def _draw(report: dict[str, Any]) -> "Figure":
         x, y = ([point[key] for point in points] for key in ("x", "output"))
         axes.plot(x, y, ".-", markersize=3, linewidth=1, label=f"symprec {found['symprec']:g} Å")
     unit = f" ({report['unit']})" if report["unit"] else ""
-    axes.set(xlabel=f"from {report['start']} to {report['end']}", ylabel=report["target"] + unit)
+    ends = f"from {report['start']} to {report['end']}"
+    axes.set(xlabel=for_picture(ends), ylabel=for_picture(report["target"] + unit))
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, fontsize=8)
     return figure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from irrepnet.cli.options import NAMES_WITH_MINUS, Json, Symprec
 from irrepnet.cli.printing import print_json, print_table, say
 from irrepnet.errors import IrrepnetError
+from irrepnet.inlets import json_value
 
 app = typer.Typer(help="Tensors: forms, irreps, elastic surfaces, checks against structures.", no_args_is_help=True)
 
@@ -179,8 +179,8 @@ def _print_check(name: str, summary: dict[str, Any]) -> None:
 def _array(text: str) -> Any:
     is_literal = text.lstrip().startswith("[")
     try:
-        return json.loads(text if is_literal else Path(text).read_text(encoding="utf-8"))
+        return json_value(text if is_literal else Path(text).read_text(encoding="utf-8"))
     except OSError as error:
         raise IrrepnetError(f"{text}: {error.strerror}; give a JSON file or an array such as [[1,0,0],…]") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise IrrepnetError(f"{'the tensor' if is_literal else text}: not a JSON array of numbers: {error}") from error

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple, cast
 
 import gemmi
@@ -355,7 +355,7 @@ def _rows(values: Block, lattice: np.ndarray, formula: Counter[str] | None) -> t
     return _Rows(kept_labels, symbols, frac_coords, np.array(steps), occupancies, multiplicities), notes
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _element(type_symbol: str | None, label: str, formula: frozenset[str], numbers_hydrogens: bool) -> str:
     if type_symbol and re.search("[A-Za-z]", type_symbol):
         return element_of_type(type_symbol, formula)

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
-from functools import cache
+from functools import lru_cache
 
 from irrepnet.errors import IrrepnetError
 
@@ -17,7 +17,7 @@ _WATER = frozenset({"WAT", "WATER", "AQ", "HOH"})
 _HYDRIDE = re.compile(r"(?:(?P<before>[BCNOS])[HD]\d*|[HD]\d?(?P<after>[CNOS])[HD]?\d?)")
 
 
-@cache
+@lru_cache(maxsize=4096)
 def atomic_number(symbol: str) -> int:
     """Atomic number of an element symbol; an oxidation state ("Fe3+", "O-2") is stripped, D and T are H.
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from irrepnet.crystals.elements import atomic_number
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import write_text
 from irrepnet.inlets import check_atoms
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def write_frames(path: str | Path, frames: Sequence[Atoms]) -> None:
                 at += count
             made.append(" ".join(row))
     try:
-        Path(path).write_text("\n".join(made) + "\n", encoding="utf-8")
+        write_text(Path(path), "\n".join(made) + "\n")
     except OSError as error:
         raise IrrepnetError(f"{path}: cannot be written: {error.strerror}") from error
 

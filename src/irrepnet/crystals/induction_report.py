@@ -18,6 +18,7 @@ from irrepnet.crystals.space_groups import space_groups_by_number, space_groups_
 from irrepnet.crystals.symmetric import SymmetricCrystal, setting_operations, standard_hall_number
 from irrepnet.crystals.wyckoff import with_standard_origin, wyckoff_letter, wyckoff_positions
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
 from irrepnet.groups import harmonic_matrices
 from irrepnet.groups.subgroup import Subgroup
 
@@ -44,7 +45,7 @@ def describe_induction(
     Raises IrrepnetError if there is no such space group, file, site, irrep or point.
     """
     crystal = None
-    if Path(source).exists():
+    if is_file(Path(source)):
         crystal = with_standard_origin(SymmetricCrystal.from_structure(source, symprec))
     number = _space_group_number(str(source)) if crystal is None else crystal.spacegroup_number
     symbol = moyopy.SpaceGroupType(number).hm_short.replace(" ", "")

@@ -9,6 +9,7 @@ import numpy as np
 
 from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import write_text
 
 
 class BornFile(NamedTuple):
@@ -88,6 +89,6 @@ def _numbers(numbers: list[float]) -> str:
 
 def _write(path: str | Path, lines: list[str]) -> None:
     try:
-        Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(Path(path), "\n".join(lines) + "\n")
     except OSError as error:
         raise IrrepnetError(f"{path}: cannot be written: {error.strerror}") from error

@@ -5,7 +5,6 @@ Whatever a crystal comes as, `read_cell` reduces it to a `Cell` or refuses it wi
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from irrepnet.crystals.extxyz import read_frames
 from irrepnet.crystals.poscar import read_poscar
 from irrepnet.crystals.text import FileInMemory, is_named, read_text
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
+from irrepnet.inlets import json_value
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -94,7 +95,7 @@ def cells_in(path: str | Path | FileInMemory) -> Cells:
     """
     if isinstance(path, str):
         path = Path(path)
-    if isinstance(path, Path) and not path.is_file():
+    if isinstance(path, Path) and not is_file(path):
         raise IrrepnetError(f"{path}: no such file")
     form = next((form for form in STRUCTURE_FORMATS if is_named(path, form.patterns)), None)
     if form is None:
@@ -199,7 +200,7 @@ def _read_extxyz(text: str) -> Cells:
 def _read_json(text: str) -> Cells:
     from pymatgen.core import Structure
 
-    content = json.loads(text)
+    content = json_value(text)
     entries = content if isinstance(content, list) else [content]
     for number, entry in enumerate(entries, start=1):
         place = f"entry {number}: " if len(entries) > 1 else ""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from itertools import combinations, product
 
 import gemmi
@@ -75,7 +75,7 @@ def space_groups_by_symbol(symbol: str) -> tuple[SpaceGroupSetting, ...]:
             found = tuple(setting for setting in _called(name) if _CODES.get(code, code) in _codes(setting.name))
             if found:
                 return found
-    known = gemmi.find_spacegroup_by_name(symbol)
+    known = gemmi.find_spacegroup_by_name(symbol) if symbol.isascii() else None
     return () if known is None else (_setting(known.xhm()),)
 
 
@@ -105,7 +105,7 @@ def space_group_by_hall(symbol: str) -> SpaceGroupSetting:
     return _identified(f"Hall symbol {symbol.strip()}", *_arrays(operations))
 
 
-@cache
+@lru_cache(maxsize=4096)
 def space_group_by_operations(triplets: tuple[str, ...]) -> tuple[SpaceGroupSetting, int]:
     """The group that operations such as "-x, y+1/2, -z+1/2" make, and how many of it were listed.
 

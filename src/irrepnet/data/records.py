@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, time
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -297,7 +297,7 @@ def merged(*parts: Mapping[Any, Any]) -> dict[str, Any]:
     return properties
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _symbol(name: str) -> str:
     from pymatgen.core import Element
 

@@ -1,7 +1,6 @@
 """Splitting data so that no formula is in two parts."""
 
 import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.inlets import json_value
 
 PARTS = ("train", "validation", "test")
 
@@ -71,7 +71,7 @@ def split_by_file(ids: Sequence[str], path: Path) -> dict[str, np.ndarray]:
         IrrepnetError: it cannot be read, names an id twice, or a part without any of the crystals.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json_value(path.read_text(encoding="utf-8"))
         named = {part: content[part]["id"] if isinstance(content[part], Mapping) else content[part] for part in PARTS}
         named = {part: list(map(str, own)) for part, own in named.items()}
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -38,6 +38,8 @@ from irrepnet.graphs import GraphOptions, Packed, pack
 from irrepnet.graphs.cache import folder as cache_folder
 from irrepnet.graphs.cache import is_bypassed
 from irrepnet.groups import PointGroup
+from irrepnet.inlets import json_value
+from irrepnet.workers import end_with
 
 SHARD = 128
 """Records a shard."""
@@ -192,7 +194,7 @@ def stored() -> Iterator[StoredShard]:
         try:
             state = path.stat()
             with safe_open(path, framework="np") as file:
-                head = json.loads(file.metadata()["irrepnet"].partition(" ")[2])
+                head = json_value(file.metadata()["irrepnet"].partition(" ")[2])
             said = head["options"], head["records"], head["graphs"]
             is_current = head["made_by"] == _made_by()
         except FileNotFoundError:  # another process deleted it
@@ -269,6 +271,7 @@ def _content(records: Sequence[Record], options: GraphOptions, point_groups: Seq
         "failures": shard.failures,
         "options": repr(options),
         "made_by": _made_by(),
+        "digest": _digest(records, options, point_groups),
     }
     about = json.dumps(head)
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -279,8 +282,8 @@ def _read(content: bytes) -> Shard:
     from safetensors.numpy import load
 
     size = int.from_bytes(content[:8], "little")
-    _, _, about = json.loads(content[8 : 8 + size])["__metadata__"]["irrepnet"].partition(" ")
-    return _opened(json.loads(about), load(content))
+    _, _, about = json_value(content[8 : 8 + size])["__metadata__"]["irrepnet"].partition(" ")
+    return _opened(json_value(about), load(content))
 
 
 def _kept(path: Path) -> Shard | None:
@@ -294,7 +297,9 @@ def _kept(path: Path) -> Shard | None:
             arrays = {name: file.get_tensor(name).numpy() for name in list(file.keys())}
         if crc != str(_crc(about, arrays)):
             raise ValueError("its checksum is another")
-        head = json.loads(about)
+        head = json_value(about)
+        if head["digest"] != path.stem:
+            raise ValueError("it is the file of other records")
         with suppress(OSError):  # in a store that others keep
             os.utime(path)  # used today
     except FileNotFoundError:
@@ -317,12 +322,14 @@ def _opened(head: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> Shard:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")  # of its own, for others may write the same shard
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(content)
         os.replace(part, path)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         warnings.warn(f"{path.parent} cannot be written ({error}); graphs are not kept after this run", stacklevel=3)
 
 
@@ -345,6 +352,7 @@ def _in_processes(
     if not isinstance(workers, str):
         n_jobs = min(workers or cpu_count(), len(jobs))
         backend = {"backend": "loky", "n_jobs": n_jobs, "inner_max_num_threads": 1}
+        backend |= {"initializer": end_with, "initargs": (os.getpid(),)}
     with _dask(workers) if isinstance(workers, str) else nullcontext(), parallel_config(**backend):
         try:
             yield from Parallel(return_as="generator")(delayed(_content)(*job) for job in jobs)  # type: ignore[misc]

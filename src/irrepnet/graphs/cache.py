@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from irrepnet.inlets import json_value
+
 _WAIT = 60  # s, for another process to finish writing
 
 
@@ -67,8 +69,8 @@ class Cache:
         try:
             for key in keys:
                 row = self._file.execute("SELECT value, crc FROM results WHERE key = ?", (key,)).fetchone()
-                if row and zlib.crc32(row[0]) == row[1]:
-                    found[key] = json.loads(row[0])
+                if row and _crc(key, row[0]) == row[1]:
+                    found[key] = json_value(row[0])
         except sqlite3.OperationalError as error:
             self._forget(error)
         except sqlite3.DatabaseError as error:
@@ -77,7 +79,7 @@ class Cache:
 
     def put(self, values: Mapping[str, Any]) -> None:
         """Keep values: all of them or, if the process is killed meanwhile, none."""
-        rows = [(key, text := json.dumps(value).encode(), zlib.crc32(text)) for key, value in values.items()]
+        rows = [(key, text := json.dumps(value).encode(), _crc(key, text)) for key, value in values.items()]
         if not rows:
             return
         try:
@@ -116,6 +118,11 @@ class Cache:
             self._open(self.path)
         except (OSError, sqlite3.Error) as again:
             self._forget(again)
+
+
+def _crc(key: str, text: bytes) -> int:
+    """A checksum of a value, at its place."""
+    return zlib.crc32(text, zlib.crc32(key.encode()))
 
 
 class _Nothing(Cache):

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from irrepnet.errors import IrrepnetError
+from irrepnet.files import write_picture
 from irrepnet.groups import PointGroup
 from irrepnet.groups.reports import character_table, title
 
@@ -33,10 +33,7 @@ def draw_character_table(g: PointGroup, path: str | Path) -> None:
         cell.set_edgecolor("0.8")
         if row == 0 or column == -1:
             cell.set_facecolor("0.94")
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise IrrepnetError(f"cannot write the picture {path}: {error}") from error
+    write_picture(figure, path)
 
 
 POSITIVE, NEGATIVE = (0.88, 0.40, 0.18), (0.23, 0.49, 0.85)

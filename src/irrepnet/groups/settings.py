@@ -139,7 +139,7 @@ def _of_space_group(name: str) -> str | None:
     """The point group of a space group, in its axes if these have a setting; None for any other name."""
     import gemmi
 
-    found = gemmi.find_spacegroup_by_name(name)
+    found = gemmi.find_spacegroup_by_name(name) if name.isascii() else None
     if found is None:
         return None
     axes = "".join(re.sub("[abcden]", "m", re.sub(r"(\d)\d", r"\1", part)) for part in found.hm.split()[1:])

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from irrepnet.files import write_picture
 from irrepnet.groups import typeset
 from irrepnet.hamiltonians.bands import BandStructure, Level
+from irrepnet.outlets import for_picture
 
 WINDOW = 20.0
 """eV, the most that is drawn below and above the Fermi energy unless asked for: atomic orbitals with an overlap have
@@ -81,7 +83,7 @@ def plot_bands(
                     typeset(level.label), place, (2, 2), textcoords="offset points", fontsize=7, color="tab:red"
                 )
     axes.set_xticks(list(ticks), ["|".join(dict.fromkeys(labels)) for labels in ticks.values()])
-    axes.set(xlim=(bands.distance[0], bands.distance[-1]), ylim=(low, high), title=title)
+    axes.set(xlim=(bands.distance[0], bands.distance[-1]), ylim=(low, high), title=for_picture(title))
     axes.set_ylabel("energy (eV)" if bands.fermi is None else "energy − Fermi energy (eV)")
     if density is not None:
         energies, parts = density
@@ -96,9 +98,4 @@ def plot_bands(
     for each in (axes, *beside):
         if bands.fermi is not None:
             each.axhline(0, color="0.4", linewidth=0.8, linestyle="--")
-    try:
-        figure.savefig(path, dpi=160)
-    except (OSError, ValueError) as error:
-        from irrepnet.errors import IrrepnetError
-
-        raise IrrepnetError(f"{path}: the picture cannot be written: {error}") from error
+    write_picture(figure, path, dpi=160)

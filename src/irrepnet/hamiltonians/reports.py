@@ -14,6 +14,7 @@ import numpy as np
 
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import write_text
 from irrepnet.hamiltonians.bands import (
     BandStructure,
     band_gap,
@@ -380,7 +381,7 @@ def _write_bands(bands: BandStructure, path: Path) -> None:
     for index, (distance, k, energies) in enumerate(zip(bands.distance, bands.k, bands.energies)):
         table.writerow([distance, labels.get(index, ""), *k, *energies])
     try:
-        path.write_text(text.getvalue(), encoding="utf-8")
+        write_text(path, text.getvalue())
     except OSError as error:
         raise IrrepnetError(f"{path}: the table cannot be written: {error.strerror}") from None
 

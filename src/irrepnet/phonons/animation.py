@@ -12,6 +12,7 @@ import numpy as np
 
 from irrepnet.crystals.drawing import drawn_atoms, drawn_bonds
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import write_text
 from irrepnet.phonons.gamma import WAVENUMBERS, GammaPhonons
 from irrepnet.phonons.polar import PolarPhonons
 
@@ -100,6 +101,6 @@ def write_animation(
     text = json.dumps(page, ensure_ascii=False).replace("</", "<\\/")
     template = (files("irrepnet.phonons") / "animation.html").read_text(encoding="utf-8")
     try:
-        Path(path).write_text(template.replace("/* the crystal */ null", text), encoding="utf-8")
+        write_text(Path(path), template.replace("/* the crystal */ null", text))
     except OSError as error:
         raise IrrepnetError(f"{path}: cannot be written: {error.strerror}") from error

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from irrepnet.files import write_picture
 from irrepnet.groups import typeset
+from irrepnet.outlets import for_picture
 from irrepnet.phonons.gamma import WAVENUMBERS
 from irrepnet.phonons.polar import PolarPhonons
-from irrepnet.tensors.picture import save
 
 DAMPING = 8.0
 """cm⁻¹, width of the lines of a drawn spectrum."""
@@ -72,7 +73,7 @@ def draw_modes(document: dict[str, Any], path: str | Path) -> None:
         for column, (_, count, colour) in enumerate(marks, start=2 + len(orbits)):
             cell(row, column, str(count or ""), colour if count else "white")
         cell(row, len(heads) - 1, form or ("silent" if entry["silent"] else ""), fontsize=7.5, family="monospace")
-    save(figure, Path(path))
+    write_picture(figure, path)
 
 
 def _forms(entry: dict[str, Any]) -> str:
@@ -135,8 +136,8 @@ def draw_spectrum(document: dict[str, Any], polar: PolarPhonons | None, path: st
     title = f"{document['formula']}, {document['spacegroup']['symbol']}; force constants: {source}"
     if polar is not None:
         title += f"; charges: {document['polar']['sources']['born_charges']}"
-    panels[0].set_title(title, fontsize=9, wrap=True)
-    save(figure, Path(path))
+    panels[0].set_title(for_picture(title), fontsize=9, wrap=True)
+    write_picture(figure, path)
 
 
 def _draw_permittivity(above: Any, below: Any, polar: PolarPhonons, high: float) -> None:

@@ -6,7 +6,6 @@ charges in JSON. phonopy reads its own phonopy.yaml, phonopy_params.yaml and BOR
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,8 @@ import numpy as np
 from irrepnet.crystals import Cell, SymmetricCrystal, input_atoms, read_cell
 from irrepnet.crystals.phonopy_files import read_force_constants
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
+from irrepnet.inlets import json_value
 from irrepnet.phonons.gamma import summed_constants
 
 UNIT = "eV/angstrom^2"
@@ -162,8 +163,10 @@ def _read_hdf5(path: Path) -> tuple[np.ndarray, np.ndarray, str | None]:
             constants = np.array(file[name], float)
             rows = np.array(file["p2s_map"], int) if "p2s_map" in file else None
             unit = np.array(file["physical_unit"])[0].decode() if "physical_unit" in file else None
-    except OSError as error:
-        raise IrrepnetError(f"cannot be read as HDF5: {error}") from error
+    except IrrepnetError:
+        raise
+    except (OSError, RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise IrrepnetError(f"cannot be read as HDF5: {' '.join(str(error).split())}") from error
     if constants.ndim != 4 or constants.shape[2:] != (3, 3) or not np.isfinite(constants).all():
         raise IrrepnetError(f"force constants are finite numbers (r, N, 3, 3), not {constants.shape}")
     if len(constants) == constants.shape[1]:
@@ -187,7 +190,7 @@ def _is_json(path: str | Path) -> bool:
 def _record(path: str | Path) -> Mapping[str, Any] | None:
     """The mapping in a JSON file; None if it is none."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        content = json_value(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise IrrepnetError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -227,7 +230,7 @@ def _read_phonopy(file: Path, force_constants: str | Path | None, born: str | Pa
         from phonopy.physical_units import get_calculator_physical_units
     except ImportError as error:
         raise IrrepnetError(f"{file}: needs the package phonopy, which is in the extra irrepnet[phonons]") from error
-    if not file.is_file():
+    if not is_file(file):
         raise IrrepnetError(f"{file}: no such file")
     try:
         data = PhonopyYaml()
@@ -304,6 +307,6 @@ def _phonopy_constants(
 def _phonopy_born(phonon: Any, path: str | Path) -> Any:
     from phonopy.file_IO import parse_BORN
 
-    if not Path(path).is_file():
+    if not is_file(Path(path)):
         raise IrrepnetError(f"{path}: no such file")
     return parse_BORN(phonon.primitive, filename=path)

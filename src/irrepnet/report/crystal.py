@@ -15,13 +15,13 @@ from irrepnet.crystals.doubts import compared, measures, suspicions
 from irrepnet.crystals.drawing import drawn_atoms, drawn_bonds
 from irrepnet.crystals.reports import describe_symmetry
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import write_text
 from irrepnet.graphs import FrameOptions
 from irrepnet.phonons.reports import describe_modes
 from irrepnet.report.html import render, template_text
 from irrepnet.tensors import CartesianTensor
 from irrepnet.tensors.elastic_picture import draw_surfaces
 from irrepnet.tensors.reports import describe_form, describe_surfaces
-from irrepnet.training.files import write_text
 from irrepnet.training.load import load_run
 from irrepnet.training.use import predict
 from irrepnet.training.where import for_any_crystal

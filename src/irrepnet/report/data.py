@@ -14,6 +14,7 @@ from irrepnet.crystals.doubts import measures, suspicions
 from irrepnet.data import Record, read_records, scalar_targets, target_kind, target_unit, target_values
 from irrepnet.data.tensors import TENSORS, aligned_tensors
 from irrepnet.errors import IrrepnetError, each_or_error
+from irrepnet.files import write_text
 from irrepnet.report.html import render
 
 OUTLYING = 8.0
@@ -176,6 +177,6 @@ def check_tables(found: Mapping[str, Any]) -> list[Table]:
 def write_check(found: Mapping[str, Any], name: str, path: Path) -> None:
     """Write what :func:`check_data` found as an HTML page. Raises IrrepnetError if it cannot be written."""
     try:
-        path.write_text(render("tables.html", name, tables=check_tables(found)), encoding="utf-8")
+        write_text(path, render("tables.html", name, tables=check_tables(found)))
     except OSError as error:
         raise IrrepnetError(f"{path}: cannot be written ({error.strerror})") from None

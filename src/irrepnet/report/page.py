@@ -9,13 +9,13 @@ import yaml
 from markupsafe import Markup
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import write_picture, write_text
 from irrepnet.outlets import for_html
 from irrepnet.report.html import render
 from irrepnet.report.plots import learning_curve, parity
 from irrepnet.report.results import Results, read_results
 from irrepnet.tasks.targets import Target
-from irrepnet.tensors.picture import save
-from irrepnet.training.files import AGAIN, write_text
+from irrepnet.training.files import AGAIN
 from irrepnet.training.log import duration
 
 
@@ -31,8 +31,8 @@ def write_report(folder: str | Path) -> Path:
     results = read_results(folder)
     page = results.folder / "report.html"
     try:
-        save(parity(results), results.folder / "parity.png")
-        save(learning_curve(results), results.folder / "learning_curve.png")
+        write_picture(parity(results), results.folder / "parity.png")
+        write_picture(learning_curve(results), results.folder / "learning_curve.png")
         write_text(page, _page(results))
     except OSError as error:
         raise IrrepnetError(f"{error.filename or folder}: cannot be written ({error.strerror or error})") from None

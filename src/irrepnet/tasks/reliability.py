@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from safetensors.numpy import load, save
 
+from irrepnet.inlets import json_value
+
 COVERAGE = 0.9
 NEAREST = 3
 AXES = 16
@@ -110,8 +112,8 @@ class Reliability:
     def read(cls, content: bytes) -> "Reliability":
         """Raises KeyError, TypeError, ValueError or SafetensorError if the content is none of :meth:`written`."""
         tensors = load(content)
-        head = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        said = json.loads(head["__metadata__"]["reliability"])
+        head = json_value(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        said = json_value(head["__metadata__"]["reliability"])
         bounds = {name: (float(a), float(b)) for name, (a, b) in said["bounds"].items()}
         arrays = {name: tensors[name] for name in ("mean", "axes", "known")}
         if not all(np.isfinite(array).all() for array in arrays.values()):

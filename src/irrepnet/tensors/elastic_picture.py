@@ -5,8 +5,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+from irrepnet.files import write_picture
+from irrepnet.outlets import for_picture
 from irrepnet.tensors.elastic import sphere, surfaces
-from irrepnet.tensors.picture import save
 
 
 def draw_surfaces(
@@ -29,7 +30,7 @@ def draw_surfaces(
     directions = sphere()[::step, ::step]
     directions = _closed(directions, -directions)
     figure = Figure(figsize=(11, 8), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(for_picture(title))
     for place, surface in enumerate(surfaces(stiffness), 1):
         values = surface.values[::step, ::step]
         values = _closed(values, values)
@@ -46,7 +47,7 @@ def draw_surfaces(
         axes.tick_params(labelsize=7)
         in_unit = {"u": unit, "1/u": f"1/{unit}", "": ""}[surface.unit]
         axes.set_title(f"{surface.name}\n{low:.4g} to {high:.4g} {in_unit}".rstrip(), fontsize=10)
-    save(figure, path)
+    write_picture(figure, path)
 
 
 def _closed(upper: np.ndarray, opposite: np.ndarray) -> np.ndarray:

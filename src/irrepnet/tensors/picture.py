@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from irrepnet.errors import IrrepnetError
+from irrepnet.files import write_picture
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from irrepnet.tensors.allowed import AllowedForm
 
 
@@ -45,12 +43,4 @@ def draw(form: AllowedForm, path: Path, title: str) -> None:
     axes.set_yticks([r + 0.5 for r in range(rows)], heads)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
-    save(figure, path)
-
-
-def save(figure: Figure, path: Path | BinaryIO) -> None:
-    """Write a picture into a file, or as PNG into a stream; raises IrrepnetError if that is not possible."""
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise IrrepnetError(f"cannot write the picture {path}: {error}") from error
+    write_picture(figure, path)

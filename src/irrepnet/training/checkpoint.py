@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.training.files import write_bytes
+from irrepnet.files import write_bytes
+from irrepnet.inlets import json_value
 
 Tensors = dict[str, torch.Tensor]
 
@@ -84,7 +85,7 @@ class State:
             with safe_open(path, framework="pt") as stream:
                 about = stream.metadata()
                 tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 (no mapping)
-            figures = json.loads(about["figures"])
+            figures = json_value(about["figures"])
             if "sha256" in about:
                 if about["sha256"] != _digest(tensors, about["figures"], about["run"]):
                     raise ValueError("it was damaged")

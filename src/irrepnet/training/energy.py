@@ -1,6 +1,5 @@
 """Energies of one perturbed crystal, fitted in Python to samples; `irrepnet train energy` learns from files."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,8 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import write_bytes
 from irrepnet.graphs import BrokenGraph, Parent, Perturbation, broken_graph
 from irrepnet.groups import PointGroup
+from irrepnet.inlets import json_value
 from irrepnet.models.energy import EnergyConfig, EnergyNet, Response
 from irrepnet.tasks import Learning
 from irrepnet.tasks.energies import (
@@ -28,7 +29,7 @@ from irrepnet.tasks.energies import (
     units_of,
 )
 from irrepnet.training.checkpoint import State
-from irrepnet.training.files import write_bytes, write_json
+from irrepnet.training.files import write_json
 from irrepnet.training.log import Log
 from irrepnet.training.loop import run_epochs
 
@@ -91,7 +92,7 @@ class EnergyModel:
         """
         folder = Path(folder)
         try:
-            card = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+            card = json_value((folder / _CARD).read_text(encoding="utf-8"))
             tensors = load_file(folder / _WEIGHTS)
             arrays = {name: tensors.pop(f"parent/{name}").numpy() for name in _ARRAYS}
             parent = Parent(point_group=PointGroup(card["point_group"]), **arrays)

@@ -1,4 +1,4 @@
-"""Files that a run writes: replaced whole, and checked when they are read. Without PyTorch.
+"""Files that a run writes, and how they are checked when they are read. Without PyTorch.
 
 The card, model.json, keeps under ``sha256`` what the other files of its folder and the card itself were when the run
 was finished, so that a file that was cut off, changed or taken from another run is refused by name. Cards of earlier
@@ -9,13 +9,13 @@ import csv
 import hashlib
 import io
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import write_text
+from irrepnet.inlets import json_value
 from irrepnet.outlets import csv_line, from_csv
 
 CARD = "model.json"
@@ -31,26 +31,6 @@ REQUIRED: dict[str, type] = {
     "errors": dict,
 }
 """Keys of a card, and what their values are."""
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path that takes the place of ``path`` when the block ends, in one go."""
-    part = path.with_name(path.name + ".part")
-    yield part
-    with part.open("rb") as stream:
-        os.fsync(stream.fileno())
-    os.replace(part, path)
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Every file of a run but its log is written here."""
-    with replacing(path) as part:
-        part.write_bytes(content)
-
-
-def write_text(path: Path, text: str) -> None:
-    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def json_text(document: Any) -> str:
@@ -89,8 +69,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
 def as_mapping(path: Path, content: bytes) -> dict[str, Any]:
     """The mapping in the content of a JSON file; raises IrrepnetError, by the path, if there is none."""
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        document = json_value(content)
+    except ValueError as error:
         raise IrrepnetError(f"{path}: damaged ({error}); {AGAIN}") from None
     if not isinstance(document, dict):
         raise IrrepnetError(f"{path}: damaged (a mapping was expected); {AGAIN}")
@@ -128,6 +108,8 @@ def read_sealed(folder: Path) -> dict[str, Any]:
     path = folder / CARD
     card = read_mapping(path)
     digests = card.get("sha256")
+    if digests is None and any(isinstance(value, dict) and CARD in value for value in card.values()):
+        raise _foreign(path)  # they are there, under another name
     if digests is not None and (not isinstance(digests, dict) or digests.get(CARD) != _own_digest(card)):
         raise _foreign(path)
     needed = {key: kind for key, kind in REQUIRED.items() if key not in ("task", "targets", "domain") or "task" in card}

@@ -1,10 +1,10 @@
-"""The files of a run folder: checked on opening, one writer at a time."""
+"""The files of a run folder: checked on opening."""
 
 import importlib.metadata
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,69 +12,20 @@ import numpy as np
 
 from irrepnet import __version__, compiled
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import LOCK, write_text
 from irrepnet.tasks import Examples, RunConfig, Source
 from irrepnet.tasks.task import reason_counts
 from irrepnet.training.config import load_config
-from irrepnet.training.files import CARD, csv_text, json_text, read_mapping, sha256_of, write_json, write_text
+from irrepnet.training.files import CARD, csv_text, json_text, read_mapping, sha256_of, write_json
 from irrepnet.training.load import CONFIG, SPLIT
 from irrepnet.training.log import Log
 
 LIBRARIES = ("numpy", "scipy", "torch", "safetensors", "pymatgen", "pymatgen-core", "moyopy", "vesin", "pydantic")
 
 
-LOCK, LOG = ".lock", "log.txt"
+LOG = "log.txt"
 VERSIONS, DATA, REJECTED = "versions.json", "data.json", "rejected.csv"
 METRICS, START, CHECKPOINT = "metrics.json", "start.json", "checkpoint.safetensors"
-
-
-@contextmanager
-def locked(out: Path) -> Iterator[bool]:
-    """Within the block no other process trains in this folder, which is made; yields whether it was.
-
-    Where the system has no locks, or the file system none, nothing is checked.
-
-    Raises:
-        IrrepnetError: it is a file, or another process trains in it.
-    """
-    if out.exists() and not out.is_dir():
-        raise IrrepnetError(f"{out}: is a file; give a folder for the run")
-    made = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)
-    lock = _lock(out)
-    try:
-        yield made
-    finally:
-        if lock is not None:
-            (out / LOCK).unlink(missing_ok=True)
-            os.close(lock)
-
-
-def _lock(out: Path) -> int | None:
-    """The open file that holds the lock."""
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    while True:
-        lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            process = os.read(lock, 20).decode("ascii", "replace").strip()
-            os.close(lock)
-            raise IrrepnetError(
-                f"{out}: process {process or '(unknown)'} trains in this folder; wait until it has ended, or choose "
-                "another folder"
-            ) from None
-        except OSError:
-            os.close(lock)
-            return None
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(lock), (out / LOCK).stat()):
-                os.ftruncate(lock, 0)
-                os.pwrite(lock, str(os.getpid()).encode(), 0)
-                return lock
-        os.close(lock)  # who held it before has just taken the file away
 
 
 def is_finished_run(out: Path) -> bool:

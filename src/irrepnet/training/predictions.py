@@ -2,11 +2,13 @@
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import replacing
 from irrepnet.outlets import csv_line
 from irrepnet.tasks.config import COLUMNS
 from irrepnet.tasks.targets import Target
@@ -60,34 +62,30 @@ class PredictionFile:
         if path.suffix.lower() not in _WRITERS:
             endings = ", ".join(filter(None, _WRITERS))
             raise IrrepnetError(f"{path}: predictions are written to {endings}; give one of these endings")
-        is_own = not path.is_symlink() and (path.is_file() or not path.exists())
-        self.path, self.targets, self.part = path, targets, path.with_name(path.name + ".part") if is_own else path
+        self.path, self.targets = path, targets
 
     def __enter__(self) -> "PredictionFile":
-        try:
-            self.writer = _WRITERS[self.path.suffix.lower()](self.part, self.targets)
-        except OSError as error:
-            raise IrrepnetError(f"{self.path}: cannot be written ({error.strerror})") from None
+        with self._named(), ExitStack() as stack:
+            part = stack.enter_context(replacing(self.path))
+            self.writer = _WRITERS[self.path.suffix.lower()](part, self.targets)
+            stack.callback(self.writer.close)
+            self._stack = stack.pop_all()
         return self
 
     def write(self, rows: list[dict[str, Any]]) -> None:
-        try:
+        with self._named():
             self.writer.write(rows)
-        except OSError as error:
-            raise IrrepnetError(f"{self.path}: cannot be written ({error.strerror})") from None
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, *error: Any) -> None:
+        with self._named():
+            self._stack.__exit__(*error)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
         try:
-            self.writer.close()
+            yield
         except OSError as error:
-            self.part.unlink(missing_ok=True)
-            raise IrrepnetError(f"{self.path}: cannot be written ({error.strerror})") from None
-        if self.part == self.path:
-            return
-        if kind is None:
-            self.part.replace(self.path)
-        else:
-            self.part.unlink()
+            raise IrrepnetError(f"{self.path}: cannot be written ({error.strerror or error})") from None
 
 
 class _Text:

@@ -41,10 +41,11 @@ from irrepnet import __version__
 from irrepnet.crystals.doubts import doubts
 from irrepnet.data import Record
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import locked, write_bytes, write_text
 from irrepnet.models import Ensemble
 from irrepnet.tasks import Examples, RunConfig, Task, task_class
 from irrepnet.training.checkpoint import State
-from irrepnet.training.files import CARD, json_text, read_mapping, sealed, write_bytes, write_json, write_text
+from irrepnet.training.files import CARD, json_text, read_mapping, sealed, write_json
 from irrepnet.training.folder import (
     CHECKPOINT,
     DATA,
@@ -56,7 +57,6 @@ from irrepnet.training.folder import (
     forget,
     identity,
     is_finished_run,
-    locked,
     open_folder,
     write_data,
     write_history,

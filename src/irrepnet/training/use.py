@@ -1,5 +1,6 @@
 """A trained network put to use: its errors on data with known values, and its predictions for structures."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -18,6 +19,7 @@ from irrepnet.training.folder import REJECTED
 from irrepnet.training.load import Run, load_run
 from irrepnet.training.log import Log
 from irrepnet.training.loop import threads
+from irrepnet.workers import end_with
 
 AT_A_TIME = 4096
 """Crystals that a prediction holds in memory."""
@@ -170,7 +172,8 @@ def stream_predictions(run: Run | str | Path, files: Any, workers: int = 1) -> I
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     at = run.folder, device_of(run.model).type
-    with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
+    own = {"initializer": end_with, "initargs": (os.getpid(),)}
+    with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1, **own):
         made = Parallel(return_as="generator", pre_dispatch=f"{workers + 1}")
         try:
             yield from made(delayed(_rows_of)(*at, part) for part in chain(ahead, parts))  # type: ignore[misc]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
 from irrepnet.training.files import CARD, read_sealed
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -32,9 +33,9 @@ def run_folder(name: str | Path) -> Path:
     Raises IrrepnetError when there is none.
     """
     folder = Path(name)
-    if (folder / CARD).exists():
+    if is_file(folder / CARD):
         return folder
-    if (folder / "config.yaml").exists():
+    if is_file(folder / "config.yaml"):
         hint = f"`irrepnet train {folder / 'config.yaml'} --out {folder} --resume` goes on"
         raise IrrepnetError(f"{folder}: this run is not finished; {hint}")
     if str(name) in shipped():

@@ -15,6 +15,8 @@ from irrepnet.crystals.text import decode, is_named, lines_of, read_text
 from irrepnet.data.records import Record, Rejection, merged
 from irrepnet.data.sources.crystal import attempt, id_of, record_of, record_of_atoms
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
+from irrepnet.inlets import json_value
 
 if TYPE_CHECKING:
     from ase.db.row import AtomsRow
@@ -39,14 +41,6 @@ def kind_of_files(name: str, *patterns: str, read: Callable[[Path], Items]) -> K
     )
 
 
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that the system cannot have is none."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
 def stem(path: Path) -> str:
     """The name of a file without its ending; .gz is one with the ending before it."""
     return path.with_suffix("").stem if path.suffix.lower() == ".gz" else path.stem
@@ -59,14 +53,14 @@ def read_json_lines(path: Path) -> Items:
             continue
         name = str(number)
         try:
-            content = json.loads(decode(line))
+            content = json_value(decode(line))
             if not isinstance(content, dict):
                 raise IrrepnetError("not a JSON object")
             name = id_of(content, name)
             yield record_of(content, name, source=str(path))
         except IrrepnetError as error:
             yield Rejection(name, f"{path}:{number}: {error}")
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             yield Rejection(name, f"{path}:{number}: not JSON: {error}")
 
 
@@ -97,8 +91,8 @@ def read_extxyz(path: Path) -> Items:
 def read_json(path: Path) -> Items:
     """A record, pymatgen's dictionary of a Structure, a list of these, or an ASE database in JSON."""
     try:
-        content = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
+        content = json_value(read_text(path))
+    except ValueError as error:
         yield Rejection(stem(path), f"{path}: cannot be read as JSON: {error}")
         return
     if isinstance(content, dict) and {"ids", "nextid"} <= content.keys():

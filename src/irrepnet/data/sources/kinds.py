@@ -2,7 +2,6 @@
 
 import difflib
 import gzip
-import json
 import os
 import re
 import sys
@@ -22,7 +21,6 @@ from irrepnet.data.sources.files import (
     STRUCTURE_FILES,
     Items,
     Kind,
-    is_file,
     kind_of_files,
     read_database,
     read_json_lines,
@@ -37,6 +35,8 @@ from irrepnet.data.sources.tables import (
     read_parquet,
 )
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
+from irrepnet.inlets import json_value
 
 LONGEST_ID = 500
 
@@ -50,7 +50,7 @@ def embedded(name: str) -> list[Record]:
     if name not in DATASETS:
         raise IrrepnetError(f"no embedded set {name!r}; there are: {', '.join(DATASETS)}")
     lines = gzip.decompress(DATASETS[name].read_bytes()).splitlines()
-    return [Record.from_dict(json.loads(line), source=name) for line in lines]
+    return [Record.from_dict(json_value(line), source=name) for line in lines]
 
 
 def read_crystals(crystals: Iterable[Any], start: int = 1) -> Items:
@@ -103,7 +103,7 @@ def _ending(text: str) -> str:
     lines = text.split("\n", 2)
     if text.lstrip().startswith(("{", "[")):
         try:
-            return ".jsonl" if isinstance(json.loads(lines[0]), dict) else ".json"
+            return ".jsonl" if isinstance(json_value(lines[0]), dict) else ".json"
         except ValueError:
             return ".json"
     if re.search(r"(?mi)^\s*data_", text):

@@ -1,7 +1,6 @@
 """Tables with a crystal a row: CSV, Parquet and pandas DataFrames, and folders of structure files."""
 
 import csv
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -16,12 +15,13 @@ from irrepnet.data.sources.files import (
     STRUCTURE_FILES,
     Items,
     Kind,
-    is_file,
     is_structure_file,
     record_in,
     stem,
 )
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
+from irrepnet.inlets import json_value
 
 if TYPE_CHECKING:
     import pandas
@@ -187,8 +187,8 @@ def _of_json(cell: Any) -> Any:
     """What a cell's text says if it is JSON's list or object, else the cell."""
     if isinstance(cell, str) and cell.lstrip().startswith(("[", "{")):
         try:
-            return json.loads(cell)
-        except (ValueError, RecursionError):
+            return json_value(cell)
+        except ValueError:
             return cell
     return cell
 

@@ -15,6 +15,7 @@ from irrepnet.crystals import SymmetricCrystal, read_cell
 from irrepnet.crystals.elements import atomic_number
 from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
 from irrepnet.hamiltonians.dft.kohn_sham import grid_mesh, kmesh, scf_mesh
 from irrepnet.hamiltonians.symmetry import space_group
 from irrepnet.inlets import yaml_value
@@ -203,7 +204,7 @@ def named_crystals(source: str, settings: Settings, scales: tuple[float, ...] = 
             return read_list(path).requests()
         except IrrepnetError as error:
             raise IrrepnetError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
-    if path.is_file():
+    if is_file(path):
         return (Request.from_structure(path, path.stem, settings, file=path.name),)
     entry = parse_crystal(source).model_copy(update={"scales": scales})
     return CrystalList(settings=settings, crystals=(entry,)).requests()

@@ -8,15 +8,13 @@ the rest. What was reached is checked against direct calculations at k off the m
 
 from __future__ import annotations
 
-import glob
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ import scipy.linalg
 from irrepnet import __version__
 from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import locked, part_of
 from irrepnet.hamiltonians.blocks import bonds_within
 from irrepnet.hamiltonians.dft.crystal_list import Request, Settings, named_crystals
 from irrepnet.hamiltonians.dft.kohn_sham import KohnSham, kmesh, scf_mesh
@@ -33,6 +32,7 @@ from irrepnet.hamiltonians.formats.own import read_provenance, write_reduced
 from irrepnet.hamiltonians.model import BOHR, Hamiltonian
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
 from irrepnet.hamiltonians.symmetry import irreducible
+from irrepnet.workers import end_with
 
 _OVERLAP = 1e-7  # of the most diffuse orbitals, at the radius of H(R)
 _LEAST_RADIUS = 10.0  # Å
@@ -202,21 +202,24 @@ def generate_all(
 ) -> Iterator[Progress]:
     """Make those that the folder does not hold yet, each in a process of its own; yields each as it ends.
 
-    A file is there or is not: it is written under another name first. A crystal that fails, or whose process is killed,
-    is reported and does not stop the others.
+    A file is there or is not: it is written under another name first, and one batch at a time works in the folder.
+    A crystal that fails, or whose process is killed, is reported and does not stop the others.
 
     Args:
         workers: processes at a time, of this machine.
         dask: address of a Dask scheduler, to work there instead; its workers must see the folder.
 
-    Raises IrrepnetError if the folder cannot be made or the scheduler is not reached.
+    Raises IrrepnetError if the folder cannot be written, another process works in it, or the scheduler is not
+    reached.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            for part in folder.glob(part_of(Path("*.safetensors")).name):
+                part.unlink()  # of processes that were killed
+            waiting = [request for request in requests if not is_finished(request, folder)]
+            yield from _on_dask(waiting, folder, dask) if dask else _in_processes(waiting, folder, workers)
     except OSError as error:
-        raise IrrepnetError(f"{folder}: cannot be made: {error}") from error
-    waiting = [request for request in requests if not is_finished(request, folder)]
-    return _on_dask(waiting, folder, dask) if dask else _in_processes(waiting, folder, workers)
+        raise IrrepnetError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
 def generate_named(
@@ -269,17 +272,12 @@ def generate_named(
 
 def _make(request: Request, folder: Path) -> str | None:
     """Make one file; why not, if it fails."""
-    path = path_of(request, folder)
-    part = path.with_suffix(f".{os.getpid()}.part")
     try:
-        write_reduced(generate(request), part)
-        os.replace(part, path)
+        write_reduced(generate(request), path_of(request, folder))
     except IrrepnetError as error:
         return str(error)
     except Exception as error:  # whatever PySCF or linear algebra meets in one crystal must not stop the others
         return f"{type(error).__name__}: {error}"
-    finally:
-        part.unlink(missing_ok=True)
     return None
 
 
@@ -291,7 +289,7 @@ def _in_processes(waiting: Sequence[Request], folder: Path, workers: int) -> Ite
             while queue and len(running) < workers:
                 request = queue.pop()
                 ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(request, folder, theirs), daemon=True)
+                process = context.Process(target=_work, args=(request, folder, theirs, os.getpid()), daemon=True)
                 process.start()
                 theirs.close()
                 running[process.sentinel] = request, process, ours
@@ -308,24 +306,16 @@ def _in_processes(waiting: Sequence[Request], folder: Path, workers: int) -> Ite
             process.terminate()
         for request, process, _ in running.values():
             process.join()
-            for part in folder.glob(f"{glob.escape(request.name)}.{process.pid}.part"):
-                part.unlink()
+            part_of(path_of(request, folder)).unlink(missing_ok=True)
 
 
-def _work(request: Request, folder: Path, answer: connection.Connection) -> None:
+def _work(request: Request, folder: Path, answer: connection.Connection, parent: int) -> None:
     """In a process of its own, which ends with the one that has started it; Ctrl-C is for that one."""
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with(parent)
     answer.send(_make(request, folder))
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
 
 
 def _on_dask(waiting: Sequence[Request], folder: Path, address: str) -> Iterator[Progress]:

@@ -6,9 +6,9 @@ its reverse, that follows from Hermiticity.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ import numpy as np
 
 from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.formats.shared import all_numbers, needs
+from irrepnet.hamiltonians.formats.shared import all_numbers, needs, save_bytes
 from irrepnet.hamiltonians.model import Hamiltonian, cell_index
 from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis
+from irrepnet.inlets import json_value
 
 H_FILE, S_FILE = "hamiltonians.h5", "overlaps.h5"
 Blocks = dict[tuple[int, ...], np.ndarray]
@@ -36,7 +37,7 @@ def reading(folder: Path, structure: Path | None) -> Iterator[None]:
         if str(folder) in str(error):
             raise
         raise IrrepnetError(f"{folder}: {error}") from error
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise IrrepnetError(f"{folder}: cannot be read: {' '.join(str(error).split())}") from error
 
 
@@ -86,12 +87,14 @@ def write_blocks(
     for name, matrix in ((H_FILE, hamiltonian.H), (S_FILE, hamiltonian.S)):
         if matrix is None:
             continue
-        with needs("h5py").File(folder / name, "w") as file:
+        stream = BytesIO()
+        with needs("h5py").File(stream, "w") as file:
             for R, full in zip(hamiltonian.R.tolist(), matrix):
                 for a, b in np.ndindex(len(orbitals), len(orbitals)):
                     block = full[np.ix_(orbitals[a], orbitals[b])]
                     if block.any():
                         file[key(a, b, *R)] = block if as_in_file is None else as_in_file(block, name)
+        save_bytes(folder / name, stream.getvalue())
 
 
 def basis_of_atoms(hamiltonian: Hamiltonian) -> OrbitalBasis:
@@ -118,8 +121,8 @@ def info_of(folder: Path) -> dict[str, Any]:
     if not (folder / "info.json").is_file():
         return {}
     try:
-        found = json.loads(text(folder, "info.json"))
-    except json.JSONDecodeError as error:
+        found = json_value(text(folder, "info.json"))
+    except ValueError as error:
         raise IrrepnetError(f"{folder / 'info.json'}: cannot be read as JSON: {error}") from error
     if not isinstance(found, dict):
         raise IrrepnetError(f"{folder / 'info.json'}: holds no names with values")

@@ -28,10 +28,11 @@ from irrepnet.hamiltonians.formats.block_folders import (
     text,
     write_blocks,
 )
-from irrepnet.hamiltonians.formats.shared import energy, save_text, whole
+from irrepnet.hamiltonians.formats.shared import energy, save_numbers, save_text, whole
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import OrbitalBasis, Shell, cell_as_given
 from irrepnet.hamiltonians.spin import side_by_side
+from irrepnet.inlets import json_value
 
 
 def is_deeph(folder: Path) -> bool:
@@ -65,7 +66,7 @@ def read_deeph(folder: Path, structure: Path | None = None, shells: str | None =
 def _blocks_in(file: Any, basis: OrbitalBasis) -> Blocks:
     found = {}
     for key, block in file.items():
-        x, y, z, i, j = json.loads(key)
+        x, y, z, i, j = json_value(key)
         a, b, block = i - 1, j - 1, np.array(block)
         if basis.spinful:
             if block.shape == (len(basis.orbitals[a]) // 2, len(basis.orbitals[b]) // 2):  # of S
@@ -81,10 +82,10 @@ def write_deeph(hamiltonian: Hamiltonian, folder: Path) -> None:
     basis = basis_of_atoms(hamiltonian)
     lattice = basis.cell.lattice
     make_folder(folder)
-    np.savetxt(folder / "lat.dat", lattice.T)
-    np.savetxt(folder / "rlat.dat", 2 * np.pi * np.linalg.inv(lattice))
-    np.savetxt(folder / "site_positions.dat", (basis.centres @ lattice).T)
-    np.savetxt(folder / "element.dat", basis.cell.numbers, fmt="%d")
+    save_numbers(folder / "lat.dat", lattice.T)
+    save_numbers(folder / "rlat.dat", 2 * np.pi * np.linalg.inv(lattice))
+    save_numbers(folder / "site_positions.dat", (basis.centres @ lattice).T)
+    save_numbers(folder / "element.dat", basis.cell.numbers, fmt="%d")
     lines = [" ".join(str(s.l) for s in basis.shells_of(site)) for site in range(len(basis.centres))]
     save_text(folder / "orbital_types.dat", "\n".join(lines) + "\n")
     info = {"isspinful": basis.spinful} | ({} if hamiltonian.fermi is None else {"fermi_level": hamiltonian.fermi})

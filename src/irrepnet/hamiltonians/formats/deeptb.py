@@ -17,6 +17,7 @@ import numpy as np
 
 from irrepnet.crystals.text import read_text
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
 from irrepnet.hamiltonians.formats.block_folders import (
     Blocks,
     basis_of_atoms,
@@ -28,7 +29,7 @@ from irrepnet.hamiltonians.formats.block_folders import (
     reading,
     write_blocks,
 )
-from irrepnet.hamiltonians.formats.shared import save_text, whole
+from irrepnet.hamiltonians.formats.shared import save_numbers, save_text, whole
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis, Shell, cell_as_given, shells_by_element
 
@@ -71,7 +72,7 @@ def _blocks_in(file: Any) -> Blocks:
 
 def _basis_file(path: Path) -> str:
     """{"Mg": "2s2p"} as a Python dictionary, to "Mg:2s2p"."""
-    if not path.is_file():
+    if not is_file(path):
         raise IrrepnetError(f"{path.parent}: a DeePTB folder without basis.dat; give the shells, such as Si:2s2p1d")
     try:
         found = ast.literal_eval(read_text(path))
@@ -90,9 +91,9 @@ def write_deeptb(hamiltonian: Hamiltonian, folder: Path) -> None:
     if any("".join(sorted(own, key=LETTERS.index)) != own for own in shells.values()):
         raise IrrepnetError(f"{hamiltonian.name}: DeePTB has shells in the order s, p, d, f")
     make_folder(folder)
-    np.savetxt(folder / "cell.dat", basis.cell.lattice)
-    np.savetxt(folder / "positions.dat", basis.centres @ basis.cell.lattice)
-    np.savetxt(folder / "atomic_numbers.dat", basis.cell.numbers, fmt="%d")
+    save_numbers(folder / "cell.dat", basis.cell.lattice)
+    save_numbers(folder / "positions.dat", basis.centres @ basis.cell.lattice)
+    save_numbers(folder / "atomic_numbers.dat", basis.cell.numbers, fmt="%d")
     info = {"nframes": 1, "natoms": len(basis.centres), "pos_type": "cart", "pbc": [True, True, True]}
     save_text(folder / "info.json", json.dumps(info))
     counted = {e: "".join(f"{own.count(l)}{l}" for l in LETTERS if l in own) for e, own in shells.items()}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,11 @@ import numpy as np
 
 from irrepnet.crystals import Cell
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.formats.shared import energy
+from irrepnet.hamiltonians.formats.shared import energy, save_bytes
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import Mixing, OrbitalBasis, Shell
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
+from irrepnet.inlets import json_value
 
 _FORMAT = "irrepnet reduced Hamiltonian 2"
 
@@ -33,8 +35,7 @@ def write_safetensors(hamiltonian: Hamiltonian, path: Path) -> None:
 
 def write_reduced(hamiltonian: ReducedHamiltonian, path: str | Path) -> None:
     """One safetensors file: the numbers as arrays of the precision that they have, the rest as JSON in the header."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     cell = hamiltonian.basis.cell
     arrays = {
@@ -60,16 +61,17 @@ def write_reduced(hamiltonian: ReducedHamiltonian, path: str | Path) -> None:
     if (mixing := hamiltonian.basis.mixing) is not None:
         arrays["mixing"] = mixing.matrix
         card["functions"] = mixing.names
-    try:
-        save_file({key: np.ascontiguousarray(a) for key, a in arrays.items()}, path, {"card": json.dumps(card)})
-    except (OSError, SafetensorError) as error:
-        raise IrrepnetError(f"{path}: cannot be written: {error}") from error
+    whole, text = {key: np.ascontiguousarray(array) for key, array in arrays.items()}, json.dumps(card)
+    save_bytes(Path(path), save(whole, {"card": text, "crc": str(_crc(text, whole))}))
 
 
 def read_reduced(path: str | Path) -> ReducedHamiltonian:
     """What `write_reduced` wrote. Raises IrrepnetError if the file is not of that kind."""
     with _opened(path) as (file, card):
         arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+        about = file.metadata()
+        if about.get("crc", crc := str(_crc(about["card"], arrays))) != crc:  # earlier versions wrote none
+            raise ValueError("it was damaged; copy it again")
         cell = Cell(arrays["lattice"], arrays["frac_coords"], arrays["numbers"], str(path))
         shells = tuple(Shell(site, l, tuple(m), harmonics) for site, l, m, harmonics in card["shells"])
         mixing = Mixing(arrays["mixing"], tuple(card["functions"])) if "mixing" in arrays else None
@@ -96,6 +98,15 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
         return card["provenance"]
 
 
+def _crc(card: str, arrays: Mapping[str, np.ndarray]) -> int:
+    """A checksum of all that a file says."""
+    crc = zlib.crc32(card.encode())
+    for name in sorted(arrays):
+        crc = zlib.crc32(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode(), crc)
+        crc = zlib.crc32(arrays[name].tobytes(), crc)
+    return crc
+
+
 @contextmanager
 def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     """The open file and its card; what goes wrong inside is an IrrepnetError."""
@@ -103,7 +114,7 @@ def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
 
     try:
         with safe_open(path, "np") as file:
-            card = json.loads((file.metadata() or {})["card"])
+            card = json_value((file.metadata() or {})["card"])
             if card["format"] != _FORMAT:
                 raise ValueError(f"its format is {card['format']!r}")
             yield file, card

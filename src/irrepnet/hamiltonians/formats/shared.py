@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib
+import io
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 
 from irrepnet.crystals import atomic_number
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import write_bytes
 
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[EDQ]([+-]?\d+))?", re.ASCII | re.IGNORECASE)
 _LETTERLESS = re.compile(r"([+-]?\d*\.\d+)([+-]\d{3})", re.ASCII)
@@ -32,16 +34,25 @@ def needs(module: str) -> Any:
 # -- texts
 
 
+def save_bytes(path: Path, content: bytes) -> None:
+    """Raises IrrepnetError if it cannot be written."""
+    try:
+        write_bytes(path, content)
+    except OSError as error:
+        raise IrrepnetError(f"{path}: cannot be written: {error.strerror}") from error
+
+
 def save_text(path: Path, text: str) -> None:
     """Packed if its name ends in .gz. Raises IrrepnetError if it cannot be written."""
-    try:
-        if path.name.lower().endswith(".gz"):
-            with gzip.open(path, "wt", encoding="utf-8") as file:
-                file.write(text)
-        else:
-            path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise IrrepnetError(f"{path}: cannot be written: {error}") from error
+    content = text.encode("utf-8", "backslashreplace")
+    save_bytes(path, gzip.compress(content, mtime=0) if path.name.lower().endswith(".gz") else content)
+
+
+def save_numbers(path: Path, numbers: np.ndarray, fmt: str = "%.18e") -> None:
+    """A row a line. Raises IrrepnetError if it cannot be written."""
+    stream = io.StringIO()
+    np.savetxt(stream, numbers, fmt)
+    save_text(path, stream.getvalue())
 
 
 def has_ending(path: Path, *endings: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
+from irrepnet.files import is_file
 from irrepnet.hamiltonians.formats.shared import needs
 from irrepnet.hamiltonians.formats.structure import with_structure
 from irrepnet.hamiltonians.model import Hamiltonian
@@ -25,7 +26,7 @@ def read_sisl(path: Path, structure: Path | None = None, shells: str | None = No
     those that sisl itself has written the place for it holds 0, whatever it is, and that is none either.
     """
     sisl = needs("sisl")
-    if not path.is_file():
+    if not is_file(path):
         raise IrrepnetError(f"{path}: no such file")
     try:
         with warnings.catch_warnings():

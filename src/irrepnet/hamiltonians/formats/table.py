@@ -103,7 +103,7 @@ def read_hamiltonian(path: str | Path, structure: str | Path | None = None, shel
         IrrepnetError: the file is of no kind that is known, cannot be read, or does not fit the structure.
     """
     path = Path(path)
-    if not path.exists() and str(path) in embedded_hamiltonians():
+    if str(path) in embedded_hamiltonians() and not path.exists():
         return load_hamiltonian(str(path)).expand()
     for each in FORMATS:
         if each.matches(path):

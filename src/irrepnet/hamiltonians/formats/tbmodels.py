@@ -8,13 +8,15 @@ that of −R, so that of R = 0 has half of the diagonal. Source: the files of TB
 from __future__ import annotations
 
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians.formats.shared import needs, whole
+from irrepnet.files import is_file
+from irrepnet.hamiltonians.formats.shared import needs, save_bytes, whole
 from irrepnet.hamiltonians.formats.structure import with_structure
 from irrepnet.hamiltonians.formats.wannier90_input import why_elsewhere
 from irrepnet.hamiltonians.model import Hamiltonian, in_other_cells
@@ -54,7 +56,7 @@ def read_bare_tbmodels(path: Path) -> Hamiltonian:
 def _read(path: Path) -> tuple[Hamiltonian, np.ndarray | None]:
     """With the places of the orbitals (n, 3), fractional, if they are told."""
     h5py = needs("h5py")
-    if not path.is_file():
+    if not is_file(path):
         raise IrrepnetError(f"{path}: no such file")
     try:
         with h5py.File(path, "r") as top:
@@ -72,7 +74,7 @@ def _read(path: Path) -> tuple[Hamiltonian, np.ndarray | None]:
                 blocks[R] = blocks.get(R, 0) + matrix
                 reverse = (-R[0], -R[1], -R[2])
                 blocks[reverse] = blocks.get(reverse, 0) + matrix.conj().T
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise IrrepnetError(f"{path}: cannot be read as a TBmodels file: {reason}") from error
     if not blocks:
@@ -102,17 +104,16 @@ def write_tbmodels(hamiltonian: Hamiltonian, path: Path) -> None:
         raise IrrepnetError(f"{path}: TBmodels has no overlap; orthogonalise the Hamiltonian first")
     basis, n = hamiltonian.known_basis, len(hamiltonian)
     reverse = hamiltonian.index(-hamiltonian.R)
-    try:
-        with h5py.File(path, "w") as file:
-            file["type_tag"] = "tbmodels.model"
-            for name, value in (("dim", 3), ("size", n), ("sparse", False), ("uc", basis.cell.lattice)):
-                file[name] = value
-            file["pos"] = basis.centres[basis.site_of]
-            hop = file.create_group("hop")
-            for number, (R, block) in enumerate(zip(hamiltonian.R, hamiltonian.H)):
-                if number <= reverse[number] or reverse[number] < 0:
-                    group = hop.create_group(str(number))
-                    group["R"] = R
-                    group["mat"] = (block / 2 if not R.any() else block).astype(complex)
-    except OSError as error:
-        raise IrrepnetError(f"{path}: cannot be written: {error}") from error
+    stream = BytesIO()
+    with h5py.File(stream, "w") as file:
+        file["type_tag"] = "tbmodels.model"
+        for name, value in (("dim", 3), ("size", n), ("sparse", False), ("uc", basis.cell.lattice)):
+            file[name] = value
+        file["pos"] = basis.centres[basis.site_of]
+        hop = file.create_group("hop")
+        for number, (R, block) in enumerate(zip(hamiltonian.R, hamiltonian.H)):
+            if number <= reverse[number] or reverse[number] < 0:
+                group = hop.create_group(str(number))
+                group["R"] = R
+                group["mat"] = (block / 2 if not R.any() else block).astype(complex)
+    save_bytes(path, stream.getvalue())
