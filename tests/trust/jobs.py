@@ -154,9 +154,10 @@ def _report(folder: Path, out: Path) -> None:
     from irrepnet.report import write_report
 
     if not out.exists():
-        shutil.copytree(folder / "run", out.with_name(f"{out.name}.copy"), dirs_exist_ok=True)
+        own = out.with_name(f"{out.name}.{os.getpid()}")
+        shutil.copytree(folder / "run", own)
         with suppress(OSError):  # of two at once
-            out.with_name(f"{out.name}.copy").rename(out)
+            own.rename(out)
     write_report(out)
 
 

@@ -35,6 +35,7 @@ predict formation-energy DATA
 models NAME
 verify cgcnn CIF
 report CIF --out OUT/NAME.html
+serve --port NAME
 path cgcnn CIF CIF --steps 2 --picture OUT/NAME.png
 doctor NAME
 groups list NAME
@@ -45,6 +46,7 @@ groups subduce m-3m NAME
 data list NAME
 data show DATA
 data check DATA --page OUT/NAME.html
+data fetch NAME --out OUT/NAME.jsonl
 data build cgcnn --data DATA --target NAME
 data info NAME
 data gc NAME
