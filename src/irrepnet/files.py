@@ -123,7 +123,7 @@ def write_picture(figure: Figure, path: str | Path | BinaryIO, dpi: int = 150) -
     except IrrepnetError:
         raise
     except (OSError, ValueError) as error:
-        raise IrrepnetError(f"cannot write the picture {path}: {error}") from error
+        raise IrrepnetError(f"{path}: the picture cannot be written: {error}") from error
 
 
 def _lock(path: Path) -> int | None:

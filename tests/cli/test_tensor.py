@@ -83,7 +83,7 @@ def test_surface(tmp_path):
     [
         (["allowed", "ij=jk", "4mm"], "permutation"),
         (["allowed", "ij=ji", "5mm"], "did you mean"),
-        (["allowed", "ij=ji", "4mm", "--picture", "missing/a.png"], "cannot write"),
+        (["allowed", "ij=ji", "4mm", "--picture", "missing/a.png"], "cannot be written"),
         (["decompose", "ij", "[[1,2"], "not a JSON array"),
         (["decompose", "ij", "missing.json"], "missing.json"),
         (["decompose", "ij", "[1,2,3]"], "shape"),

@@ -51,7 +51,7 @@ def test_show_png(tmp_path):
     file = tmp_path / "table.png"
     run("show", "-42m", "--png", str(file))
     assert file.read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(IrrepnetError, match="cannot write the picture"):
+    with pytest.raises(IrrepnetError, match="picture cannot be written"):
         run("show", "Oh", "--png", str(tmp_path / "absent" / "table.png"))
 
 

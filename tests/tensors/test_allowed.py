@@ -256,5 +256,5 @@ def test_picture_shades_forced_zeros(tmp_path):
 
 
 def test_picture_that_cannot_be_written(tmp_path):
-    with pytest.raises(IrrepnetError, match="cannot write"):
+    with pytest.raises(IrrepnetError, match="cannot be written"):
         STIFFNESS.allowed("m-3m").picture(tmp_path / "missing" / "form.png")

@@ -131,7 +131,7 @@ def test_surfaces(tmp_path):
         assert surface.values[40, 77] == pytest.approx(float(value))
     draw_surfaces(COPPER, tmp_path / "copper.png")
     draw_surfaces(np.diag([0.0, 0, 0, 30, 30, 30]) + np.pad(40 + 60 * np.eye(3), (0, 3)), tmp_path / "isotropic.png")
-    with pytest.raises(IrrepnetError, match="cannot write"):
+    with pytest.raises(IrrepnetError, match="cannot be written"):
         draw_surfaces(COPPER, tmp_path / "missing" / "copper.png")
     with pytest.raises(IrrepnetError, match="not positive definite"):
         surfaces(-COPPER)

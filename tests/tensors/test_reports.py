@@ -58,7 +58,7 @@ def test_pictures_and_refusals(tmp_path):
     describe_surfaces(copper, picture=tmp_path / "copper.png")
     describe_form(STIFFNESS, PointGroup("m-3m"), tmp_path / "form.png")
     assert min((tmp_path / name).stat().st_size for name in ("copper.png", "form.png")) > 1000
-    with pytest.raises(IrrepnetError, match="cannot write"):
+    with pytest.raises(IrrepnetError, match="cannot be written"):
         describe_form(STIFFNESS, PointGroup("m-3m"), tmp_path / "none" / "form.png")
     with pytest.raises(IrrepnetError, match="not positive definite"):
         describe_surfaces(-copper)
