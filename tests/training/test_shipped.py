@@ -2,27 +2,34 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 
+from irrepnet.errors import IrrepnetError
+from irrepnet.hamiltonians import read_hamiltonian
+from irrepnet.hamiltonians.embedded import FOLDER
 from irrepnet.training import load_run, predict
-from irrepnet.training.where import SHIPPED, card_of, shipped
+from irrepnet.training.hamiltonians import predict_hamiltonian
+from irrepnet.training.where import SHIPPED, card_of, for_any_crystal, shipped
 
 GOLDEN = Path(__file__).parent / "golden" / "shipped.json"
 """Predictions for the structures in examples/, made when the models were."""
 NAMES = ["born-charges", "formation-energy", "gap", "moduli", "permittivity", "stiffness"]
+HAMILTONIAN = "released"
 
 
 def test_names():
-    assert shipped() == NAMES
+    assert for_any_crystal() == NAMES
+    assert shipped() == sorted([*NAMES, HAMILTONIAN])
 
 
 def test_size():
     assert sum(path.stat().st_size for path in SHIPPED.rglob("*")) < 20e6
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, HAMILTONIAN])
 def test_the_card(name):
     text = (SHIPPED / name / "card.md").read_text(encoding="utf-8")
     card = card_of(name)
@@ -47,6 +54,21 @@ def test_predictions_are_what_they_were(name, examples):
         assert len(row["nearest"]) == 3
 
 
+def test_hamiltonians_are_what_they_were(tmp_path):
+    """Levels of silicon, what is near and how far they can be trusted; what the model has not seen is refused."""
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))[HAMILTONIAN]
+    report = predict_hamiltonian(HAMILTONIAN, FOLDER / "Si-diamond-1.00.safetensors", tmp_path / "Si_hr.dat")
+    assert report["gap"]["fundamental"] == pytest.approx(golden["gap"], abs=1e-4)
+    assert report["bound"] == pytest.approx(golden["bound"], rel=1e-3)
+    assert [near["formula"] for near in report["nearest"]] == golden["nearest"]
+    assert "orthonormal orbitals" in report["note"]
+    levels = read_hamiltonian(tmp_path / "Si_hr.dat").eigenvalues([0.5, 0.0, 0.5])[:8]
+    np.testing.assert_allclose(levels, golden["levels"], atol=1e-3)
+    (tmp_path / "Xe.vasp").write_text("Xe\n6.2\n0 .5 .5\n.5 0 .5\n.5 .5 0\nXe\n1\nDirect\n0 0 0\n")
+    with pytest.raises(IrrepnetError, match="contains Xe"):
+        predict_hamiltonian(HAMILTONIAN, tmp_path / "Xe.vasp")
+
+
 def test_the_gap_knows_metals_from_insulators(examples):
     run = load_run("gap")
     found = {name: row for name, path in examples.items() for row in predict(run, path)}
@@ -61,4 +83,13 @@ if __name__ == "__main__":  # writes the golden file
         run = load_run(name)
         rows = {path.stem: predict(run, path)[0] for path in structures}
         golden[name] = {stem: {t.name: row[t.name] for t in run.targets} for stem, row in rows.items()}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "Si_hr.dat"
+        report = predict_hamiltonian(HAMILTONIAN, FOLDER / "Si-diamond-1.00.safetensors", file)
+        golden[HAMILTONIAN] = {
+            "gap": report["gap"]["fundamental"],
+            "bound": report["bound"],
+            "nearest": [near["formula"] for near in report["nearest"]],
+            "levels": read_hamiltonian(file).eigenvalues([0.5, 0.0, 0.5])[:8].tolist(),
+        }
     GOLDEN.write_text(json.dumps(golden, indent=1), encoding="utf-8")
