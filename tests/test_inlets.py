@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 import time
 from contextlib import suppress
 
@@ -67,6 +69,21 @@ def test_hostile_yaml_is_refused_or_plain(text, tmp_path):
         with pytest.raises(IrrepnetError):
             load_config({"model": {}}, dict([parse_assignment(f"data.source={text}")]))
     assert time.process_time() - start < 10
+
+
+def test_json_that_is_nested_deep_where_a_library_has_raised_the_limit():
+    """In a process of its own, which would end."""
+    program = "\n".join(
+        [
+            "import sys; sys.setrecursionlimit(1_000_000)",
+            "from irrepnet.inlets import json_value",
+            "try: json_value('[' * 1_000_000)",
+            "except ValueError as error: print(error)",
+            "print(json_value('[[1]]'), sys.getrecursionlimit())",
+        ]
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "it is nested too deep\n[[1]] 1000000\n", done.stderr
 
 
 def test_plain_yaml_is_what_it_says():

@@ -2,6 +2,9 @@
 
 import json
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from irrepnet.errors import IrrepnetError
@@ -10,6 +13,7 @@ LIMITS = {"IRREPNET_MAX_ATOMS": 10_000, "IRREPNET_MAX_MB": 512, "IRREPNET_MAX_DO
 """Environment variables that change what may be read, and what holds without them: atoms of a crystal; MB, unpacked, of
 a file that is read as a whole, or of one line of another; MB of what is fetched at a time, packed or unpacked."""
 
+_RECURSION = 3_000  # Python's own limit is 1,000; torch.compile makes it a million
 _YAML_CHARACTERS = 1_000_000
 _YAML_DEPTH = 50
 _YAML_VALUES = 100_000  # with every alias written out
@@ -32,10 +36,29 @@ def check_atoms(number: int) -> None:
         raise IrrepnetError(f"{number} atoms are more than the {most} that are read; set IRREPNET_MAX_ATOMS for more")
 
 
+@contextmanager
+def bounded_recursion() -> Iterator[None]:
+    """Within the block what recurses too deep raises RecursionError, also where another library has raised Python's
+    limit so far that a parser in C would overflow its stack and end the process."""
+    before = sys.getrecursionlimit()
+    if before <= _RECURSION:
+        yield
+        return
+    depth, frame = 0, sys._getframe()
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+    sys.setrecursionlimit(depth + _RECURSION)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
 def json_value(text: str | bytes) -> Any:
     """The value of a JSON text; raises ValueError if it is not JSON or nested too deep."""
     try:
-        return json.loads(text)
+        with bounded_recursion():
+            return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
 

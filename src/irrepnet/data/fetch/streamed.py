@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from irrepnet.errors import IrrepnetError
-from irrepnet.inlets import limit
+from irrepnet.inlets import bounded_recursion, limit
 
 _CHUNK = 1 << 20
 _DECODER = json.JSONDecoder()
@@ -124,7 +124,8 @@ class _Text:
         self.next()
         while True:
             try:
-                value, end = _DECODER.raw_decode(self._text, self._place)
+                with bounded_recursion():
+                    value, end = _DECODER.raw_decode(self._text, self._place)
             except (ValueError, RecursionError) as error:
                 if not isinstance(error, RecursionError) and self._read():
                     continue
