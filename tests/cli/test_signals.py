@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-# where hang-ups are ignored, as under nohup, they are in a child too
-PROGRAM = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); from irrepnet.cli.main import run; run()"
+# what is ignored here, as hang-ups under nohup and Ctrl-C in the background, is ignored in a child too
+PROGRAM = (
+    "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+    "signal.signal(signal.SIGINT, signal.default_int_handler); from irrepnet.cli.main import run; run()"
+)
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])

@@ -309,7 +309,10 @@ def test_a_port_in_use_is_named(address):
 
 def test_command(tmp_path):
     """It tells where it is, answers, and Ctrl-C ends it with its process; no file is left."""
-    arguments = [sys.executable, "-m", "irrepnet", "serve", "--port", "0"]
+    # Ctrl-C is ignored in the background, and in children of what is there
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heard}; from irrepnet.cli.main import run; run()"
+    arguments = [sys.executable, "-c", program, "serve", "--port", "0"]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         arguments, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -359,7 +359,11 @@ def test_ctrl_c_keeps_what_has_come(server, crystals, tmp_path):
 
     server.answer = answer
     command = ["data", "fetch", f"{server.url}/set.jsonl", "--out", str(tmp_path / "out.jsonl")]
-    result = CliRunner().invoke(app, command)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored in the background
+    try:
+        result = CliRunner().invoke(app, command)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert result.exit_code == 130
     assert "the same command goes on" in result.output
     assert CliRunner().invoke(app, command).exit_code == 0
