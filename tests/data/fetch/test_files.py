@@ -457,6 +457,7 @@ def test_jarvis_with_another_md5(server, figshare, crystals, tmp_path):
         (archive([], "a.txt"), "0 files with the ending"),
         (archive(json.dumps([7]).encode())[:-40], "damaged file"),
     ],
+    ids=range(11),  # archives hold the time
 )
 def test_archives_that_are_none(server, figshare, tmp_path, content, message):
     figshare(content)
