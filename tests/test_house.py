@@ -70,6 +70,14 @@ def test_imports_go_upward(room):
             assert not any(name == n or name.startswith(n + ".") for n in NEVER.get(room, ())), f"{path}: {name}"
 
 
+def test_json_from_outside_has_one_reader():
+    """`inlets.json_value`; what the package has just written, or ships, may be read without."""
+    own = {"inlets.py", "training/files.py", "serve/worker.py", "data/sets.py"}
+    source = ROOT / "src/irrepnet"
+    found = {path.relative_to(source).as_posix() for path in source.rglob("*.py") if "json.load" in path.read_text()}
+    assert found <= own
+
+
 def test_there_is_no_circle_of_files():
     """Whoever starts at a file and follows imports never comes back to it."""
     graph = {name: {n for n in imports(path, typing=False) if n in FILES} - {name} for name, path in FILES.items()}

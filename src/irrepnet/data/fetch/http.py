@@ -22,7 +22,7 @@ import urllib3
 
 from irrepnet import __version__
 from irrepnet.errors import IrrepnetError
-from irrepnet.inlets import limit
+from irrepnet.inlets import json_value, limit
 
 CONNECT, READ = 5, 60
 """Seconds until a server must have been reached, and in which it must say something."""
@@ -100,8 +100,8 @@ class Client:
         """
         content = _whole(self.get(url, {"Accept": "application/json"}), url)
         try:
-            found = json.loads(content)
-        except (ValueError, RecursionError) as error:
+            found = json_value(content)
+        except ValueError as error:
             raise IrrepnetError(f"{shown(url)}: answers with what is not JSON: {error}") from None
         if not isinstance(found, dict):
             raise IrrepnetError(f"{shown(url)}: answers with JSON that is not an object")
@@ -277,7 +277,7 @@ def _whole_number(text: str) -> int | None:
 def _validator(about: Path) -> str:
     """By which a server knows the version of the file of which there is a part."""
     with suppress(OSError, ValueError, TypeError, KeyError):
-        return str(json.loads(about.read_text())["validator"])
+        return str(json_value(about.read_text())["validator"])
     return ""
 
 
@@ -313,13 +313,13 @@ def _pause(response: Any) -> float:
 def _message(response: Any) -> str:
     """What a server says of a refusal, in one line: `detail` of MP's API, `errors` of JSON:API, `message`."""
     try:
-        said = json.loads(response.raw.read(10_000, decode_content=True))
+        said = json_value(response.raw.read(10_000, decode_content=True))
         if isinstance(said, dict):
             said = said.get("detail") or said.get("errors") or said.get("message") or ""
         parts = said if isinstance(said, list) else [said]
         words = [part.get("detail") or part.get("msg") or "" if isinstance(part, dict) else part for part in parts]
         return " ".join("; ".join(map(str, words)).split())[:200]
-    except (ValueError, RecursionError, urllib3.exceptions.HTTPError, OSError):
+    except (ValueError, urllib3.exceptions.HTTPError, OSError):
         return ""
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from irrepnet.data.fetch.http import GOES_ON, Client, OnProgress, download, held, shown
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs.cache import folder as cache_folder
-from irrepnet.inlets import limit
+from irrepnet.inlets import json_value, limit
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Raw:
     def documents(self) -> Iterator[tuple[str, Any]]:
         """(address, content) of every page."""
         for entry, path in zip(self.manifest["files"], self.paths):
-            yield entry["url"], json.loads(path.read_bytes())
+            yield entry["url"], json_value(path.read_bytes())
 
 
 def raw_folder() -> Path:
@@ -218,7 +218,7 @@ def _intact(manifest: dict[str, Any]) -> Raw | None:
 
 def _manifest(asked: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
-        manifest = json.loads(_manifest_path(asked).read_bytes())
+        manifest = json_value(_manifest_path(asked).read_bytes())
     except (OSError, ValueError):
         return None
     is_one = isinstance(manifest, dict) and {"asked", "files", "next"} <= manifest.keys()
