@@ -6,7 +6,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from irrepnet.cli.main import app
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians import read_hamiltonian
 from irrepnet.hamiltonians.embedded import FOLDER
@@ -64,6 +66,8 @@ def test_hamiltonians_are_what_they_were(tmp_path):
     assert "orthonormal orbitals" in report["note"]
     levels = read_hamiltonian(tmp_path / "Si_hr.dat").eigenvalues([0.5, 0.0, 0.5])[:8]
     np.testing.assert_allclose(levels, golden["levels"], atol=1e-3)
+    result = CliRunner().invoke(app, ["predict", HAMILTONIAN, str(FOLDER / "Si-diamond-1.00.safetensors")])
+    assert f"error of valence bands below {golden['bound']:.2g} meV" in result.output  # of the bands, not of the gap
     (tmp_path / "Xe.vasp").write_text("Xe\n6.2\n0 .5 .5\n.5 0 .5\n.5 .5 0\nXe\n1\nDirect\n0 0 0\n")
     with pytest.raises(IrrepnetError, match="contains Xe"):
         predict_hamiltonian(HAMILTONIAN, tmp_path / "Xe.vasp")

@@ -255,7 +255,8 @@ def _line(row: dict[str, Any], targets: Sequence["Target"]) -> str:
     for target in targets:
         word = target.in_words(row[target.name])
         if (bound := row.get(f"{target.name}_bound")) is not None:
-            word += f" ± {bound:.2g}"
+            of_value = target.unit == target.value_unit
+            word += f" ± {bound:.2g}" if of_value else f", {target.headline[1]} below {bound:.2g} {target.unit}"
         if (spread := row.get(f"{target.name}_spread")) is not None:
             word += f" (networks differ by {spread:.2g})"
         words.append(word)
