@@ -103,6 +103,7 @@ TEN = {
     "speed/featurising": "--data CUBIC --crystals 10 --rounds 1",
     "speed/groups": "--rounds 1",
     "speed/networks": "--rounds 1",
+    "speed/processes": "--data CUBIC --crystals 10 --processes 1",
     "speed/training": "--data CUBIC --crystals 10 --batch 5 --rounds 1",
 }
 """How a script is run on ten crystals, for a moment. Of the others, which cannot be made as short, or need data or

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from tests.training.golden import make
 
 from irrepnet.errors import IrrepnetError
 from irrepnet.nn import WeightedBatchNorm
-from irrepnet.training import train
+from irrepnet.tasks import TASKS
+from irrepnet.training import load_config, train
 from irrepnet.training.ranks import ALONE, Ranks, check_shares, is_first
 
 
@@ -35,6 +37,12 @@ def gradients(rank: int, size: int, folder: str) -> None:
     ranks.sum_gradients(weights, share)
     for weight, gradient in zip(weights, [*whole, torch.zeros(3, dtype=torch.float64)], strict=True):
         torch.testing.assert_close(weight.grad, gradient, rtol=1e-12, atol=1e-14)
+    with torch.inference_mode():
+        everything = ranks.together(lambda part: network(x[part]), 40)
+    torch.testing.assert_close(torch.stack(everything), network(x).detach(), rtol=1e-12, atol=1e-14)
+    few = ranks.together(lambda part: [f"{k}" for k in part], 1)  # fewer than processes
+    assert few == ["0"]
+    assert ranks.together(lambda part: list(part), 0) == []
     total = ranks.sum(share * loss.detach())
     torch.testing.assert_close(total, network(x[batch]).square().sum(1).mean().detach(), rtol=1e-12, atol=0)
     dist.destroy_process_group()
@@ -76,6 +84,31 @@ def test_the_run_is_that_of_one_process(small_config, tmp_path):
     again = together(alone / "config.yaml", folder, "--resume")
     assert again.returncode == 0, again.stderr
     assert again.stderr.count("this run is finished") == 1
+
+
+def in_three_shares(self, compute, size):
+    """What three processes would do one after the other."""
+    parts = [list(compute(np.arange(size)[rank::3])) for rank in range(3)]
+    return [parts[k % 3][k // 3] for k in range(size)]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_validation_in_shares_is_that_of_one_process(task, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(make, "FRAME", str(tmp_path / "frame.json"))
+    preset, settings, _ = make.runs()[task]
+    config = load_config(preset, {**make.SHORT, **settings, "training.epochs": 2})
+    alone = train(config, "alone", quiet=True).folder
+    monkeypatch.setattr(Ranks, "together", in_three_shares)
+    shared = train(config, "shared", quiet=True).folder
+    found, wanted = ((tmp_path / folder / "metrics.csv").read_text().splitlines() for folder in (shared, alone))
+    assert found[0] == wanted[0]
+    assert len(found) == len(wanted) == 3
+    names = wanted[0].split(",")
+    for own, other in zip(found[1:], wanted[1:]):
+        for name, a, b in zip(names, own.split(","), other.split(",")):
+            if "second" not in name and a != b:
+                assert float(a) == pytest.approx(float(b), rel=1e-5), name
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from irrepnet.tasks.config import RunConfig, Section, TrainingConfig
-from irrepnet.tasks.task import Examples, Judgement, Learning, Source, Task
+from irrepnet.tasks.task import Examples, Judgement, Learning, Source, Task, Together
 
 TASKS = {
     "properties": "irrepnet.tasks.properties:PropertyTask",
@@ -29,6 +29,7 @@ __all__ = [
     "Section",
     "Source",
     "Task",
+    "Together",
     "TrainingConfig",
     "task_class",
 ]

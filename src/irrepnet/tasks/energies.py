@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +21,19 @@ from irrepnet.tasks.config import NeighbourDataConfig, RunConfig, TrainingConfig
 from irrepnet.tasks.metrics import Metrics, regression_metrics
 from irrepnet.tasks.properties import start_rows
 from irrepnet.tasks.targets import ResponseTarget, atom_rows
-from irrepnet.tasks.task import Examples, Item, Judgement, Learning, Log, Source, Task, followed, in_parts, none_left
+from irrepnet.tasks.task import (
+    Examples,
+    Item,
+    Judgement,
+    Learning,
+    Log,
+    Source,
+    Task,
+    Together,
+    followed,
+    in_parts,
+    none_left,
+)
 
 EVALUATION_BATCH = 16
 QUANTITIES: tuple[str, ...] = ("energy", "forces", "stress")
@@ -466,8 +478,16 @@ class EnergyTask(Task):
         def loss(network: Any, part: np.ndarray) -> torch.Tensor:
             return train(network, part.tolist(), training=True)
 
-        def validate(network: Any) -> tuple[float, dict[str, Any]]:
-            found = respond(network, held.graphs)
+        def responses(network: Any, part: np.ndarray) -> list[Response]:
+            found = respond(network, [held.graphs[k] for k in part])
+            crystals, sites = [1] * len(part), atoms[torch.from_numpy(part)].tolist()
+            sizes = {"forces": sites, "moment_gradient": sites}
+            columns = (value.detach().split(sizes.get(name, crystals)) for name, value in zip(found._fields, found))
+            return [Response(*own) for own in zip(*columns)]
+
+        def validate(network: Any, together: Together) -> tuple[float, dict[str, Any]]:
+            parts = together(partial(responses, network), len(held.graphs))
+            found = Response(*(torch.cat(values) for values in zip(*parts)))
             if centred:
                 lacking = _lacking(network, train.graphs, wanted["train"])
                 found = found._replace(energy=found.energy + lacking * atoms.to(found.energy))

@@ -40,6 +40,7 @@ from irrepnet.tasks.task import (
     Log,
     Source,
     Task,
+    Together,
     device_of,
     none_left,
     source_name,
@@ -319,15 +320,16 @@ def learning(
     wanted = {k: target.to(device, torch.float32) for k, target in targets.items()}
     judges = split["validation"] if len(split["validation"]) else split["train"]
 
-    def mean(network: torch.nn.Module, chosen: np.ndarray) -> torch.Tensor:
-        return torch.stack([wanted[k].loss(network(moved[k]), config.elements) for k in chosen]).mean()
+    def losses(network: torch.nn.Module, chosen: np.ndarray) -> list[torch.Tensor]:
+        return [wanted[k].loss(network(moved[k]), config.elements) for k in chosen]
 
     def loss(network: torch.nn.Module, part: np.ndarray) -> torch.Tensor:
-        return mean(network, split["train"][part])
+        return torch.stack(losses(network, split["train"][part])).mean()
 
-    def validate(network: torch.nn.Module) -> tuple[float, dict[str, Any]]:
+    def validate(network: torch.nn.Module, together: Together) -> tuple[float, dict[str, Any]]:
         with torch.inference_mode():
-            return mean(network, judges).item(), {}
+            found = together(lambda part: losses(network, judges[part]), len(judges))
+            return torch.stack(found).mean().item(), {}
 
     return Learning(loss, validate)
 

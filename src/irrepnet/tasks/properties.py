@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -43,6 +44,7 @@ from irrepnet.tasks.task import (
     Log,
     Source,
     Task,
+    Together,
     device_of,
     followed,
     in_parts,
@@ -305,14 +307,16 @@ class PropertyTask(Task):
         wanted = tensor(split["train"])
         held = examples.values[split["validation"]]
         held_wanted = tensor(split["validation"])
-        held_graphs = Chosen(examples.graphs, split["validation"])
 
         def loss(network: torch.nn.Module, part: np.ndarray) -> torch.Tensor:
             batch = union([train[k] for k in part]).to(device)
             return mean_loss(self.targets, network(batch), wanted[torch.from_numpy(part).to(device)])
 
-        def validate(network: torch.nn.Module) -> tuple[float, dict[str, Any]]:
-            outputs = predict_batches(network, batches(held_graphs, device))
+        def outputs_of(network: torch.nn.Module, part: np.ndarray) -> np.ndarray:
+            return self._outputs(network, Chosen(examples.graphs, split["validation"][part]))
+
+        def validate(network: torch.nn.Module, together: Together) -> tuple[float, dict[str, Any]]:
+            outputs = np.stack(together(partial(outputs_of, network), len(held)))
             found = mean_loss(self.targets, torch.from_numpy(outputs).to(held_wanted), held_wanted).item()
             return found, followed(self.errors(held, decoded(self.targets, outputs)))
 

@@ -7,6 +7,7 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -47,6 +48,7 @@ from irrepnet.tasks.task import (
     Log,
     Source,
     Task,
+    Together,
     device_of,
     followed,
     in_parts,
@@ -353,9 +355,13 @@ class SiteTask(Task):
             chosen = split["train"][part]
             return loss_of(self._outputs(network, [graphs[k] for k in chosen]), chosen)
 
-        def validate(network: torch.nn.Module) -> tuple[float, dict[str, Any]]:
+        def outputs_of(network: torch.nn.Module, part: np.ndarray) -> list[Rows[np.ndarray]]:
+            own = [graphs[k] for k in split["validation"][part]]
+            return _by_crystal(self._exact(network, own), own)
+
+        def validate(network: torch.nn.Module, together: Together) -> tuple[float, dict[str, Any]]:
             held = split["validation"]
-            outputs = self._exact(network, [graphs[k] for k in held])
+            outputs = _joined(together(partial(outputs_of, network), len(held)))
             found = loss_of(Rows(*(torch.from_numpy(rows).to(weights[0]) for rows in outputs)), held).item()
             return found, followed(self._errors(examples, held, self._decoded(outputs)))
 

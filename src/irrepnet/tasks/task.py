@@ -112,16 +112,21 @@ class Deviations(NamedTuple):
     size: np.ndarray
 
 
+Together = Callable[[Callable[[np.ndarray], Iterable[Any]], int], list[Any]]
+"""A function of positions, which returns something for each, and how many there are → what it makes of all of them.
+Several processes may have a share of these each."""
+
+
 class Learning(NamedTuple):
     """How a network learns.
 
     Attributes:
         loss: network, positions among the training examples → loss of a step.
-        validate: network → loss on the validation examples, and figures by name.
+        validate: network, who shares the work → loss on the validation examples, and figures by name.
     """
 
     loss: Callable[[torch.nn.Module, np.ndarray], torch.Tensor]
-    validate: Callable[[torch.nn.Module], tuple[float, dict[str, Any]]]
+    validate: Callable[[torch.nn.Module, Together], tuple[float, dict[str, Any]]]
 
 
 class Judgement(NamedTuple):

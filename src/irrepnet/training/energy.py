@@ -17,7 +17,7 @@ from irrepnet.graphs import BrokenGraph, Parent, Perturbation, broken_graph
 from irrepnet.groups import PointGroup
 from irrepnet.inlets import json_value
 from irrepnet.models.energy import EnergyConfig, EnergyNet, Response
-from irrepnet.tasks import Learning
+from irrepnet.tasks import Learning, Together
 from irrepnet.tasks.energies import (
     EnergyLoss,
     EnergySample,
@@ -148,7 +148,7 @@ def fit_energy(
         held = EnergyLoss(held_wanted, held_graphs, options, unit)
         net.get_buffer("scale").fill_(unit["energy"])
 
-        def validate(average: Any) -> tuple[float, dict[str, Any]]:
+        def validate(average: Any, together: Together) -> tuple[float, dict[str, Any]]:
             found = respond(average, held_graphs)
             return held.of(found, range(len(validation))).item(), mean_errors(found, held_wanted)
 

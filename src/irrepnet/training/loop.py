@@ -61,7 +61,7 @@ def run_epochs(
         start, cpu_start = time.perf_counter(), time.process_time()
         rate, loss = _train_epoch(state, epoch, size, learning, config, advance, ranks)
         seconds = time.perf_counter() - start
-        validation_loss, figures = learning.validate(state.average)
+        validation_loss, figures = learning.validate(state.average, ranks.together)
         if not np.isfinite(loss + validation_loss):
             raise IrrepnetError(
                 f"training diverged in epoch {epoch + 1} (loss {loss}, in validation {validation_loss}); "

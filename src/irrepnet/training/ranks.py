@@ -3,17 +3,18 @@
 Every process reads the same data and draws the same order from the seed; of a batch it takes every n-th example. The
 gradients are summed over the processes before they are clipped, so that all take the step of the whole batch and have
 the same weights at every moment. A share counts as it has examples, also where some of these lack the value of a
-target. The first process alone has the run folder, the others work in a copy that goes away.
+target. After an epoch each predicts a share of the validation examples. The first process alone has the run folder, the
+others work in a copy that goes away.
 """
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -52,6 +53,16 @@ class Ranks(NamedTuple):
         if self.size > 1:
             dist.all_reduce(value)
         return value
+
+    def together(self, compute: Callable[[np.ndarray], Iterable[Any]], size: int) -> list[Any]:
+        """What ``compute`` makes of positions 0 … size − 1, one after the other, a share of them by each process."""
+        own = self.share(np.arange(size))
+        found = list(compute(own)) if len(own) else []
+        if self.size == 1:
+            return found
+        parts: list[Any] = [None] * self.size
+        dist.all_gather_object(parts, found)
+        return [parts[k % self.size][k // self.size] for k in range(size)]
 
     @contextmanager
     def folder(self, out: Path) -> Iterator[Path]:
