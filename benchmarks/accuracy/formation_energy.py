@@ -36,6 +36,7 @@ import numpy as np
 import torch
 
 from irrepnet import __version__
+from irrepnet.compiled import rounded_products
 from irrepnet.data import Record, read_records, split_by_formula
 from irrepnet.data.splits import PARTS
 from irrepnet.training.checkpoint import State
@@ -129,8 +130,9 @@ def train(
         rate, momentum = one_cycle(int(progress * 1e6), 10**6, run.rate, WARMUP)
         for group in state.optimizer.param_groups:
             group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
-        found = state.model(network.batch([examples[k] for k in part]))
-        (found.flatten() - wanted[torch.from_numpy(part)]).abs().mean().backward()
+        with rounded_products(network.rounded):
+            found = state.model(network.batch([examples[k] for k in part]))
+            (found.flatten() - wanted[torch.from_numpy(part)]).abs().mean().backward()
         update(1 - min(AVERAGE, (1 + step) / (10 + step)))
         step += 1
     return state

@@ -44,6 +44,7 @@ class Network:
         module: of some examples, a new network: batch → (n,) or (n, 1).
         packages: whose versions are noted, besides those of irrepnet and torch.
         file: examples are kept in a file for the next run.
+        rounded: products of its training steps are in bfloat16.
     """
 
     examples: Callable[[Sequence[Record]], Sequence[Any]]
@@ -51,6 +52,7 @@ class Network:
     module: Callable[[Sequence[Any]], nn.Module]
     packages: tuple[str, ...] = ()
     file: bool = True
+    rounded: bool = False
 
 
 def ours(preset: str, settings: Mapping[str, Any]) -> Network:
@@ -65,7 +67,8 @@ def ours(preset: str, settings: Mapping[str, Any]) -> Network:
         return Chosen(found, np.arange(len(found)))
 
     # graphs have a store of their own
-    return Network(examples, union, lambda _: build_model(config.model, 1, options), file=False)
+    rounded = config.training.products != "float32"
+    return Network(examples, union, lambda _: build_model(config.model, 1, options), file=False, rounded=rounded)
 
 
 class Atoms(NamedTuple):
@@ -339,6 +342,7 @@ def _dense(inputs: int, outputs: int) -> nn.Sequential:
 O3 = {"model.directions": False, "model.mixing": "none"}
 NETWORKS: Mapping[str, Callable[[], Network]] = {
     "ours": lambda: ours("point-group", {**O3, "model.moments": 6}),
+    "bfloat16": lambda: ours("point-group", {**O3, "model.moments": 6, "training.products": "bfloat16"}),
     "moments to l = 3": lambda: ours("point-group", {**O3, "model.moments": 3}),
     "no moments": lambda: ours("point-group", {**O3, "model.moments": 0}),
     "24 neighbours": lambda: ours("point-group", {**O3, "model.moments": 6, "data.n_max": 24}),

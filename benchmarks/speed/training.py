@@ -7,7 +7,8 @@ chosen at random, in batches of 24; `covariant` with the irreps of a symmetric t
 Born charges as its target, whose values it does not need. A step is forward, backward, clipping, AdamW and the average
 of the weights, without making graphs and batches. The products of matrices are those of the step without compiled code,
 by PyTorch, of the same shapes and strides; batched ones are not among them. Milliseconds of processor time a crystal on
-one thread, medians over rounds in which all three take turns; and the ratio to the step with the compiled code.
+one thread, medians over rounds in which all take turns; and the ratio to the step with the compiled code. The last
+column, where the processor can, is the compiled step with `training.products: bfloat16`.
 """
 
 import argparse
@@ -116,6 +117,11 @@ def plain(work: Callable[[], None]) -> None:
         work()
 
 
+def rounded(work: Callable[[], None]) -> None:
+    with compiled.rounded_products():
+        work()
+
+
 def multiply(operands: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
     for left, right in operands:
         torch.mm(left, right)
@@ -138,7 +144,7 @@ def begin(doc: str | None, crystals: int, rounds: int) -> tuple[argparse.Namespa
 
 def main() -> None:
     options, records = begin(__doc__, crystals=240, rounds=7)
-    print(f"{'ms/crystal':34s} {'compiled':>9s} {'plain':>15s} {'products alone':>15s}")
+    print(f"{'ms/crystal':34s} {'compiled':>9s} {'plain':>15s} {'products alone':>15s} {'bfloat16':>15s}")
     for group in ("m-3m", None):
         crystals = chosen(records, group, options.crystals)
         torch.manual_seed(0)
@@ -150,6 +156,8 @@ def main() -> None:
                 plain(step)
             works = {"compiled": step, "plain": partial(plain, step)}
             works["products"] = partial(multiply, products.operands)
+            if compiled.has_rounded_products():
+                works["bfloat16"] = partial(rounded, step)
             times: dict[str, list[float]] = {work: [] for work in works}
             for _ in range(options.rounds):
                 for work, run in works.items():
@@ -158,7 +166,7 @@ def main() -> None:
                     times[work].append((time.process_time() - start) / len(crystals) * 1e3)
             ms = {work: float(np.median(values)) for work, values in times.items()}
             unit = ms["compiled"]
-            parts = "".join(f" {ms[work]:7.3f} × {ms[work] / unit:5.2f}" for work in ("plain", "products"))
+            parts = "".join(f" {ms[work]:7.3f} × {ms[work] / unit:5.2f}" for work in list(works)[1:])
             label = f"{group or 'all'}, {name}, {len(crystals)} crystals"
             print(f"{label:34s} {unit:9.3f}{parts}", flush=True)
 

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-_INTERFACE = 5  # irrepnet_interface of kernels.c
+from irrepnet.errors import IrrepnetError
+
+_INTERFACE = 6  # irrepnet_interface of kernels.c
 _TYPES = {"i": ctypes.c_int64, "d": ctypes.c_double, "p": ctypes.c_void_p}
 _KERNELS = {
     "pair_features": "iiiiii" + 9 * "p",
@@ -58,6 +60,7 @@ def _library() -> ctypes.CDLL | str:
         for name, types in _SIGNATURES.items():
             function = getattr(library, name)
             function.argtypes, function.restype = [_TYPES[t] for t in types], ctypes.c_int64
+        library.irrepnet_round.argtypes = [ctypes.c_int64]
     except (OSError, AttributeError) as error:
         return f"{path.name} cannot be loaded: {error}"
     return library
@@ -81,6 +84,33 @@ def has_fast_products() -> bool:
     """Whether its products of matrices are fast on this processor."""
     library = _library()
     return not isinstance(library, str) and bool(library.irrepnet_multiplies())
+
+
+def has_rounded_products() -> bool:
+    """Whether this processor multiplies numbers in bfloat16, and the compiled code is there that lets it."""
+    library = _library()
+    return not isinstance(library, str) and bool(library.irrepnet_rounds())
+
+
+@contextmanager
+def rounded_products(on: bool = True) -> Iterator[None]:
+    """Within the block the factors of the compiled code's products of float32 are rounded to bfloat16, sums are not.
+
+    Raises:
+        IrrepnetError: the processor, or the compiled code, cannot.
+    """
+    if not on:
+        yield
+        return
+    if _switched_off or not has_rounded_products():
+        why = "this processor has no AVX512-BF16" if is_there() else f"the kernels are {state()}"
+        raise IrrepnetError(f"products in bfloat16: {why}; set training.products to float32")
+    library: Any = _library()
+    library.irrepnet_round(1)
+    try:
+        yield
+    finally:
+        library.irrepnet_round(0)
 
 
 @contextmanager

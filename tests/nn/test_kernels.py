@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import silu
 
 from irrepnet import compiled
+from irrepnet.errors import IrrepnetError
 from irrepnet.nn import GroupConvolution, MeanSpread, Moments
 from irrepnet.nn.convolution import convolved, mlp
 from irrepnet.nn.edges import Edges
@@ -15,6 +16,7 @@ from irrepnet.nn.kernels import neighbour_features, pair_features
 from irrepnet.training.loop import threads
 
 needs_compiled = pytest.mark.skipif(compiled.state() != "compiled", reason=f"kernels are {compiled.state()}")
+needs_rounding = pytest.mark.skipif(not compiled.has_rounded_products(), reason="no products in bfloat16 here")
 TOLERANCES = {torch.float32: {"rtol": 1e-5, "atol": 2e-5}, torch.float64: {"rtol": 1e-12, "atol": 1e-12}}
 # nodes, edges, classes, directed edges, channels, largest l, channels of the moments
 GRAPHS = {
@@ -208,6 +210,60 @@ def test_two_layers_in_both_forms(size, dtype, residual):
         expected = work()
     for one, other in zip(found, expected):
         torch.testing.assert_close(one, other, **TOLERANCES[dtype])
+
+
+class RoundedLinear(torch.autograd.Function):
+    """A dense layer whose products have factors in bfloat16 and sums in float64."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(x, weight)
+        return (rounded(x) @ rounded(weight).T).float() + bias
+
+    @staticmethod
+    def backward(ctx, by_y):
+        x, weight = ctx.saved_tensors
+        y = rounded(by_y)
+        return (y @ rounded(weight)).float(), (y.T @ rounded(x)).float(), by_y.sum(0)
+
+
+def rounded(x):
+    return x.bfloat16().double()
+
+
+@needs_rounding
+@pytest.mark.parametrize("size", [(1, 3, 5, 4), (11, 32, 33, 64), (24, 96, 96, 96), (700, 300, 270, 65)], ids=str)
+def test_two_layers_in_bfloat16(size):
+    rows, *widths = size
+    torch.manual_seed(0)
+    layers, x = mlp(*widths), torch.randn(rows, widths[0])
+
+    weights = list(layers.parameters())
+
+    def by_rounded(x):
+        return RoundedLinear.apply(silu(RoundedLinear.apply(x, *weights[:2])), *weights[2:])
+
+    exact = with_gradients(layers, [x], weights)
+    with compiled.rounded_products():
+        found = with_gradients(layers, [x], weights)
+    again = with_gradients(layers, [x], weights)
+    expected = with_gradients(by_rounded, [x], weights)
+    for one, other, wanted, same in zip(found, exact, expected, again):
+        assert torch.equal(other, same)  # the block has ended
+        # what rounding alone makes; a few numbers lie near a border between two roundings
+        assert (one - wanted).abs().mean() <= 0.03 * (other - wanted).abs().mean() + 2e-6 * other.abs().mean()
+        assert (one - other).abs().mean() <= 0.02 * other.abs().mean()
+
+
+def test_bfloat16_is_refused_where_it_is_not_there(monkeypatch):
+    refused = partial(pytest.raises, IrrepnetError)
+    with compiled.switched_off(), refused(match="the kernels are plain"), compiled.rounded_products():
+        pass
+    monkeypatch.setattr(compiled, "has_rounded_products", lambda: False)
+    with refused(match=r"set training\.products to float32"), compiled.rounded_products():
+        pass
+    with compiled.rounded_products(False):
+        pass
 
 
 @needs_compiled

@@ -27,12 +27,14 @@ class NetworkConfig(BaseModel, extra="forbid", frozen=True):
         reads: the options that make the graphs which it reads.
         any_neighbours: whether these may have other neighbours than whole shells.
         compiles: whether PyTorch's compiler makes its training step so much faster that long runs repay the compiling.
+        rounds: whether products in bfloat16 make its training step faster where the processor has them.
         makes_tensors: whether it has covariant outputs, up to ``l_max``: see :class:`irrepnet.models.TensorHead`.
     """
 
     reads: ClassVar[type[GraphOptions]]
     any_neighbours: ClassVar[bool] = True
     compiles: ClassVar[bool] = False
+    rounds: ClassVar[bool] = False
     makes_tensors: ClassVar[bool] = False
 
     name: str

@@ -34,6 +34,7 @@ class PointGroupConfig(NetworkConfig, frozen=True):
     """What a :class:`PointGroupNet` is made of."""
 
     reads: ClassVar = FrameOptions
+    rounds: ClassVar = True
     makes_tensors: ClassVar = True
     any_neighbours: ClassVar = False
 

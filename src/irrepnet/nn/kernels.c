@@ -9,6 +9,9 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 /* One version of a function for each generation of x86-64, from which the loader takes the best. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
@@ -16,6 +19,7 @@
 #define NEWEST __attribute__((target("arch=x86-64-v4")))
 #define IS_NEWEST __builtin_cpu_supports("x86-64-v4")
 #define MULTIPLIES __builtin_cpu_supports("x86-64-v3")
+#define ROUNDS __attribute__((target("arch=x86-64-v4,avx512bf16")))
 #else
 #define VERSIONS
 #define NEWEST
@@ -24,10 +28,21 @@
 #endif
 
 /* The version of the signatures below and in geometry.c; irrepnet/compiled.py asks for it before it calls anything else. */
-int64_t irrepnet_interface(void) { return 5; }
+int64_t irrepnet_interface(void) { return 6; }
 
 /* Whether products of matrices are fast here. Elsewhere nothing that multiplies them is to be called. */
 int64_t irrepnet_multiplies(void) { return MULTIPLIES != 0; }
+
+/* Whether factors of products of floats are rounded to bfloat16; how that is set, and whether the processor can. */
+static int rounding;
+void irrepnet_round(int64_t on) { rounding = on != 0; }
+int64_t irrepnet_rounds(void) {
+#ifdef ROUNDS
+    return __builtin_cpu_supports("x86-64-v4") && __builtin_cpu_supports("avx512bf16");
+#else
+    return 0;
+#endif
+}
 
 enum { DEPTH = 256, BREADTH = 256 }; /* of a factor's part that is brought in order at once; multiples of a tile's width */
 
@@ -73,6 +88,164 @@ static inline float exponential(float x) {
         }                                                                                                                 \
         UNROLLED(i, height) UNROLLED(j, width) ((NAME(name##_row) *)(c + i * c_row))[j] += sum[i][j];                     \
     }
+
+#ifdef ROUNDS
+/* The upper half of a float, to the nearest, halves to the even one. */
+static inline uint32_t rounded(float x) {
+    union { float real; uint32_t bits; } one = {x};
+    return (one.bits + 0x7fffu + (one.bits >> 16 & 1)) >> 16;
+}
+
+/* Two rows of 16 numbers, those at the same place side by side. */
+ROUNDS static inline __m512i side_by_side(__m512 first, __m512 second) {
+    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(second, first);
+    const __m512i order = _mm512_set_epi16(
+        31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    return _mm512_permutexvar_epi16(order, both);
+}
+
+/* The transpose of 16 rows of 16 numbers, into rows that are ``step`` apart. */
+ROUNDS static inline void transposed(__m512i *x, uint32_t *out, int64_t step) {
+    __m512i y[16];
+    UNROLLED(i, 8) {
+        y[2 * i] = _mm512_unpacklo_epi32(x[2 * i], x[2 * i + 1]);
+        y[2 * i + 1] = _mm512_unpackhi_epi32(x[2 * i], x[2 * i + 1]);
+    }
+    UNROLLED(i, 4) UNROLLED(h, 2) { /* a quarter of columns of four rows */
+        x[4 * i + 2 * h] = _mm512_unpacklo_epi64(y[4 * i + h], y[4 * i + 2 + h]);
+        x[4 * i + 2 * h + 1] = _mm512_unpackhi_epi64(y[4 * i + h], y[4 * i + 2 + h]);
+    }
+    UNROLLED(h, 2) UNROLLED(c, 4) { /* of eight rows */
+        y[8 * h + c] = _mm512_shuffle_i32x4(x[8 * h + c], x[8 * h + 4 + c], 0x88);
+        y[8 * h + 4 + c] = _mm512_shuffle_i32x4(x[8 * h + c], x[8 * h + 4 + c], 0xdd);
+    }
+    UNROLLED(c, 8) {
+        const int64_t k = c % 4 + c / 4 * 4;
+        _mm512_storeu_si512(out + k * step, _mm512_shuffle_i32x4(y[c], y[8 + c], 0x88));
+        _mm512_storeu_si512(out + (k + 8) * step, _mm512_shuffle_i32x4(y[c], y[8 + c], 0xdd));
+    }
+}
+
+enum { ROUND_HEIGHT = 12, ROUND_WIDTH = 32 }; /* of a tile of c */
+
+/* Rows of a (rows <= ROUND_HEIGHT, depth), as pairs of neighbours in a row; zeros after the last row and column. The
+   steps to the next row and pair depend on how a lies. */
+ROUNDS static void rounded_rows(
+    int64_t rows, int64_t depth, const float *restrict a, int64_t a_row, int64_t a_column, uint32_t *restrict out,
+    int64_t *row_step, int64_t *pair_step) {
+    const int64_t pairs = (depth + 1) / 2;
+    if (a_column == 1) {
+        *row_step = pairs, *pair_step = 1;
+        for (int64_t r = 0; r < rows; r++, a += a_row, out += pairs) {
+            int64_t k = 0;
+            for (; k + 32 <= depth; k += 32)
+                _mm512_storeu_si512(
+                    out + k / 2, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(a + k + 16), _mm512_loadu_ps(a + k)));
+            for (; k < depth; k += 2) out[k / 2] = rounded(a[k]) | (k + 1 < depth ? rounded(a[k + 1]) << 16 : 0);
+        }
+        memset(out, 0, (ROUND_HEIGHT - rows) * pairs * sizeof *out);
+    } else {
+        *row_step = 1, *pair_step = 16;
+        float two[2][16] = {{0}};
+        for (int64_t k = 0; k < depth; k += 2, a += 2 * a_column, out += 16) {
+            for (int64_t r = 0; r < rows; r++) {
+                two[0][r] = a[r * a_row];
+                two[1][r] = k + 1 < depth ? a[r * a_row + a_column] : 0;
+            }
+            _mm512_storeu_si512(out, side_by_side(_mm512_loadu_ps(two[0]), _mm512_loadu_ps(two[1])));
+        }
+    }
+}
+
+/* b (depth, columns) as strips of ROUND_WIDTH columns, each (pairs, ROUND_WIDTH) pairs of neighbours in a column. */
+ROUNDS static void rounded_strips(
+    int64_t columns, int64_t depth, const float *restrict b, int64_t b_row, int64_t b_column, uint32_t *restrict out) {
+    const int64_t pairs = (depth + 1) / 2;
+    for (int64_t j = 0; j < columns; j += ROUND_WIDTH, b += ROUND_WIDTH * b_column, out += ROUND_WIDTH * pairs) {
+        const int64_t own = columns - j < ROUND_WIDTH ? columns - j : ROUND_WIDTH;
+        if (own < ROUND_WIDTH) memset(out, 0, ROUND_WIDTH * pairs * sizeof *out);
+        int64_t k = 0;
+        if (b_column == 1 && own == ROUND_WIDTH)
+            for (; k + 2 <= depth; k += 2)
+                for (int64_t c = 0; c < ROUND_WIDTH; c += 16)
+                    _mm512_storeu_si512(
+                        out + k / 2 * ROUND_WIDTH + c,
+                        side_by_side(_mm512_loadu_ps(b + k * b_row + c), _mm512_loadu_ps(b + (k + 1) * b_row + c)));
+        if (b_row == 1 && own == ROUND_WIDTH)
+            for (; k + 32 <= depth; k += 32)
+                for (int64_t c = 0; c < ROUND_WIDTH; c += 16) {
+                    __m512i columns_of[16];
+                    UNROLLED(i, 16) {
+                        const float *two = b + (c + i) * b_column + k;
+                        columns_of[i] = (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(two + 16), _mm512_loadu_ps(two));
+                    }
+                    transposed(columns_of, out + k / 2 * ROUND_WIDTH + c, ROUND_WIDTH);
+                }
+        for (int64_t c = 0; c < own; c++)
+            for (int64_t l = k; l < depth; l += 2) {
+                const float *two = b + l * b_row + c * b_column;
+                out[l / 2 * ROUND_WIDTH + c] = rounded(two[0]) | (l + 1 < depth ? rounded(two[b_row]) << 16 : 0);
+            }
+    }
+}
+
+/* TILE, of pairs. */
+ROUNDS static void rounded_tile(
+    int64_t pairs, const uint32_t *restrict a, int64_t row_step, int64_t pair_step, const uint32_t *restrict b,
+    float *restrict c, int64_t c_row) {
+    __m512 sum[ROUND_HEIGHT][2];
+    const uint32_t *third[ROUND_HEIGHT / 3];
+    UNROLLED(i, ROUND_HEIGHT) UNROLLED(j, 2) sum[i][j] = _mm512_setzero_ps();
+    UNROLLED(i, ROUND_HEIGHT / 3) third[i] = a + 3 * i * row_step;
+    for (int64_t k = 0; k < pairs; k++, b += ROUND_WIDTH) {
+        const __m512bh row[2] = {(__m512bh)_mm512_loadu_si512(b), (__m512bh)_mm512_loadu_si512(b + 16)};
+        UNROLLED(i, ROUND_HEIGHT / 3) {
+            UNROLLED(r, 3) {
+                const __m512bh one = (__m512bh)_mm512_set1_epi32(third[i][r * row_step]);
+                UNROLLED(j, 2) sum[3 * i + r][j] = _mm512_dpbf16_ps(sum[3 * i + r][j], one, row[j]);
+            }
+            third[i] += pair_step;
+        }
+    }
+    UNROLLED(i, ROUND_HEIGHT) UNROLLED(j, 2) {
+        float *own = c + i * c_row + 16 * j;
+        _mm512_storeu_ps(own, _mm512_add_ps(_mm512_loadu_ps(own), sum[i][j]));
+    }
+}
+
+/* What product does, of rounded factors. */
+static void rounded_product(
+    int64_t rows, int64_t columns, int64_t depth, const float *a, int64_t a_row, int64_t a_column, const float *b,
+    int64_t b_row, int64_t b_column, float *c, int64_t c_row) {
+    static _Thread_local uint32_t strips[DEPTH / 2 * BREADTH] __attribute__((aligned(64)));
+    static _Thread_local uint32_t own_rows[DEPTH / 2 * 16] __attribute__((aligned(64)));
+    for (int64_t k = 0; k < depth; k += DEPTH, a += DEPTH * a_column, b += DEPTH * b_row)
+        for (int64_t begin = 0; begin < columns; begin += BREADTH) {
+            const int64_t d = depth - k < DEPTH ? depth - k : DEPTH, pairs = (d + 1) / 2;
+            const int64_t breadth = columns - begin < BREADTH ? columns - begin : BREADTH;
+            rounded_strips(breadth, d, b + begin * b_column, b_row, b_column, strips);
+            for (int64_t i = 0; i < rows; i += ROUND_HEIGHT) { /* the strips stay in the second cache meanwhile */
+                const int64_t height = rows - i < ROUND_HEIGHT ? rows - i : ROUND_HEIGHT;
+                int64_t row_step, pair_step;
+                rounded_rows(height, d, a + i * a_row, a_row, a_column, own_rows, &row_step, &pair_step);
+                for (int64_t j = 0; j < breadth; j += ROUND_WIDTH) {
+                    float *out = c + i * c_row + begin + j;
+                    if (height == ROUND_HEIGHT && breadth - j >= ROUND_WIDTH) {
+                        rounded_tile(pairs, own_rows, row_step, pair_step, strips + j * pairs, out, c_row);
+                    } else {
+                        float whole[ROUND_HEIGHT * ROUND_WIDTH] = {0};
+                        rounded_tile(pairs, own_rows, row_step, pair_step, strips + j * pairs, whole, ROUND_WIDTH);
+                        for (int64_t r = 0; r < height; r++)
+                            for (int64_t s = 0; s < ROUND_WIDTH && s < breadth - j; s++)
+                                out[r * c_row + s] += whole[r * ROUND_WIDTH + s];
+                    }
+                }
+            }
+        }
+}
+#else
+#define rounded_product(...) (void)0
+#endif
 
 /* Where messages keeps what the way back needs of nodes and classes. */
 #define KEPT(type, kept)                                                            \
@@ -141,6 +314,11 @@ VERSIONS static void NAME(strips)(
 static void NAME(product)(
     int64_t rows, int64_t columns, int64_t depth, const REAL *a, int64_t a_row, int64_t a_column, const REAL *b,
     int64_t b_row, int64_t b_column, REAL *c, int64_t c_row) {
+    if (sizeof(REAL) == sizeof(float) && rounding) {
+        rounded_product(
+            rows, columns, depth, (const float *)a, a_row, a_column, (const float *)b, b_row, b_column, (float *)c, c_row);
+        return;
+    }
     enum { LARGEST = 12 * 2 * 64 / sizeof(REAL) };
     static _Thread_local REAL strips[DEPTH * BREADTH] __attribute__((aligned(64)));
     const int64_t newest = IS_NEWEST, height = newest ? 12 : 6, width = (newest ? 128 : 64) / sizeof(REAL);

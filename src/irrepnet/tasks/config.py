@@ -124,6 +124,9 @@ class TrainingConfig(Section):
             the learning rate stays that of all epochs.
         compile: let PyTorch compile the training step, for which it needs a C++ compiler: a minute or two at the
             start, and faster steps then; for the networks for which that pays, cgcnn and the one on hypergraphs.
+        products: of matrices in the kernels of training steps: float32, or factors rounded to bfloat16 with sums in
+            float32, for processors with AVX512-BF16 and the networks for which that pays, point-group.
+            Validation and predictions are in float32.
     """
 
     epochs: int = Field(default=60, ge=1)
@@ -139,6 +142,7 @@ class TrainingConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     patience: int | None = Field(default=None, ge=1)
     compile: bool = False
+    products: Literal["float32", "bfloat16"] = "float32"
 
 
 class RunConfig(Section):
@@ -164,6 +168,11 @@ class RunConfig(Section):
     @property
     def compiles(self) -> bool:
         """Whether compiling the training step pays."""
+        return False
+
+    @property
+    def rounds(self) -> bool:
+        """Whether products in bfloat16 pay."""
         return False
 
     @property
@@ -199,9 +208,16 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _compiled(self) -> Self:
+    def _faster(self) -> Self:
         if self.training.compile and not self.compiles:
             raise ValueError(f"training.compile: it does not pay for the network {self.model.name}; leave it out")
+        if self.training.products != "float32":
+            if not self.rounds:
+                raise ValueError(
+                    f"training.products: bfloat16 does not pay for the network {self.model.name}; leave it out"
+                )
+            if self.training.threads > 1:
+                raise ValueError("training.products: bfloat16 is for one thread; set training.threads to 1")
         return self
 
     def to_yaml(self) -> str:

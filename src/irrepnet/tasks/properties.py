@@ -143,6 +143,10 @@ class PropertyRunConfig(RunConfig):
     def compiles(self) -> bool:
         return self.model.compiles
 
+    @property
+    def rounds(self) -> bool:
+        return self.model.rounds
+
     @model_validator(mode="after")
     def _fits(self) -> "PropertyRunConfig":
         if self.data.neighbours != "shells" and not self.model.any_neighbours:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from irrepnet import compiled
 from irrepnet.errors import IrrepnetError
 from irrepnet.tasks import Learning, TrainingConfig
 from irrepnet.training.checkpoint import State
@@ -52,14 +53,19 @@ def run_epochs(
         run: what the checkpoint says of the run that it is of.
 
     Raises:
-        IrrepnetError: the loss is no longer finite; or the step cannot be compiled.
+        IrrepnetError: the loss is no longer finite; the step cannot be compiled, or not have products in bfloat16.
     """
     if config.compile:
         _compile(state.model)
+    if config.products == "bfloat16" and next(state.model.parameters()).device.type != "cpu":
+        raise IrrepnetError(
+            "training.products: bfloat16 is for processors; set training.device to cpu, or leave it out"
+        )
     keep_freed_memory()
     for epoch in range(state.epoch, state.epoch if has_stalled(state, config) else config.epochs):
         start, cpu_start = time.perf_counter(), time.process_time()
-        rate, loss = _train_epoch(state, epoch, size, learning, config, advance, ranks)
+        with compiled.rounded_products(config.products == "bfloat16"):
+            rate, loss = _train_epoch(state, epoch, size, learning, config, advance, ranks)
         seconds = time.perf_counter() - start
         validation_loss, figures = learning.validate(state.average, ranks.together)
         if not np.isfinite(loss + validation_loss):
