@@ -1,4 +1,4 @@
-"""The networks that `formation_energy.py` trains: what each reads, how a batch is made, and what it is made of.
+"""The networks that `scalars.py` trains: what each reads, how a batch is made, and what it is made of.
 
 Ours are the settings of a preset. A peer is imported when it is asked for, from an environment that has it beside
 irrepnet: the original CGCNN from a checkout of github.com/txie-93/cgcnn whose path is in $CGCNN, all others from PyPI.

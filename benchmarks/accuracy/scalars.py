@@ -1,11 +1,13 @@
-"""Formation energies of crystals of all groups: ours beside peers, at equal processor time of one core.
+"""Numbers of crystals of all groups: ours beside peers, at equal processor time of one core.
 
-    python benchmarks/accuracy/formation_energy.py train --data mp_2018.jsonl.gz --model ours --minutes 10 --out results
-    python benchmarks/accuracy/formation_energy.py table --out results --picture curves.png
+    python benchmarks/accuracy/scalars.py train --data mp_2018.jsonl.gz --model ours --minutes 10 --out results
+    python benchmarks/accuracy/scalars.py train --target gap --data mp_2018.jsonl.gz --model CGCNN --out results
+    python benchmarks/accuracy/scalars.py table --target gap --out results --picture curves.png
 
-`train` does one run. Networks (`peers.py`; a peer needs an environment that has it) all learn in one way, which is
-that of `irrepnet train`: AdamW on a one-cycle schedule that ends when the minutes of the processor are spent, batches
-of 24, the absolute error of the standardised energy, a running average of the weights, of which the last is judged. The
+`train` does one run; the target is the formation energy, the band gap, or whether the crystal is a metal. Networks
+(`peers.py`; a peer needs an environment that has it) all learn in one way, which is that of `irrepnet train`: AdamW on
+a one-cycle schedule that ends when the minutes of the processor are spent, batches of 24, the absolute error of the
+standardised value (of metals the cross entropy), a running average of the weights, of which the last is judged. The
 clock runs while batches are made, not while crystals become graphs, which is noted beside it. Without ``--rate`` the
 learning rate is that with the smallest validation error among the shortest runs of the model in ``--out``.
 
@@ -28,7 +30,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -39,6 +41,7 @@ from irrepnet import __version__
 from irrepnet.compiled import rounded_products
 from irrepnet.data import Record, read_records, split_by_formula
 from irrepnet.data.splits import PARTS
+from irrepnet.tasks.metrics import classification_metrics
 from irrepnet.training.checkpoint import State
 from irrepnet.training.loop import keep_freed_memory, threads
 from irrepnet.training.optimizer import Update
@@ -50,7 +53,6 @@ from peers import NETWORKS, Network, matminer_features
 
 from jobs import markdown, spread
 
-TARGET = "formation_energy_per_atom"
 BATCH, DECAY, AVERAGE, CLIP, WARMUP = 24, 0.03, 0.996, 5.0, 0.15
 RATE, TREE_RATE = 0.0015, 0.1
 """Learning rates of networks and of boosting, where no run has found a better one."""
@@ -65,10 +67,28 @@ Parts = dict[str, list[Record]]
 Values = dict[str, np.ndarray]
 
 
+class Target(NamedTuple):
+    """What is learned: of the records' property of that key."""
+
+    key: str
+    value: Callable[[float], float]
+    unit: str
+    classes: bool = False
+    """Whether values are 0 and 1, what is predicted is the logarithm of their odds, and the error is 1 − AUC."""
+
+
+TARGETS = {
+    "formation-energy": Target("formation_energy_per_atom", float, "eV/atom"),
+    "gap": Target("band_gap", float, "eV"),
+    "metal": Target("band_gap", lambda gap: float(gap == 0), "1 − AUC", classes=True),
+}
+
+
 @dataclass(frozen=True)
 class Run:
-    """What is trained: the name of the model, minutes of the processor, the highest learning rate, the seed."""
+    """What is trained: target, name of the model, minutes of the processor, the highest learning rate, the seed."""
 
+    target: str
     model: str
     minutes: float
     rate: float
@@ -76,7 +96,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        return f"{self.model}, {self.minutes:g} min, {self.rate:g}, seed {self.seed}"
+        return f"{self.target}, {self.model}, {self.minutes:g} min, {self.rate:g}, seed {self.seed}"
 
 
 def read_split(path: Path, records: Sequence[Record]) -> Parts:
@@ -109,6 +129,8 @@ def train(
         module: with its initial weights.
         examples, wanted: of the training part, standardised.
     """
+    functional = torch.nn.functional
+    loss = functional.binary_cross_entropy_with_logits if TARGETS[run.target].classes else functional.l1_loss
     state = State.start(module, DECAY)
     if checkpoint.exists():
         state.load(checkpoint)
@@ -132,7 +154,7 @@ def train(
             group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
         with rounded_products(network.rounded):
             found = state.model(network.batch([examples[k] for k in part]))
-            (found.flatten() - wanted[torch.from_numpy(part)]).abs().mean().backward()
+            loss(found.flatten(), wanted[torch.from_numpy(part)]).backward()
         update(1 - min(AVERAGE, (1 + step) / (10 + step)))
         step += 1
     return state
@@ -187,18 +209,20 @@ def run_boosting(run: Run, parts: Parts, wanted: Values, out: Path) -> tuple[dic
     Trees are added until the minutes are spent, or until the last third of them made nothing better; validation
     chooses how many are kept.
     """
-    boosting = import_module("sklearn.ensemble").HistGradientBoostingRegressor
+    ensembles, classes = import_module("sklearn.ensemble"), TARGETS[run.target].classes
+    boosting = ensembles.HistGradientBoostingClassifier if classes else ensembles.HistGradientBoostingRegressor
     features, preparing = prepared(matminer_features, parts, out / f"{run.model}.examples")
-    settings = {"loss": "absolute_error", "learning_rate": run.rate, "max_leaf_nodes": 63}
+    settings = {"learning_rate": run.rate, "max_leaf_nodes": 63} | ({} if classes else {"loss": "absolute_error"})
     model = boosting(**settings, max_iter=TREES, warm_start=True, early_stopping=False, random_state=run.seed)
+    predict = model.decision_function if classes else model.predict
     start = time.process_time()
     best, predicted = np.inf, {}
     while True:
         model.fit(features["train"], wanted["train"])
-        held = model.predict(features["validation"])
-        if (error := np.abs(held - wanted["validation"]).mean()) < best:
+        held = predict(features["validation"])
+        if (error := deviation(run.target, wanted["validation"], held)) < best:
             best, count = error, model.max_iter
-            predicted = {"validation": held, "test": model.predict(features["test"])}
+            predicted = {"validation": held, "test": predict(features["test"])}
         if time.process_time() - start > 60 * run.minutes or count < 2 / 3 * model.max_iter:
             break
         model.max_iter += TREES
@@ -218,13 +242,16 @@ def perform(run: Run, records: Sequence[Record], split: Path, out: Path) -> dict
     """Prepare, train and judge; the line of results.jsonl."""
     keep_freed_memory()
     parts = read_split(split, records)
-    values = {part: np.array([record.properties[TARGET] for record in own]) for part, own in parts.items()}
-    mean, scale = values["train"].mean(), values["train"].std()
+    target = TARGETS[run.target]
+    values = {
+        part: np.array([target.value(record.properties[target.key]) for record in own]) for part, own in parts.items()
+    }
+    mean, scale = (0.0, 1.0) if target.classes else (values["train"].mean(), values["train"].std())
     wanted = {part: (own - mean) / scale for part, own in values.items()}
     with threads(1):
         figures, predicted = (run_boosting if run.model == BOOSTING else run_network)(run, parts, wanted, out)
     predicted = {part: mean + scale * own for part, own in predicted.items()}
-    np.savez(out / f"{run.name}.npz", **predicted)
+    np.savez(out / f"{run.name}.npz", allow_pickle=False, **predicted)
     return {
         **asdict(run),
         **figures,
@@ -232,16 +259,23 @@ def perform(run: Run, records: Sequence[Record], split: Path, out: Path) -> dict
         "memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
         "processor": processor(),
         "versions": {"irrepnet": __version__, **figures["versions"]},
-        **{part: errors(parts[part], values[part], predicted[part]) for part in PARTS[1:]},
+        **{part: errors(run.target, parts[part], values[part], predicted[part]) for part in PARTS[1:]},
     }
 
 
-def errors(records: Sequence[Record], true: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
-    """Mean absolute error, of all and by crystal system, eV/atom."""
-    error = np.abs(predicted - true)
+def deviation(target: str, true: np.ndarray, predicted: np.ndarray) -> float:
+    """The mean absolute error; of classes 1 − AUC, NaN if there is but one."""
+    if not TARGETS[target].classes:
+        return float(np.abs(predicted - true).mean())
+    auc = classification_metrics(true, predicted)["auc"]
+    return float("nan") if auc is None else 1 - auc
+
+
+def errors(target: str, records: Sequence[Record], true: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+    """Of all and by crystal system."""
     systems = np.array([SYSTEMS[np.searchsorted(LAST, record.properties["spacegroup_number"])] for record in records])
-    each = {system: float(error[systems == system].mean()) for system in SYSTEMS if (systems == system).any()}
-    return {"mae": float(error.mean()), "n": len(error), "by system": each}
+    each = {s: deviation(target, true[systems == s], predicted[systems == s]) for s in SYSTEMS if (systems == s).any()}
+    return {"error": deviation(target, true, predicted), "n": len(true), "by system": each}
 
 
 def processor() -> str:
@@ -250,9 +284,10 @@ def processor() -> str:
     return names[0].partition(":")[2].strip() if names else platform.processor()
 
 
-def read_results(out: Path) -> list[dict[str, Any]]:
+def read_results(out: Path, target: str) -> list[dict[str, Any]]:
     path = out / "results.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [result for result in map(json.loads, lines) if result["target"] == target]
 
 
 def chosen_rates(results: Sequence[dict[str, Any]]) -> dict[tuple[str, float], list[dict[str, Any]]]:
@@ -270,7 +305,7 @@ def tuned_rate(model: str, results: Sequence[dict[str, Any]]) -> float:
 
 
 def _mean(results: Sequence[dict[str, Any]], part: str) -> float:
-    return float(np.mean([result[part]["mae"] for result in results]))
+    return float(np.mean([result[part]["error"] for result in results]))
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
@@ -290,7 +325,7 @@ def table(results: Sequence[dict[str, Any]]) -> str:
         making = max(result["preparing"] for result in results if result["model"] == model)
         cells = [model, f"{minutes:g}", len(own), f"{first['rate']:g}", f"{first['weights']:,}"]
         cells += [f"{first['crystals'] / first['seconds']:.0f}", f"{first['epochs']:.1f}", f"{making:.0f}"]
-        cells += [f"{first['memory_gb']:.1f}", *(spread([r[part]["mae"] for r in own]) for part in PARTS[1:])]
+        cells += [f"{first['memory_gb']:.1f}", *(spread([r[part]["error"] for r in own]) for part in PARTS[1:])]
         rows.append([*cells, *(f"{test / others[name]:.2f}" if name in others else "" for name in ("CGCNN", "ours"))])
     systems = [system for system in SYSTEMS if system in results[0]["test"]["by system"]]
     by_system = []
@@ -320,7 +355,7 @@ def draw(results: Sequence[dict[str, Any]], path: Path) -> None:
         tick for tick in (0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5) if axis.get_ylim()[0] <= tick <= axis.get_ylim()[1]
     ]
     axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.set(xlabel="minutes of one core", ylabel="test error, eV/atom")
+    axis.set(xlabel="minutes of one core", ylabel=f"test error, {TARGETS[results[0]['target']].unit}")
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     figure.tight_layout()
@@ -340,24 +375,29 @@ def main() -> None:
     showing = commands.add_parser("table", help="of what is finished")
     showing.add_argument("--picture", type=Path)
     for command in (training, showing):
+        command.add_argument("--target", default="formation-energy", choices=TARGETS)
         command.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    results = read_results(options.out)
+    results = read_results(options.out, options.target)
     if options.command == "table":
         print(table(results))
         if options.picture:
             draw(results, options.picture)
         return
     rate = options.rate or tuned_rate(options.model, results)
-    run = Run(options.model, options.minutes, rate, options.seed)
+    run = Run(options.target, options.model, options.minutes, rate, options.seed)
     if any(asdict(run).items() <= result.items() for result in results):
         print(f"{run.name}: finished")
         return
     options.out.mkdir(parents=True, exist_ok=True)
-    result = perform(run, read_records(options.data)[0], options.split, options.out)
+    records = [record for record in read_records(options.data)[0] if TARGETS[run.target].key in record.properties]
+    if not records:
+        raise SystemExit(f"{options.data}: no record has {TARGETS[run.target].key}")
+    result = perform(run, records, options.split, options.out)
     with (options.out / "results.jsonl").open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(result) + "\n")
-    print(f"{run.name}: validation {result['validation']['mae']:.4f}, test {result['test']['mae']:.4f} eV/atom")
+    found = ", ".join(f"{part} {result[part]['error']:.4f}" for part in PARTS[1:])
+    print(f"{run.name}: {found} {TARGETS[run.target].unit}")
 
 
 if __name__ == "__main__":
