@@ -412,3 +412,27 @@ def test_labels_at_equivalent_points_of_what_is_embedded_agree(name):
     assert pairs or "perovskite" in name or "cscl" in name
     for one, other in pairs:
         assert [level.label for level in found[one]] == [level.label for level in found[other]], (one, other)
+
+
+@pytest.mark.parametrize("window", [(None, None), (-3, 150)])
+@pytest.mark.parametrize("name", ["Si-diamond-1.00-D2h", "AlP-zincblende-1.00-D3d"])
+def test_no_two_names_in_a_picture_overlap(name, window, monkeypatch, tmp_path):
+    """Of levels, and below the axes: short branches, joints such as X|Q, and more levels than lines of text."""
+    figures = []
+    monkeypatch.setattr("irrepnet.hamiltonians.plots.write_picture", lambda figure, *_, **__: figures.append(figure))
+    hamiltonian = load_hamiltonian(name).expand()
+    bands = band_structure(hamiltonian, density=2)
+    levels, _ = levels_at(hamiltonian, bands.points)
+    energies = np.linspace(-10, 20, 30)
+    density = energies, partial_densities(hamiltonian, energies, (1, 1, 1))
+    plot_bands(bands, tmp_path / "bands.png", levels, *window, density=density)
+    (figure,) = figures
+    axes = figure.axes[0]
+    frame = axes.get_window_extent()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) > 50
+    assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
+    for one, other in combinations(boxes + [label.get_window_extent() for label in axes.get_xticklabels()], 2):
+        x = min(one.x1, other.x1) - max(one.x0, other.x0)
+        y = min(one.y1, other.y1) - max(one.y0, other.y0)
+        assert min(x, y) < 1.5, (one, other)  # pixels
