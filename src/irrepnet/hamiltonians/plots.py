@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ def energy_window(bands: BandStructure, low: float | None = None, high: float | 
 
 def plot_bands(
     bands: BandStructure,
-    path: str | Path,
+    path: str | Path | BinaryIO,
     irreps: dict[str, tuple[Level, ...]] | None = None,
     low: float | None = None,
     high: float | None = None,
@@ -38,7 +38,7 @@ def plot_bands(
     weights: dict[str, np.ndarray] | None = None,
     density: tuple[np.ndarray, dict[str, np.ndarray]] | None = None,
 ) -> None:
-    """Draw the bands into a file (PNG, PDF, SVG by its ending).
+    """Draw the bands into a file (PNG, PDF, SVG by its ending), or a stream (PNG).
 
     Energies are relative to the Fermi energy if there is one.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import FastAPI, File, Form, Path, Query, Request, UploadFile
@@ -37,7 +38,7 @@ from irrepnet.report.html import policy_of, render, template_text
 from irrepnet.serve.explorer import Choice, group_list_page, group_page
 from irrepnet.serve.guard import Guard
 from irrepnet.serve.worker import Limits, Unanswered, Worker
-from irrepnet.training.where import card_of, shipped
+from irrepnet.training.where import SHIPPED, card_of, named_runs
 
 
 class Parity(StrEnum):
@@ -77,20 +78,26 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         500: "an error in irrepnet, or want of memory",
         503: "too many uploads at a time",
         504: "takes too long",
+        507: "takes too much memory",
     }.items()
 }
 
 
-def create_app(limits: Limits | None = None, hosts: Iterable[str] = ()) -> Guard:
+def create_app(limits: Limits | None = None, hosts: Iterable[str] = (), runs: Iterable[str | FilePath] = ()) -> Guard:
     """The application, behind its checks. While it runs it has a process that looks at uploads.
 
     Args:
         limits: of uploads.
         hosts: names of this machine, besides localhost, by which it may be asked.
+        runs: folders of trained runs that predict besides the models that come with the package.
+
+    Raises:
+        IrrepnetError: a folder holds no finished run, or one of Hamiltonians.
     """
     limits = limits or Limits()
+    models = named_runs(runs)
     MultiPartParser.spool_max_size = limits.bytes + 1  # larger files, of which there are none, would go to the disk
-    desk = _Desk(limits)
+    desk = _Desk(limits, tuple(folder for folder in models.values() if folder.parent != SHIPPED))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -114,17 +121,23 @@ def create_app(limits: Limits | None = None, hosts: Iterable[str] = ()) -> Guard
     app.state.limits = limits
     _add_pages(app, desk)
     _add_groups(app)
-    _add_crystals(app, desk)
+    _add_crystals(app, desk, models)
     return Guard(app, limits, hosts)
 
 
 class _Desk:
     """Where uploads wait for the process that looks at them."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, runs: Sequence[FilePath] = ()) -> None:
         self._limits = limits
+        self._runs = runs
         self._waiting = 0
         self._worker: Worker | None = None
+
+    @property
+    def bands_seconds(self) -> float:
+        """What is left for bands of the time that a crystal may take."""
+        return self._limits.seconds / 2
 
     def open(self) -> None:
         self._worker = Worker(self._limits)
@@ -141,7 +154,7 @@ class _Desk:
         self._waiting += 1
         try:
             file = FileInMemory(_shown_name(upload.filename), await upload.read())
-            return await asyncio.to_thread(self._worker.ask, work, file, **options)
+            return await asyncio.to_thread(self._worker.ask, work, file, runs=self._runs, **options)
         finally:
             self._waiting -= 1
 
@@ -159,7 +172,7 @@ def _add_pages(app: FastAPI, desk: _Desk) -> None:
 
     @app.post("/report", include_in_schema=False)
     async def report(file: Upload, symprec: Symprec = 0.01) -> Response:
-        return _html(await desk.ask("page", file, symprec=symprec))
+        return _html(await desk.ask("page", file, symprec=symprec, bands_seconds=desk.bands_seconds))
 
     @app.get("/report", include_in_schema=False)
     def report_again() -> Response:
@@ -238,11 +251,11 @@ def _add_groups(app: FastAPI) -> None:
         return describe_group(g) if isinstance(g, PointGroup) else describe_double_group(g)
 
 
-def _add_crystals(app: FastAPI, desk: _Desk) -> None:
+def _add_crystals(app: FastAPI, desk: _Desk, names: Mapping[str, FilePath]) -> None:
     @app.post("/api/report", response_model=dict[str, Any])
     async def report(file: Upload, symprec: Symprec = 0.01) -> Response:
         """All that the page of a crystal says, in the standard frame: symmetry, sites, modes, tensors, predictions."""
-        return _json(await desk.ask("report", file, symprec=symprec))
+        return _json(await desk.ask("report", file, symprec=symprec, bands_seconds=desk.bands_seconds))
 
     @app.post("/api/predict", response_model=dict[str, Any])
     async def predict(
@@ -254,8 +267,8 @@ def _add_crystals(app: FastAPI, desk: _Desk) -> None:
 
     @app.get("/api/models")
     def models() -> dict[str, Any]:
-        """The models that come with irrepnet: what they were trained on, and how good they are."""
-        return {name: card_of(name) for name in shipped()}
+        """The models: what they were trained on, and how good they are."""
+        return {name: card_of(folder) for name, folder in names.items()}
 
 
 def _start_page(limits: Limits, error: str = "", status: int = 200) -> Response:
