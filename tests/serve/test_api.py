@@ -116,6 +116,34 @@ def test_bad_files_are_refused(client, name, content, reason):
         assert "../" not in answer.text
 
 
+def test_a_crystal_as_json(client):
+    """The same as in a file; with the limits that all JSON has, and no text that cannot be sent."""
+    salt = {"species": ["Mo", "S"], "lattice": (3.5 * np.eye(3)).tolist(), "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5]]}
+    as_json = {"Content-Type": "application/json; charset=utf-8"}
+    for path in ("/api/report", "/api/predict?model=gap"):
+        answer = client.post(path, json=salt)
+        assert answer.status_code == 200, answer.text
+        assert same(answer.json(), client.post(path, files={"file": ("crystal.json", json.dumps(salt))}).json())
+        text = json.dumps(salt)
+        for bad, reason in (
+            ("[" * 100_000, "nested too deep"),
+            ("{" + '"a":{' * 50_000, "nested too deep"),
+            (text.replace("3.5", "NaN"), "non-finite"),
+            (text.replace("3.5", "1e999"), "non-finite"),
+            (text.replace("3.5", "9" * 5000), "crystal.json"),
+            (json.dumps(salt | {"species": ["Mo", "\udfff"]}), "unknown element"),
+            ("", "empty"),
+            ("3", "crystal.json"),
+            (b"\xff\xfe\x00", "crystal.json"),
+        ):
+            answer = client.post(path, content=bad, headers=as_json)
+            assert (answer.status_code, reason in answer.json()["detail"]) == (400, True), (bad[:50], answer.text)
+        assert client.post(path, content=" " * 8_200_000, headers=as_json).status_code == 413
+        assert client.post(path, content=text, headers={"Content-Type": "text/plain"}).status_code == 400
+        strange = client.post(path, content=json.dumps(salt | {"id": "\ud800"}), headers=as_json)
+        assert strange.status_code == 200, strange.text
+
+
 def test_hostile_text_stays_text(client, examples):
     mark = "<script>alert(1)</script>"
     text = examples["MgAl2O4"].read_text().replace("data_", f"data_{mark}", 1)
@@ -185,7 +213,7 @@ def test_who_comes_when_many_wait_is_told():
     desk = _Desk(Limits(waiting=0))
     desk._worker = object()  # pyright: ignore[reportAttributeAccessIssue] (it is not asked)
     with pytest.raises(Unanswered, match="0 crystals are waiting") as caught:
-        asyncio.run(desk.ask("page", None))  # pyright: ignore[reportArgumentType]
+        asyncio.run(desk.ask("page", None, None))  # pyright: ignore[reportArgumentType]
     assert caught.value.status == 503
 
 

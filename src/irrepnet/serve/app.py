@@ -63,10 +63,28 @@ IrrepLabel = Annotated[
     str, Query(max_length=40, description="an irrep: T1u, or of a double group any of its names, such as G6-")
 ]
 Double = Annotated[bool, Query(description="the double group, for spin; complex numbers are [real, imaginary]")]
-Upload = Annotated[UploadFile, File(description="one crystal: CIF, POSCAR, extended XYZ or JSON, by its name")]
+Upload = Annotated[UploadFile | None, File(description="one crystal: CIF, POSCAR, extended XYZ or JSON, by its name")]
 Symprec = Annotated[
     float, Form(gt=0, le=1, allow_inf_nan=False, description="Å, how far from symmetric an atom may be")
 ]
+_OR_JSON = {
+    "requestBody": {
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "description": "one crystal: species, frac_coords, and lattice in Å, rows; or pymatgen's Structure",
+                    "example": {
+                        "species": ["Ni", "Al"],
+                        "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5]],
+                        "lattice": [[2.88, 0, 0], [0, 2.88, 0], [0, 0, 2.88]],
+                    },
+                }
+            }
+        }
+    }
+}
+"""What may be sent instead of a form."""
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refusal, "description": meaning}
     for status, meaning in {
@@ -146,14 +164,19 @@ class _Desk:
         if self._worker is not None:
             self._worker.close()
 
-    async def ask(self, work: str, upload: UploadFile, **options: Any) -> str:
-        """As `Worker.ask`; 503 when too many wait."""
+    async def ask(self, work: str, upload: UploadFile | None, request: Request, **options: Any) -> str:
+        """As `Worker.ask`, of the file in a form, or of the crystal in a request of JSON; 503 when too many wait."""
         assert self._worker is not None  # for the application has started
         if self._waiting >= self._limits.waiting:
             raise Unanswered(f"{self._waiting} crystals are waiting already; try again soon", 503)
         self._waiting += 1
         try:
-            file = FileInMemory(_shown_name(upload.filename), await upload.read())
+            if upload is not None:
+                file = FileInMemory(_shown_name(upload.filename), await upload.read())
+            elif request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
+                file = FileInMemory("crystal.json", await request.body())
+            else:
+                raise IrrepnetError("send a form with one crystal as `file`, or its JSON as application/json")
             return await asyncio.to_thread(self._worker.ask, work, file, runs=self._runs, **options)
         finally:
             self._waiting -= 1
@@ -171,8 +194,8 @@ def _add_pages(app: FastAPI, desk: _Desk) -> None:
         return _start_page(app.state.limits)
 
     @app.post("/report", include_in_schema=False)
-    async def report(file: Upload, symprec: Symprec = 0.01) -> Response:
-        return _html(await desk.ask("page", file, symprec=symprec, bands_seconds=desk.bands_seconds))
+    async def report(request: Request, file: Upload = None, symprec: Symprec = 0.01) -> Response:
+        return _html(await desk.ask("page", file, request, symprec=symprec, bands_seconds=desk.bands_seconds))
 
     @app.get("/report", include_in_schema=False)
     def report_again() -> Response:
@@ -252,18 +275,19 @@ def _add_groups(app: FastAPI) -> None:
 
 
 def _add_crystals(app: FastAPI, desk: _Desk, names: Mapping[str, FilePath]) -> None:
-    @app.post("/api/report", response_model=dict[str, Any])
-    async def report(file: Upload, symprec: Symprec = 0.01) -> Response:
+    @app.post("/api/report", response_model=dict[str, Any], openapi_extra=_OR_JSON)
+    async def report(request: Request, file: Upload = None, symprec: Symprec = 0.01) -> Response:
         """All that the page of a crystal says, in the standard frame: symmetry, sites, modes, tensors, predictions."""
-        return _json(await desk.ask("report", file, symprec=symprec, bands_seconds=desk.bands_seconds))
+        return _json(await desk.ask("report", file, request, symprec=symprec, bands_seconds=desk.bands_seconds))
 
-    @app.post("/api/predict", response_model=dict[str, Any])
+    @app.post("/api/predict", response_model=dict[str, Any], openapi_extra=_OR_JSON)
     async def predict(
-        file: Upload,
+        request: Request,
+        file: Upload = None,
         model: Annotated[str, Query(max_length=40, description="a name of /api/models, or all")] = "all",
     ) -> Response:
         """Predictions for a crystal, with bounds and the nearest training crystals; tensors are in the file's axes."""
-        return _json(await desk.ask("predictions", file, model=model))
+        return _json(await desk.ask("predictions", file, request, model=model))
 
     @app.get("/api/models")
     def models() -> dict[str, Any]:
@@ -309,6 +333,8 @@ async def _refused(request: Request, error: Exception) -> Response:
             status, detail = 422, fields
         case _:
             status, detail = 500, "this shows an error in irrepnet, which its log describes"
+    if isinstance(detail, str):
+        detail = for_terminal(detail)
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": detail}, status)
     if isinstance(detail, list):

@@ -218,7 +218,7 @@ def _predictions(file: FileInMemory, model: str, runs: Sequence[Path]) -> str:
 
 def _as_json(document: object) -> str:
     try:
-        return json.dumps(document, allow_nan=False, ensure_ascii=False)
+        return json.dumps(document, allow_nan=False)  # in ASCII, which holds whatever text a file has
     except ValueError:
         raise IrrepnetError("the result has a number that is not finite, and JSON cannot hold it") from None
 
