@@ -1,10 +1,12 @@
 """Bands: models that can be solved by hand, irreps against induced representations, any cell, two-centre integrals."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
-from tests.hamiltonians.made import EXAMPLES, crystal_orbitals, random_hamiltonian
+from tests.hamiltonians.made import EXAMPLES, crystal_orbitals, random_hamiltonian, random_reduced
+from tests.prototypes import SYMMORPHIC, crystal_of
 
 from irrepnet.crystals import SymmetricCrystal, induce, read_cell
 from irrepnet.errors import IrrepnetError
@@ -16,19 +18,22 @@ from irrepnet.hamiltonians import (
     band_gap,
     band_irreps,
     band_structure,
+    crystal_basis,
     density_of_states,
     effective_masses,
+    embedded_hamiltonians,
     fermi_energy,
     k_path,
+    load_hamiltonian,
     orbital_weights,
     orthogonalised,
     partial_densities,
     read_hamiltonian,
     slater_koster,
 )
-from irrepnet.hamiltonians.bands import HBAR2_OVER_ME, BandStructure, filled_bands
+from irrepnet.hamiltonians.bands import HBAR2_OVER_ME, BandStructure, filled_bands, levels_at
 from irrepnet.hamiltonians.model import mesh_points
-from irrepnet.hamiltonians.orbitals import Mixing
+from irrepnet.hamiltonians.orbitals import Mixing, shells_by_element
 from irrepnet.hamiltonians.plots import energy_window, plot_bands
 from irrepnet.hamiltonians.slater_koster import bond_matrix
 
@@ -362,3 +367,72 @@ def test_every_lattice(lattice):
     for label, k in {label: k for branch in k_path(cell) for label, k in branch}.items():
         levels = band_irreps(hamiltonian, act, k, 1e-6)
         assert sum(len(level.bands) for level in levels) == 9, label
+
+
+NONSYMMORPHIC = ("hcp", "wurtzite", "rutile", "diamond", "pyrite", "alpha-quartz", "anatase")
+QUICK = ("Pm-3m", "P4mm", "diamond", "wurtzite")
+
+
+def quick(names, few):
+    """The names as parameters, all but a few of them slow."""
+    return [name if name in few else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", quick(SYMMORPHIC + NONSYMMORPHIC, QUICK))
+def test_labels_at_equivalent_points_agree(name):
+    """At random images of the points of the path, and of points on its lines: the same bands, the same labels."""
+    crystal = crystal_of(name)
+    shells = "Po:spd" if "Po" in crystal.species else "s" if name in ("pyrite", "alpha-quartz") else "sp"
+    basis = crystal_basis(crystal, shells_by_element(shells, crystal.species))
+    hamiltonian = random_reduced(basis, 9.0 if "Po" in crystal.species else 3.0, 1, overlap=True).expand()
+    act = action(basis)
+    unitary = act.group.rotations[: len(act.group.elements)]
+    random = np.random.default_rng(2)
+    branch = k_path(basis.cell)[0]
+    points = [k for _, k in branch[:4]] + [0.3 * branch[0][1] + 0.7 * branch[1][1]]
+    for k in points:
+        images = {"k": k}
+        for g in random.choice(len(unitary), min(len(unitary), 5), replace=False):
+            images[f"{g}"] = k @ np.linalg.inv(unitary[g]) + random.integers(-1, 2, 3)
+        found, failures = levels_at(hamiltonian, images, tolerance=1e-6)
+        assert failures == []
+        for label, levels in found.items():
+            assert [level.irreps for level in levels] == [level.irreps for level in found["k"]], (k, label)
+
+
+@pytest.mark.parametrize("name", quick(embedded_hamiltonians(), ("Al-fcc-1.00", "Ge-diamond-1.00-D4h")))
+def test_labels_at_equivalent_points_of_what_is_embedded_agree(name):
+    """K and U of fcc, and their like: the energies tell that they are equivalent."""
+    hamiltonian = load_hamiltonian(name).expand()
+    bands = band_structure(hamiltonian, density=1)
+    found, failures = levels_at(hamiltonian, bands.points)
+    assert failures == []
+    at = {label: bands.energies[index] for index, label in bands.labelled}
+    pairs = [pair for pair in combinations(at, 2) if abs(at[pair[0]] - at[pair[1]]).max() < 1e-6]
+    assert pairs or "perovskite" in name or "cscl" in name
+    for one, other in pairs:
+        assert [level.label for level in found[one]] == [level.label for level in found[other]], (one, other)
+
+
+@pytest.mark.parametrize("window", [(None, None), (-3, 150)])
+@pytest.mark.parametrize("name", ["Si-diamond-1.00-D2h", "AlP-zincblende-1.00-D3d"])
+def test_no_two_names_in_a_picture_overlap(name, window, monkeypatch, tmp_path):
+    """Of levels, and below the axes: short branches, joints such as X|Q, and more levels than lines of text."""
+    figures = []
+    monkeypatch.setattr("irrepnet.hamiltonians.plots.write_picture", lambda figure, *_, **__: figures.append(figure))
+    hamiltonian = load_hamiltonian(name).expand()
+    bands = band_structure(hamiltonian, density=2)
+    levels, _ = levels_at(hamiltonian, bands.points)
+    energies = np.linspace(-10, 20, 30)
+    density = energies, partial_densities(hamiltonian, energies, (1, 1, 1))
+    plot_bands(bands, tmp_path / "bands.png", levels, *window, density=density)
+    (figure,) = figures
+    axes = figure.axes[0]
+    frame = axes.get_window_extent()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) > 50
+    assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
+    for one, other in combinations(boxes + [label.get_window_extent() for label in axes.get_xticklabels()], 2):
+        x = min(one.x1, other.x1) - max(one.x0, other.x0)
+        y = min(one.y1, other.y1) - max(one.y0, other.y0)
+        assert min(x, y) < 1.5, (one, other)  # pixels

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,10 +32,12 @@ from irrepnet.crystals import FileInMemory
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.groups.reports import list_groups
+from irrepnet.serve import create_app
 from irrepnet.serve.app import _Desk
 from irrepnet.serve.explorer import Choice, group_page
 from irrepnet.serve.guard import Guard
 from irrepnet.serve.worker import WORKS, Limits, Unanswered, Worker, _outcome
+from irrepnet.training.where import SHIPPED, for_any_crystal, named_runs
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +71,7 @@ def test_report_says_what_the_command_writes(client, examples):
 
 
 def test_page(client, examples):
-    answer = client.post("/report", files=as_upload(examples["Si"]))
+    answer = client.post("/report", files=as_upload(examples["MgAl2O4"]))
     assert answer.headers["content-type"].startswith("text/html")
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -113,9 +116,37 @@ def test_bad_files_are_refused(client, name, content, reason):
         assert "../" not in answer.text
 
 
+def test_a_crystal_as_json(client):
+    """The same as in a file; with the limits that all JSON has, and no text that cannot be sent."""
+    salt = {"species": ["Mo", "S"], "lattice": (3.5 * np.eye(3)).tolist(), "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5]]}
+    as_json = {"Content-Type": "application/json; charset=utf-8"}
+    for path in ("/api/report", "/api/predict?model=gap"):
+        answer = client.post(path, json=salt)
+        assert answer.status_code == 200, answer.text
+        assert same(answer.json(), client.post(path, files={"file": ("crystal.json", json.dumps(salt))}).json())
+        text = json.dumps(salt)
+        for bad, reason in (
+            ("[" * 100_000, "nested too deep"),
+            ("{" + '"a":{' * 50_000, "nested too deep"),
+            (text.replace("3.5", "NaN"), "non-finite"),
+            (text.replace("3.5", "1e999"), "non-finite"),
+            (text.replace("3.5", "9" * 5000), "crystal.json"),
+            (json.dumps(salt | {"species": ["Mo", "\udfff"]}), "unknown element"),
+            ("", "empty"),
+            ("3", "crystal.json"),
+            (b"\xff\xfe\x00", "crystal.json"),
+        ):
+            answer = client.post(path, content=bad, headers=as_json)
+            assert (answer.status_code, reason in answer.json()["detail"]) == (400, True), (bad[:50], answer.text)
+        assert client.post(path, content=" " * 8_200_000, headers=as_json).status_code == 413
+        assert client.post(path, content=text, headers={"Content-Type": "text/plain"}).status_code == 400
+        strange = client.post(path, content=json.dumps(salt | {"id": "\ud800"}), headers=as_json)
+        assert strange.status_code == 200, strange.text
+
+
 def test_hostile_text_stays_text(client, examples):
     mark = "<script>alert(1)</script>"
-    text = examples["Si"].read_text().replace("data_", f"data_{mark}", 1)
+    text = examples["MgAl2O4"].read_text().replace("data_", f"data_{mark}", 1)
     for name, status in ((f"{mark}\x1b[2J\u202e.cif", 200), (f"{mark}.exe", 400)):
         answer = client.post("/report", files={"file": (name, text.encode())})
         assert answer.status_code == status
@@ -182,7 +213,7 @@ def test_who_comes_when_many_wait_is_told():
     desk = _Desk(Limits(waiting=0))
     desk._worker = object()  # pyright: ignore[reportAttributeAccessIssue] (it is not asked)
     with pytest.raises(Unanswered, match="0 crystals are waiting") as caught:
-        asyncio.run(desk.ask("page", None))  # pyright: ignore[reportArgumentType]
+        asyncio.run(desk.ask("page", None, None))  # pyright: ignore[reportArgumentType]
     assert caught.value.status == 503
 
 
@@ -215,7 +246,7 @@ def test_a_process_that_takes_too_long_or_dies_is_replaced(examples):
             limits = Path(f"/proc/{first.pid}/limits").read_text()
             assert next(line.split()[3:5] for line in limits.splitlines() if "file size" in line) == ["0", "0"]
         with pytest.raises(Unanswered, match=r"^Si\.cif: it takes longer than the 0\.001 s") as caught:
-            worker.ask("report", file, symprec=0.01)
+            worker.ask("report", file, symprec=0.01, bands_seconds=0.0, runs=())
         assert caught.value.status == 504
         assert not first.is_alive()
         assert worker._process.is_alive()
@@ -226,6 +257,48 @@ def test_a_process_that_takes_too_long_or_dies_is_replaced(examples):
     finally:
         worker.close()
     assert not worker._process.is_alive()
+
+
+def test_what_takes_too_much_memory_is_refused(examples):
+    """Bands of rock salt need 0.9 GB; the process goes on."""
+    if sys.platform != "linux":
+        pytest.skip("the limit is one of Linux")
+    file = FileInMemory("NaCl.cif", examples["NaCl"].read_bytes())
+    worker = Worker(Limits(memory=300))
+    options = {"symprec": 0.01, "runs": ()}
+    try:
+        with pytest.raises(Unanswered, match=r"^NaCl\.cif: it takes more than the 300 MB") as caught:
+            worker.ask("report", file, bands_seconds=30.0, **options)
+        assert caught.value.status == 507
+        first = worker._process
+        assert json.loads(worker.ask("report", file, bands_seconds=0.0, **options))["bands"]["path"] is None
+        assert worker._process is first
+    finally:
+        worker.close()
+
+
+# --- runs
+
+
+def test_a_run_predicts_beside_the_models(tmp_path, examples, serving):
+    """Its name is text, whatever it is; what is no run is refused before anybody asks."""
+    folder = tmp_path / "<img src=x onerror=alert(1)>"
+    shutil.copytree(SHIPPED / "gap", folder)
+    models = named_runs([folder])
+    assert set(models) == {*for_any_crystal(), folder.name}
+    assert list(named_runs([SHIPPED / "gap"]))[-1] == str(SHIPPED / "gap")  # the name is taken
+    upload = examples["TiO2"]
+    with serving(create_app(runs=[folder])) as where, httpx.Client(base_url=where, timeout=90) as client:
+        assert folder.name in client.get("/api/models").json()
+        answer = client.post("/api/predict", params={"model": folder.name}, files=as_upload(upload)).json()
+        own, shipped = answer[folder.name], client.post("/api/predict?model=gap", files=as_upload(upload)).json()["gap"]
+        assert same(own, shipped)
+        page = client.post("/report", files=as_upload(upload)).text
+    assert "<img src=x" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    for bad, reason in ((tmp_path, "holds no run"), (SHIPPED / "released", "it predicts Hamiltonians")):
+        with pytest.raises(IrrepnetError, match=reason):
+            create_app(runs=[bad])
 
 
 # --- groups

@@ -403,7 +403,7 @@ def predict(
     if (gap := report["gap"]) is not None:
         say(f"{report['formula']}: gap {gap['fundamental']:.3f} eV, direct {gap['direct']:.3f} eV")
     if (bound := report["bound"]) is not None:
-        say(f"valence bands within {bound:.2g} meV (of nine of ten such crystals, root mean square)")
+        say(f"valence bands within {bound:.0f} meV (of nine of ten such crystals, root mean square)")
     if report["nearest"]:
         say("near " + ", ".join(near["id"] for near in report["nearest"]))
     if report["note"]:

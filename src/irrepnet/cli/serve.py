@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,9 @@ from irrepnet.errors import IrrepnetError
 
 
 def serve(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RUN]...", help="Folders of trained runs that predict besides.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at; by default only this machine can ask.")] = (
         "127.0.0.1"
     ),
@@ -20,6 +24,7 @@ def serve(
     max_mb: Annotated[int, typer.Option(min=1, max=512, help="Largest file, MB, also unpacked.")] = 8,
     max_atoms: Annotated[int, typer.Option(min=1, max=10_000, help="Most atoms of a crystal.")] = 400,
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="Longest that a crystal may take.")] = 60,
+    max_memory: Annotated[int, typer.Option(min=100, help="Memory that a crystal may take, MB (on Linux).")] = 8_000,
 ) -> None:
     """A page to drop crystals on, which shows what `irrepnet report` writes; a tour of the point groups; a JSON API.
 
@@ -35,7 +40,8 @@ def serve(
         raise IrrepnetError(f"serve needs {error.name}: pip install 'irrepnet[serve]'") from None
     listening = _listening(host, port)
     address = f"[{host}]" if ":" in host else host
-    app = create_app(Limits(max_mb, max_atoms, seconds), [host, socket.gethostname()])
+    limits = Limits(max_mb, max_atoms, seconds, memory=max_memory)
+    app = create_app(limits, [host, socket.gethostname()], runs or ())
     config = uvicorn.Config(
         app,
         http="h11",

@@ -97,6 +97,38 @@ def little_group(
     return LittleGroup(k, indices, tuple(f"{letter}{i}" for i in range(1, len(irreps) + 1)), irreps)
 
 
+def carried(
+    little: LittleGroup,
+    operation: int,
+    group: PointGroup | DoubleGroup,
+    rotations: np.ndarray,
+    translations: np.ndarray,
+) -> LittleGroup:
+    """The little group of the image of k under an operation g, with the irreps of k carried over: Γ'(g h g⁻¹) = Γ(h).
+
+    Bands at equivalent wave vectors then have the same labels, where the Mulliken labels of each co-group alone may
+    exchange B1 and B2.
+
+    Args:
+        little: of k.
+        operation: number of g, which takes k to R⁻ᵀ k.
+        group, rotations, translations: as for :func:`little_group`.
+    """
+    point_group = group.group if isinstance(group, DoubleGroup) else group
+    table, back = point_group.multiplication, np.linalg.inv(rotations[operation])
+    images = table[table[operation, little.indices], point_group.inverse[operation]]  # g h g⁻¹
+    order = np.argsort(images)
+    source, images = little.indices[order], images[order]
+    # g⁻¹ (g h g⁻¹) g is h after a translation by a lattice vector, and with spin up to a sign
+    moved = translations[images] + rotations[images] @ translations[operation] - translations[operation]
+    lattice = np.rint(moved @ back.T - translations[source])
+    factor = np.exp(-2j * np.pi * (lattice @ little.k))
+    if isinstance(group, DoubleGroup):
+        factor = factor * group.factor[images, operation] * group.factor[operation, source]
+    irreps = tuple(factor[:, None, None] * matrices[order] for matrices in little.irreps)
+    return LittleGroup(little.k @ back, images, little.labels, irreps)
+
+
 def stabiliser(
     point_group: PointGroup, matrices: np.ndarray, translations: np.ndarray, point: ArrayLike, name: str
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
-from irrepnet.crystals import Cell, LittleGroup, little_group
+from irrepnet.crystals import Cell, LittleGroup, carried, little_group
+from irrepnet.crystals.little_groups import SAME
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import DoubleGroup
 from irrepnet.hamiltonians.model import Hamiltonian, mesh_points
@@ -66,9 +68,13 @@ def k_path(cell: Cell) -> tuple[tuple[tuple[str, np.ndarray], ...], ...]:
     # `aligned` are the path's lattice vectors in the axes of the input
     aligned = mapping[0].matrix
     points = {name: cell.lattice @ np.linalg.inv(aligned) @ k for name, k in found["kpoints"].items()}
-    return tuple(
-        tuple((name.replace("\\Gamma", "Γ"), points[name].round(12)) for name in branch) for branch in found["path"]
-    )
+    return tuple(tuple((_readable(name), points[name].round(12)) for name in branch) for branch in found["path"])
+
+
+def _readable(name: str) -> str:
+    """ "Γ", "Σ₁" of pymatgen's "\\Gamma", "\\Sigma_1"."""
+    name = name.replace("\\Gamma", "Γ").replace("\\Sigma", "Σ")
+    return re.sub(r"_(\d)", lambda found: chr(ord("₀") + int(found[1])), name)
 
 
 def band_structure(hamiltonian: Hamiltonian, density: float = 60.0) -> BandStructure:
@@ -116,14 +122,19 @@ class Level:
         return "+".join(name for name, count in self.irreps.items() for _ in range(count))
 
 
-def band_irreps(hamiltonian: Hamiltonian, act: Action, k: ArrayLike, tolerance: float = 1e-4) -> tuple[Level, ...]:
+def band_irreps(
+    hamiltonian: Hamiltonian, act: Action, k: ArrayLike, tolerance: float = 1e-4, like: ArrayLike | None = None
+) -> tuple[Level, ...]:
     """The levels at k with their irreps of the little group; bands nearer than `tolerance` eV are one level.
+
+    Args:
+        like: (3,) a wave vector; if an operation takes it to k, irreps have the labels that they have there.
 
     Raises:
         IrrepnetError: the cell is not primitive, k is almost on a symmetric point, or the bands do not obey the
             symmetry: then symmetrise the Hamiltonian, or raise the tolerance.
     """
-    little = _little_group(act, k)
+    little = _little_group(act, k, k if like is None else like)
     operators = act.on_bloch_sums(little.indices.tolist(), little.k)
     overlap = hamiltonian.S_at(little.k)
     energies, states = hamiltonian.eigenstates(little.k)
@@ -147,21 +158,34 @@ def band_irreps(hamiltonian: Hamiltonian, act: Action, k: ArrayLike, tolerance: 
 def levels_at(
     hamiltonian: Hamiltonian, points: dict[str, np.ndarray], symprec: float = SYMPREC, tolerance: float = 1e-3
 ) -> tuple[dict[str, tuple[Level, ...]], list[str]]:
-    """The levels at each point {label: k} where the bands obey the symmetry, and why there are none elsewhere."""
+    """The levels at each point {label: k} where the bands obey the symmetry, and why there are none elsewhere.
+
+    Points that are equivalent by an operation of the crystal, as K and U of fcc, have the same labels, those of the
+    first.
+    """
     try:
         act = action(hamiltonian.known_basis, symprec)
     except IrrepnetError as error:
         return {}, [str(error)]
     levels, failures = {}, []
     for label, k in points.items():
+        first = next(other for other in points.values() if len(_between(act, other, k)))
         try:
-            levels[label] = band_irreps(hamiltonian, act, k, tolerance)
+            levels[label] = band_irreps(hamiltonian, act, k, tolerance, first)
         except IrrepnetError as error:
             failures.append(str(error))
     return levels, failures
 
 
-def _little_group(act: Action, k: ArrayLike) -> LittleGroup:
+def _between(act: Action, start: ArrayLike, k: ArrayLike) -> np.ndarray:
+    """The unitary operations that take one wave vector to another, modulo the reciprocal lattice."""
+    rotations = act.group.rotations[: len(act.group.elements)]
+    apart = np.asarray(start, float) @ np.linalg.inv(rotations) - np.asarray(k, float)
+    return np.flatnonzero(abs(apart - np.rint(apart)).max(1) < SAME)
+
+
+def _little_group(act: Action, k: ArrayLike, like: ArrayLike) -> LittleGroup:
+    """Of k, with the irreps of `like` where the two are equivalent."""
     group = act.group
     if not group.is_primitive:
         raise IrrepnetError(
@@ -169,7 +193,11 @@ def _little_group(act: Action, k: ArrayLike) -> LittleGroup:
         )
     unitary = slice(len(group.elements))
     of_spin = DoubleGroup(group.point_group) if act.basis.spinful else group.point_group
-    return little_group(of_spin, group.rotations[unitary], group.translations[unitary], k)
+    operations = of_spin, group.rotations[unitary], group.translations[unitary]
+    found = _between(act, like, k)
+    if not len(found):
+        return little_group(*operations, k)
+    return carried(little_group(*operations, like), int(found[0]), *operations)
 
 
 def density_of_states(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.text import Annotation
+from scipy.optimize import isotonic_regression
 
 from irrepnet.files import write_picture
 from irrepnet.groups import typeset
@@ -26,7 +30,7 @@ def energy_window(bands: BandStructure, low: float | None = None, high: float | 
 
 def plot_bands(
     bands: BandStructure,
-    path: str | Path,
+    path: str | Path | BinaryIO,
     irreps: dict[str, tuple[Level, ...]] | None = None,
     low: float | None = None,
     high: float | None = None,
@@ -34,7 +38,7 @@ def plot_bands(
     weights: dict[str, np.ndarray] | None = None,
     density: tuple[np.ndarray, dict[str, np.ndarray]] | None = None,
 ) -> None:
-    """Draw the bands into a file (PNG, PDF, SVG by its ending).
+    """Draw the bands into a file (PNG, PDF, SVG by its ending), or a stream (PNG).
 
     Energies are relative to the Fermi energy if there is one.
 
@@ -71,18 +75,8 @@ def plot_bands(
         ticks.setdefault(float(bands.distance[index]), []).append(label)
     for place in ticks:
         axes.axvline(place, color="0.7", linewidth=0.8, zorder=0)
-    written: set[str] = set()
-    for index, label in bands.labelled:
-        if irreps is None or label not in irreps or label in written:
-            continue
-        written.add(label)
-        for level in irreps[label]:
-            if low <= level.energy - zero <= high:
-                place = (float(bands.distance[index]), level.energy - zero)
-                axes.annotate(
-                    typeset(level.label), place, (2, 2), textcoords="offset points", fontsize=7, color="tab:red"
-                )
-    axes.set_xticks(list(ticks), ["|".join(dict.fromkeys(labels)) for labels in ticks.values()])
+    names_of_ticks = ["|".join(dict.fromkeys(labels)) for labels in ticks.values()]
+    axes.set_xticks(list(ticks), names_of_ticks)
     axes.set(xlim=(bands.distance[0], bands.distance[-1]), ylim=(low, high), title=for_picture(title))
     axes.set_ylabel("energy (eV)" if bands.fermi is None else "energy − Fermi energy (eV)")
     if density is not None:
@@ -98,4 +92,67 @@ def plot_bands(
     for each in (axes, *beside):
         if bands.fermi is not None:
             each.axhline(0, color="0.4", linewidth=0.8, linestyle="--")
+    figure.draw_without_rendering()  # what follows depends on where the axes are
+    axes.set_xticks(list(ticks), _in_two_rows(axes, names_of_ticks))
+    figure.draw_without_rendering()
+    _name_levels(axes, bands, irreps or {}, zero)
     write_picture(figure, path, dpi=160)
+
+
+def _in_two_rows(axes: Axes, names: list[str]) -> list[str]:
+    """Names of ticks, one that would run into that before it a row below."""
+    found, end = [], -np.inf
+    for name, label in zip(names, axes.get_xticklabels()):
+        box = label.get_window_extent()
+        is_below = box.x0 < end + 2
+        found.append(f"\n{name}" if is_below else name)
+        end = end if is_below else box.x1
+    return found
+
+
+def _name_levels(axes: Axes, bands: BandStructure, irreps: dict[str, tuple[Level, ...]], zero: float) -> None:
+    """Write the irreps of the levels beside them, each point's where the path first meets it, on the side of its
+    branch; moved up or down as far as they would lie on each other."""
+    low, high = axes.get_ylim()
+    first: dict[str, int] = {}
+    for index, label in bands.labelled:
+        first.setdefault(label, index)
+    columns: list[list[Annotation]] = []
+    for label, index in first.items():
+        ends = bool((bands.distance[index + 1 : index + 2] == bands.distance[index]).all())  # a branch, or the path
+        style: dict[str, Any] = {
+            "xytext": (-2 if ends else 2, 2),
+            "textcoords": "offset points",
+            "horizontalalignment": "right" if ends else "left",
+            "fontsize": 7,
+            "color": "tab:red",
+            "bbox": {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0},
+        }
+        energies = [(level, level.energy - zero) for level in irreps.get(label, ())]
+        columns.append(
+            [
+                axes.annotate(typeset(level.label), (float(bands.distance[index]), energy), **style)
+                for level, energy in energies
+                if low <= energy <= high
+            ]
+        )
+    extents = [[text.get_window_extent() for text in column] for column in columns if column]
+    spans = [(min(box.x0 for box in boxes), max(box.x1 for box in boxes)) for boxes in extents]
+    near: list[list[Annotation]] = []  # those side by side whose texts would meet together
+    end = -np.inf
+    for (left, right), column in sorted(zip(spans, filter(None, columns)), key=lambda item: item[0]):
+        if left < end:
+            near[-1] += column
+        else:
+            near.append(column)
+        end = max(end, right)
+    pixel = (high - low) / axes.get_window_extent().height
+    for texts in near:
+        texts.sort(key=lambda text: text.xy[1])
+        height = pixel * max(text.get_window_extent().height for text in texts)
+        steps = height * np.arange(len(texts))
+        energies = np.array([text.xy[1] for text in texts])
+        apart = isotonic_regression(energies - steps).x + steps
+        apart = np.minimum(np.maximum(apart, low + steps), high - height - steps[-1] + steps)
+        for text, energy in zip(texts, apart):
+            text.xy = (text.xy[0], float(energy))

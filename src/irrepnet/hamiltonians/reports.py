@@ -17,6 +17,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.files import write_text
 from irrepnet.hamiltonians.bands import (
     BandStructure,
+    Level,
     band_gap,
     band_structure,
     filled_bands,
@@ -363,12 +364,17 @@ def draw_bands(
         "gap": None if gap is None else {"fundamental": gap.fundamental, "direct": gap.direct},
         "topology": topology,
         "points": {label: k.tolist() for label, k in found.points.items()},
-        "levels": {
-            label: [{"energy": level.energy, "degeneracy": len(level.bands), "irreps": level.irreps} for level in own]
-            for label, own in levels.items()
-        },
+        "levels": describe_levels(levels),
         "failures": failures,
         "path": {key: getattr(found, key).tolist() for key in ("distance", "k", "energies")},
+    }
+
+
+def describe_levels(levels: dict[str, tuple[Level, ...]]) -> dict[str, list[dict[str, Any]]]:
+    """{label of a point: rows of ``energy`` (eV), ``degeneracy`` and ``irreps``}."""
+    return {
+        label: [{"energy": level.energy, "degeneracy": len(level.bands), "irreps": level.irreps} for level in own]
+        for label, own in levels.items()
     }
 
 

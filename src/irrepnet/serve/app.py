@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import FastAPI, File, Form, Path, Query, Request, UploadFile
@@ -37,7 +38,7 @@ from irrepnet.report.html import policy_of, render, template_text
 from irrepnet.serve.explorer import Choice, group_list_page, group_page
 from irrepnet.serve.guard import Guard
 from irrepnet.serve.worker import Limits, Unanswered, Worker
-from irrepnet.training.where import card_of, shipped
+from irrepnet.training.where import SHIPPED, card_of, named_runs
 
 
 class Parity(StrEnum):
@@ -62,10 +63,28 @@ IrrepLabel = Annotated[
     str, Query(max_length=40, description="an irrep: T1u, or of a double group any of its names, such as G6-")
 ]
 Double = Annotated[bool, Query(description="the double group, for spin; complex numbers are [real, imaginary]")]
-Upload = Annotated[UploadFile, File(description="one crystal: CIF, POSCAR, extended XYZ or JSON, by its name")]
+Upload = Annotated[UploadFile | None, File(description="one crystal: CIF, POSCAR, extended XYZ or JSON, by its name")]
 Symprec = Annotated[
     float, Form(gt=0, le=1, allow_inf_nan=False, description="Å, how far from symmetric an atom may be")
 ]
+_OR_JSON = {
+    "requestBody": {
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "description": "one crystal: species, frac_coords, and lattice in Å, rows; or pymatgen's Structure",
+                    "example": {
+                        "species": ["Ni", "Al"],
+                        "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5]],
+                        "lattice": [[2.88, 0, 0], [0, 2.88, 0], [0, 0, 2.88]],
+                    },
+                }
+            }
+        }
+    }
+}
+"""What may be sent instead of a form."""
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refusal, "description": meaning}
     for status, meaning in {
@@ -77,20 +96,26 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         500: "an error in irrepnet, or want of memory",
         503: "too many uploads at a time",
         504: "takes too long",
+        507: "takes too much memory",
     }.items()
 }
 
 
-def create_app(limits: Limits | None = None, hosts: Iterable[str] = ()) -> Guard:
+def create_app(limits: Limits | None = None, hosts: Iterable[str] = (), runs: Iterable[str | FilePath] = ()) -> Guard:
     """The application, behind its checks. While it runs it has a process that looks at uploads.
 
     Args:
         limits: of uploads.
         hosts: names of this machine, besides localhost, by which it may be asked.
+        runs: folders of trained runs that predict besides the models that come with the package.
+
+    Raises:
+        IrrepnetError: a folder holds no finished run, or one of Hamiltonians.
     """
     limits = limits or Limits()
+    models = named_runs(runs)
     MultiPartParser.spool_max_size = limits.bytes + 1  # larger files, of which there are none, would go to the disk
-    desk = _Desk(limits)
+    desk = _Desk(limits, tuple(folder for folder in models.values() if folder.parent != SHIPPED))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -114,17 +139,23 @@ def create_app(limits: Limits | None = None, hosts: Iterable[str] = ()) -> Guard
     app.state.limits = limits
     _add_pages(app, desk)
     _add_groups(app)
-    _add_crystals(app, desk)
+    _add_crystals(app, desk, models)
     return Guard(app, limits, hosts)
 
 
 class _Desk:
     """Where uploads wait for the process that looks at them."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, runs: Sequence[FilePath] = ()) -> None:
         self._limits = limits
+        self._runs = runs
         self._waiting = 0
         self._worker: Worker | None = None
+
+    @property
+    def bands_seconds(self) -> float:
+        """What is left for bands of the time that a crystal may take."""
+        return self._limits.seconds / 2
 
     def open(self) -> None:
         self._worker = Worker(self._limits)
@@ -133,15 +164,20 @@ class _Desk:
         if self._worker is not None:
             self._worker.close()
 
-    async def ask(self, work: str, upload: UploadFile, **options: Any) -> str:
-        """As `Worker.ask`; 503 when too many wait."""
+    async def ask(self, work: str, upload: UploadFile | None, request: Request, **options: Any) -> str:
+        """As `Worker.ask`, of the file in a form, or of the crystal in a request of JSON; 503 when too many wait."""
         assert self._worker is not None  # for the application has started
         if self._waiting >= self._limits.waiting:
             raise Unanswered(f"{self._waiting} crystals are waiting already; try again soon", 503)
         self._waiting += 1
         try:
-            file = FileInMemory(_shown_name(upload.filename), await upload.read())
-            return await asyncio.to_thread(self._worker.ask, work, file, **options)
+            if upload is not None:
+                file = FileInMemory(_shown_name(upload.filename), await upload.read())
+            elif request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
+                file = FileInMemory("crystal.json", await request.body())
+            else:
+                raise IrrepnetError("send a form with one crystal as `file`, or its JSON as application/json")
+            return await asyncio.to_thread(self._worker.ask, work, file, runs=self._runs, **options)
         finally:
             self._waiting -= 1
 
@@ -158,8 +194,8 @@ def _add_pages(app: FastAPI, desk: _Desk) -> None:
         return _start_page(app.state.limits)
 
     @app.post("/report", include_in_schema=False)
-    async def report(file: Upload, symprec: Symprec = 0.01) -> Response:
-        return _html(await desk.ask("page", file, symprec=symprec))
+    async def report(request: Request, file: Upload = None, symprec: Symprec = 0.01) -> Response:
+        return _html(await desk.ask("page", file, request, symprec=symprec, bands_seconds=desk.bands_seconds))
 
     @app.get("/report", include_in_schema=False)
     def report_again() -> Response:
@@ -238,24 +274,25 @@ def _add_groups(app: FastAPI) -> None:
         return describe_group(g) if isinstance(g, PointGroup) else describe_double_group(g)
 
 
-def _add_crystals(app: FastAPI, desk: _Desk) -> None:
-    @app.post("/api/report", response_model=dict[str, Any])
-    async def report(file: Upload, symprec: Symprec = 0.01) -> Response:
+def _add_crystals(app: FastAPI, desk: _Desk, names: Mapping[str, FilePath]) -> None:
+    @app.post("/api/report", response_model=dict[str, Any], openapi_extra=_OR_JSON)
+    async def report(request: Request, file: Upload = None, symprec: Symprec = 0.01) -> Response:
         """All that the page of a crystal says, in the standard frame: symmetry, sites, modes, tensors, predictions."""
-        return _json(await desk.ask("report", file, symprec=symprec))
+        return _json(await desk.ask("report", file, request, symprec=symprec, bands_seconds=desk.bands_seconds))
 
-    @app.post("/api/predict", response_model=dict[str, Any])
+    @app.post("/api/predict", response_model=dict[str, Any], openapi_extra=_OR_JSON)
     async def predict(
-        file: Upload,
+        request: Request,
+        file: Upload = None,
         model: Annotated[str, Query(max_length=40, description="a name of /api/models, or all")] = "all",
     ) -> Response:
         """Predictions for a crystal, with bounds and the nearest training crystals; tensors are in the file's axes."""
-        return _json(await desk.ask("predictions", file, model=model))
+        return _json(await desk.ask("predictions", file, request, model=model))
 
     @app.get("/api/models")
     def models() -> dict[str, Any]:
-        """The models that come with irrepnet: what they were trained on, and how good they are."""
-        return {name: card_of(name) for name in shipped()}
+        """The models: what they were trained on, and how good they are."""
+        return {name: card_of(folder) for name, folder in names.items()}
 
 
 def _start_page(limits: Limits, error: str = "", status: int = 200) -> Response:
@@ -296,6 +333,8 @@ async def _refused(request: Request, error: Exception) -> Response:
             status, detail = 422, fields
         case _:
             status, detail = 500, "this shows an error in irrepnet, which its log describes"
+    if isinstance(detail, str):
+        detail = for_terminal(detail)
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": detail}, status)
     if isinstance(detail, list):

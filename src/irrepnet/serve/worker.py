@@ -8,10 +8,12 @@ import logging
 import os
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -32,6 +34,8 @@ class Limits:
     """Of looking at it; as long may sending it take."""
     waiting: int = 8
     """Uploads at a time; one is looked at, the others wait."""
+    memory: int = 8_000
+    """MB, of the process that looks at them, beyond what it has when it begins (on Linux)."""
 
     @property
     def bytes(self) -> int:
@@ -60,7 +64,8 @@ class Worker:
 
         Raises:
             IrrepnetError: the file cannot be used.
-            Unanswered: it takes too long (504), the process died (500), or there is an error in the program (500).
+            Unanswered: it takes too long (504) or too much memory (507), the process died (500), or there is an error
+                in the program (500).
         """
         with self._turn:
             if not self._process.is_alive():
@@ -81,6 +86,10 @@ class Worker:
                 ) from None
         if outcome == "refused":
             raise IrrepnetError(text)
+        if outcome == "large":
+            raise Unanswered(
+                f"{file.name}: it takes more than the {self._limits.memory} MB of memory that are allowed here", 507
+            )
         if outcome == "failed":
             logging.getLogger(__name__).error(text)
             raise Unanswered(f"{file.name}: this crystal shows an error in irrepnet, which its log describes", 500)
@@ -123,9 +132,13 @@ def _work(connection: Connection, limits: Limits) -> None:
 
     import irrepnet.report  # noqa: F401  (so that no answer waits for it)
 
+    with suppress(ImportError):
+        import pyscf  # noqa: F401  (tries whether it can write)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this process
     os.environ |= {"IRREPNET_MAX_ATOMS": str(limits.atoms), "IRREPNET_MAX_MB": str(limits.megabytes)}
     _write_nothing()
+    _take_at_most(limits.memory)
     connection.send_bytes(b"ready")
     while True:
         try:
@@ -145,41 +158,58 @@ def _write_nothing() -> None:
         resource.setrlimit(kind, (0, 0))
 
 
+def _take_at_most(megabytes: int) -> None:
+    """From here on an allocation fails beyond so much memory more than there is now."""
+    try:
+        import resource
+
+        # of what the system counts for this limit, private memory that can be written: pages of 4 kB or so
+        now = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    except (ImportError, OSError):  # not on Linux
+        return
+    most = now + 1_000_000 * megabytes
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
 def _outcome(work: str, file: FileInMemory, options: dict[str, Any]) -> tuple[str, str]:
     try:
         return "done", WORKS[work](file, **options)
     except IrrepnetError as error:
         return "refused", str(error)
+    except (MemoryError, RuntimeError) as error:
+        wants_memory = isinstance(error, MemoryError) or "can't allocate memory" in str(error)  # of PyTorch
+        return ("large", "") if wants_memory else ("failed", traceback.format_exc())
     except Exception:  # of whatever kind: it must not end the process, and the server's log has it
         return "failed", traceback.format_exc()
 
 
-def _page(file: FileInMemory, symprec: float) -> str:
+def _page(file: FileInMemory, symprec: float, bands_seconds: float, runs: Sequence[Path]) -> str:
     from irrepnet.report import crystal_page, describe
 
-    return crystal_page(describe(file, symprec), connects=True)
+    return crystal_page(describe(file, symprec, bands_seconds=bands_seconds, runs=runs), connects=True)
 
 
-def _report(file: FileInMemory, symprec: float) -> str:
+def _report(file: FileInMemory, symprec: float, bands_seconds: float, runs: Sequence[Path]) -> str:
     from irrepnet.report import describe
 
-    return _as_json(describe(file, symprec))
+    return _as_json(describe(file, symprec, bands_seconds=bands_seconds, runs=runs))
 
 
-def _predictions(file: FileInMemory, model: str) -> str:
+def _predictions(file: FileInMemory, model: str, runs: Sequence[Path]) -> str:
     """As `irrepnet predict MODEL --json` has it, for one crystal."""
     from irrepnet.crystals import read_cell
     from irrepnet.data import Record
     from irrepnet.training import load_run, predict
-    from irrepnet.training.where import for_any_crystal
+    from irrepnet.training.where import named_runs
 
-    if model not in ("all", *for_any_crystal()):
-        raise IrrepnetError(f"there is no model {model[:40]!r}; take all, or one of {', '.join(for_any_crystal())}")
+    models = named_runs(runs)
+    if model not in ("all", *models):
+        raise IrrepnetError(f"there is no model {model[:40]!r}; take all, or one of {', '.join(models)}")
     cell = read_cell(file)
     record = Record.from_cell(cell, id=file.name)
     documents = {}
-    for name in for_any_crystal() if model == "all" else [model]:
-        run = load_run(name)
+    for name in models if model == "all" else [model]:
+        run = load_run(models[name])
         units = {target.name: target.value_unit for target in run.targets}
         rows = [row | {"file": file.name} for row in predict(run, [record])]
         documents[name] = {"units": units, "predictions": rows}
@@ -188,7 +218,7 @@ def _predictions(file: FileInMemory, model: str) -> str:
 
 def _as_json(document: object) -> str:
     try:
-        return json.dumps(document, allow_nan=False, ensure_ascii=False)
+        return json.dumps(document, allow_nan=False)  # in ASCII, which holds whatever text a file has
     except ValueError:
         raise IrrepnetError("the result has a number that is not finite, and JSON cannot hold it") from None
 

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,9 @@ from irrepnet.tasks.task import (
     none_left,
     source_name,
 )
+
+_ATOMS_OF_A_MINUTE = 20
+"""No primitive cell with more is started from in a minute."""
 
 
 class HamiltonianDataConfig(DataConfig):
@@ -280,11 +284,16 @@ class HamiltonianTask(Task):
             rows.append({"file": name, **row})
         return rows
 
-    def answer(self, network: torch.nn.Module, file: Path) -> tuple[HamiltonianSample, Hamiltonian, dict[str, Any]]:
-        """The crystal in a file, its H with the Fermi energy, and a row of :meth:`predict` without ``file``."""
-        is_structure = file.suffix.lower() != ".safetensors"
-        notes = read_cell(file).notes if is_structure else ()
-        sample = sample_for(file, self.settings)
+    def answer(
+        self, network: torch.nn.Module, source: Any, seconds: float = math.inf
+    ) -> tuple[HamiltonianSample, Hamiltonian, dict[str, Any]]:
+        """The crystal, its H with the Fermi energy, and a row of :meth:`predict` without ``file``.
+
+        Args:
+            source, seconds: see :func:`sample_for`.
+        """
+        notes = () if is_hamiltonian(source) else read_cell(source).notes
+        sample = sample_for(source, self.settings, seconds)
         found = with_fermi(sample, self.hamiltonian(network, sample))
         row = {
             "id": sample.id,
@@ -377,29 +386,49 @@ def _gap(sample: HamiltonianSample, found: Hamiltonian) -> Any:
     return None
 
 
-def sample_for(file: str | Path, settings: Mapping[str, Any]) -> HamiltonianSample:
-    """A crystal to predict: a *.safetensors of the generator, or a structure file, of which S and H0 are computed with
+def is_hamiltonian(source: Any) -> bool:
+    """Whether it is a file of the generator, not a structure."""
+    return isinstance(source, str | Path) and Path(source).suffix.lower() == ".safetensors"
+
+
+def sample_for(source: Any, settings: Mapping[str, Any], seconds: float = math.inf) -> HamiltonianSample:
+    """A crystal to predict: a *.safetensors of the generator, or a structure, of which S and H0 are computed with
     these settings, those of a run's data (PySCF, without self-consistency).
 
+    Args:
+        source: the file, or what else :func:`irrepnet.crystals.read_cell` takes.
+        settings: of the generator.
+        seconds: the longest that S and H0 may be expected to take.
+
     Raises:
-        IrrepnetError: the file cannot be read, it has no H0, or PySCF is missing.
+        IrrepnetError: the file cannot be read, it has no H0, or PySCF is missing; or S and H0 would take longer.
     """
-    path = Path(file)
-    if path.suffix.lower() == ".safetensors":
-        return sample_of(read_reduced(path), path.stem)
+    name = Path(source).stem if isinstance(source, str | Path) else "given"
+    if is_hamiltonian(source):
+        return sample_of(read_reduced(Path(source)), name)
     if not settings:
         raise IrrepnetError(
-            f"{path}: the data of the run do not say how S and H0 are computed; give a *.safetensors that holds them"
+            f"{source}: the data of the run do not say how S and H0 are computed; give a *.safetensors that holds them"
         )
     from irrepnet.hamiltonians.dft.crystal_list import Request, Settings
-    from irrepnet.hamiltonians.dft.generate import start
+    from irrepnet.hamiltonians.dft.generate import seconds_of_start, start
 
-    request = Request.from_structure(path, path.stem, Settings())
+    request = Request.from_structure(source, name, Settings())
     cutoff = settings.get("cutoff", Settings().cutoff)
     if isinstance(cutoff, Mapping):
         cutoff = max(cutoff.get(symbol, Settings().cutoff) for symbol in request.species)
     checked = Settings.checked(**{**settings, "cutoff": cutoff})
-    return sample_of(start(request.model_copy(update={"settings": checked})), path.stem)
+    request = request.model_copy(update={"settings": checked})
+    if seconds < math.inf:
+        atoms = len(request.crystal.numbers)
+        # of a larger cell it takes long even to say how long it takes
+        expected = seconds_of_start(request) if atoms <= _ATOMS_OF_A_MINUTE * max(1.0, seconds / 60) else math.inf
+        if expected > seconds:
+            about = f"{expected:.0f} s or so" if expected < math.inf else "too long"
+            raise IrrepnetError(
+                f"S and H0 of {atoms} atoms would take {about}, and {seconds:g} s are allowed for them here"
+            )
+    return sample_of(start(request), name)
 
 
 def read_samples(source: str, data: Any = None) -> Source:

@@ -1,5 +1,6 @@
 """What a run of Hamiltonians is asked besides what every run answers: the errors of each crystal, and bands."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from irrepnet.crystals import read_cell
 from irrepnet.data import Rejection
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians import band_structure, orthogonalised, write_hamiltonian
-from irrepnet.hamiltonians.bands import levels_at
+from irrepnet.hamiltonians.bands import BandStructure, levels_at
 from irrepnet.hamiltonians.formats.own import read_reduced
 from irrepnet.hamiltonians.formats.table import format_of
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.plots import plot_bands
-from irrepnet.tasks.hamiltonians import HamiltonianSample, HamiltonianTask
+from irrepnet.hamiltonians.reports import describe_levels
+from irrepnet.tasks.hamiltonians import HamiltonianSample, HamiltonianTask, is_hamiltonian
 from irrepnet.training.load import Run, load_run
 from irrepnet.training.use import Split, judged_examples, told
 
@@ -111,8 +113,7 @@ def predict_hamiltonian(
         row["note"] = "; ".join(filter(None, [row["note"], loewdin]))
     if bands is not None:
         structure = band_structure(found)
-        points = {label: structure.k[index] for index, label in structure.labelled}
-        named = levels_at(found, points)[0] if irreps else {}
+        named = levels_at(found, structure.points)[0] if irreps else {}
         plot_bands(structure, Path(bands), named, *energies, sample.formula)
         written.append(bands)
     (row,) = told(run, [row])
@@ -127,12 +128,43 @@ def predict_hamiltonian(
     }
 
 
-def _answer(run: Run, task: HamiltonianTask, file: Path) -> tuple[HamiltonianSample, Hamiltonian, dict[str, Any]]:
+def predicted_bands(folder: str | Path, source: Any, seconds: float) -> tuple[BandStructure, dict[str, Any]]:
+    """The bands of a predicted Hamiltonian, and what the network says besides.
+
+    Args:
+        folder: of the run.
+        source: the crystal, see :func:`irrepnet.tasks.hamiltonians.sample_for`.
+        seconds: the longest that S and H0 may be expected to take.
+
+    Returns:
+        The bands along the standard path; ``orbitals``, ``fermi``, ``gap``, ``bound``, ``nearest`` and ``note`` as in
+        :func:`predict_hamiltonian`, and ``levels`` of the high-symmetry points, {label: rows of ``energy`` (eV),
+        ``degeneracy`` and ``irreps``}.
+
+    Raises:
+        IrrepnetError: the network does not know an element, PySCF is missing, or it would take too long.
+    """
+    run, task = load_hamiltonian_run(folder)
+    _, found, row = _answer(run, task, source, seconds)
+    bands = band_structure(found)
+    (row,) = told(run, [row])
+    return bands, {
+        **row["hamiltonian"],
+        "bound": row.get("hamiltonian_bound"),
+        "nearest": row.get("nearest") or [],
+        "note": row["note"],
+        "levels": describe_levels(levels_at(found, bands.points)[0]),
+    }
+
+
+def _answer(
+    run: Run, task: HamiltonianTask, source: Any, seconds: float = math.inf
+) -> tuple[HamiltonianSample, Hamiltonian, dict[str, Any]]:
     """See :meth:`HamiltonianTask.answer`; elements are looked at before S and H0 are computed."""
-    is_reduced = file.suffix.lower() == ".safetensors"
-    numbers = (read_reduced(file).basis.cell if is_reduced else read_cell(file)).numbers
-    _check_elements(run, file.stem, [Element.from_Z(int(number)).symbol for number in numbers])
-    return task.answer(run.model, file)
+    name = Path(source).stem if isinstance(source, str | Path) else "given"
+    numbers = (read_reduced(source).basis.cell if is_hamiltonian(source) else read_cell(source)).numbers
+    _check_elements(run, name, [Element.from_Z(int(number)).symbol for number in numbers])
+    return task.answer(run.model, source, seconds)
 
 
 def _check_elements(run: Run, name: str, species: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Where a trained model lies. Without PyTorch, so that a wrong name is told at once."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,30 @@ def shipped() -> list[str]:
 def for_any_crystal() -> list[str]:
     """Names of those that take a structure as it is: not of Hamiltonians, whose S and H0 have to be computed first."""
     return [name for name in shipped() if card_of(name)["task"] != "hamiltonians"]
+
+
+def of_hamiltonians() -> list[str]:
+    """Names of the others, which tell the bands of crystals of a few atoms."""
+    return [name for name in shipped() if card_of(name)["task"] == "hamiltonians"]
+
+
+def named_runs(folders: Iterable[str | Path]) -> dict[str, Path]:
+    """The models that tell something of any crystal, {name: folder}: runs, and those that come with the package.
+
+    Args:
+        folders: of the runs. The name of one is that of its folder, or the path as it is given where that is taken.
+
+    Raises:
+        IrrepnetError: there is no finished run in a folder, or it is one of Hamiltonians.
+    """
+    found = {name: SHIPPED / name for name in for_any_crystal()}
+    for given in folders:
+        folder = run_folder(given)
+        if card_of(folder)["task"] == "hamiltonians":
+            raise IrrepnetError(f"{given}: it predicts Hamiltonians; `irrepnet hamiltonian predict` takes it")
+        name = folder.resolve().name
+        found[name if name not in found else str(given)] = folder
+    return found
 
 
 def card_of(name: str | Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ the rest. What was reached is checked against direct calculations at k off the m
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -69,6 +70,13 @@ def start(request: Request) -> ReducedHamiltonian:
     free = dft.free_potential(plan.scf_kmesh)
     made = _reduced(dft, plan, free, free)
     return replace(made, provenance=_provenance(request, dft, plan, made))
+
+
+def seconds_of_start(request: Request) -> float:
+    """About how long `start` takes on one core, as measured with crystals of 2 to 6 atoms on a machine of 2023."""
+    dft, plan = _set_up(request)
+    values = math.prod(dft.mesh) * len(irreducible(dft.action, plan.kmesh)[0]) * len(dft.basis)  # of orbitals
+    return values * (2.4e-7 + 1.7e-9 * len(dft.basis))
 
 
 @dataclass(frozen=True)
