@@ -36,6 +36,7 @@ from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
 from irrepnet.hamiltonians.orbitals import CONVENTIONS, Mixing, OrbitalBasis, Shell, atomic_basis, crystal_basis
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
 from irrepnet.hamiltonians.slater_koster import TwoCentre, slater_koster
+from irrepnet.hamiltonians.slices import Contour, FermiSlice, fermi_slice
 from irrepnet.hamiltonians.spin import (
     ATOMIC_SPIN_ORBIT,
     moments_from_text,
@@ -66,7 +67,9 @@ __all__ = [
     "BlockCount",
     "BlockSpace",
     "BondOrbit",
+    "Contour",
     "CrystalList",
+    "FermiSlice",
     "Gap",
     "Hamiltonian",
     "KohnSham",
@@ -93,6 +96,7 @@ __all__ = [
     "effective_masses",
     "embedded_hamiltonians",
     "fermi_energy",
+    "fermi_slice",
     "from_pythtb",
     "from_sisl",
     "generate",

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from irrepnet.crystals import SymmetricCrystal
+from irrepnet.crystals.induction_report import fractions_from_text
 from irrepnet.errors import IrrepnetError
 from irrepnet.files import write_text
 from irrepnet.hamiltonians.bands import (
@@ -32,7 +33,8 @@ from irrepnet.hamiltonians.formats.own import read_provenance
 from irrepnet.hamiltonians.formats.table import read_hamiltonian, read_what_can_be, write_hamiltonian
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import crystal_basis, shells_by_element
-from irrepnet.hamiltonians.plots import energy_window, plot_bands
+from irrepnet.hamiltonians.plots import energy_window, plot_bands, plot_slice
+from irrepnet.hamiltonians.slices import fermi_slice
 from irrepnet.hamiltonians.spin import moments_from_text, spin_channels, strengths_from_text, with_spin_orbit
 from irrepnet.hamiltonians.symmetry import (
     SYMPREC,
@@ -330,12 +332,7 @@ def draw_bands(
 
     Raises IrrepnetError if the file cannot be read, or tells no lattice, or the picture cannot be written.
     """
-    hamiltonian = with_given_spin(read_hamiltonian(file, structure, shells), spin_orbit, moments)
-    if spin is not None:
-        channels = spin_channels(hamiltonian)
-        if channels is None:
-            raise IrrepnetError(f"{file}: it has no spin, or elements between spin up and down: its bands are of both")
-        hamiltonian = channels[("up", "down").index(spin)]
+    hamiltonian = _of_spin(with_given_spin(read_hamiltonian(file, structure, shells), spin_orbit, moments), spin)
     if fermi is not None:
         hamiltonian = replace(hamiltonian, fermi=fermi)
     found = band_structure(hamiltonian)
@@ -372,14 +369,99 @@ def draw_bands(
     }
 
 
+def _of_spin(hamiltonian: Hamiltonian, spin: Literal["up", "down"] | None) -> Hamiltonian:
+    """One of two spins without elements between them, or all."""
+    if spin is None:
+        return hamiltonian
+    channels = spin_channels(hamiltonian)
+    if channels is None:
+        raise IrrepnetError(
+            f"{hamiltonian.name}: it has no spin, or elements between spin up and down: its bands are of both"
+        )
+    return channels[("up", "down").index(spin)]
+
+
 def _write_bands(bands: BandStructure, path: Path) -> None:
     labels = dict(bands.labelled)
     numbers = [f"band {number + 1} [eV]" for number in range(bands.energies.shape[1])]
+    rows = [
+        [distance, labels.get(index, ""), *k, *energies]
+        for index, (distance, k, energies) in enumerate(zip(bands.distance, bands.k, bands.energies))
+    ]
+    _write_table(path, [["distance [1/Å]", "label", "k1", "k2", "k3", *numbers], *rows])
+
+
+def draw_slice(
+    file: str | Path,
+    out: str | Path,
+    normal: str = "0,0,1",
+    through: str = "0,0,0",
+    energy: float | None = None,
+    steps: int = 100,
+    structure: str | Path | None = None,
+    shells: str | None = None,
+    symprec: float = SYMPREC,
+    spin_orbit: str | None = None,
+    moments: str | None = None,
+    spin: Literal["up", "down"] | None = None,
+    weights: bool = False,
+) -> dict[str, Any]:
+    """Draw the lines of one energy in a plane of the first Brillouin zone, or write them into a table.
+
+    Args:
+        file, structure, shells: as `read_hamiltonian` takes them.
+        out: the picture, or a table *.csv: number of the line, band (from 1), place in the plane (Å⁻¹), k (fractional)
+            and weights of orbitals of its points.
+        normal, through: three numbers such as "1,1,0", and three or the label of a point; with `energy`, `steps`
+            and `symprec` as `fermi_slice` takes them.
+        spin_orbit, moments, spin, weights: as for `draw_bands`.
+
+    Returns:
+        ``file``, ``out``, ``fermi`` and ``energy`` (eV), ``axes`` (right, upwards, normal; Cartesian), ``height``
+        (Å⁻¹), ``outline`` (V, 2), ``points`` [{"label", "point"}], and ``contours`` [{"band" (from 1), "closed",
+        "points" (P, 2) in Å⁻¹, "k" (P, 3) fractional, "weights" {orbitals: (P)}}].
+
+    Raises IrrepnetError as `fermi_slice` does, or if a file cannot be read or written.
+    """
+    hamiltonian = _of_spin(with_given_spin(read_hamiltonian(file, structure, shells), spin_orbit, moments), spin)
+    place = fractions_from_text(through, "point") if "," in through else through
+    across = fractions_from_text(normal, "normal")
+    found = fermi_slice(hamiltonian, across, place, energy, steps, weights, symprec)
+    if Path(out).suffix.lower() == ".csv":
+        names = list(dict.fromkeys(name for contour in found.contours for name in contour.weights))
+        rows = [
+            [number + 1, contour.band + 1, *point, *k, *(contour.weights[name][at] for name in names)]
+            for number, contour in enumerate(found.contours)
+            for at, (point, k) in enumerate(zip(contour.points, contour.k))
+        ]
+        _write_table(Path(out), [["line", "band", "x [1/Å]", "y [1/Å]", "k1", "k2", "k3", *names], *rows])
+    else:
+        plot_slice(found, out, Path(hamiltonian.name).name)
+    return {
+        "file": str(file),
+        "out": str(out),
+        "fermi": hamiltonian.fermi,
+        "energy": found.energy,
+        "axes": found.axes.tolist(),
+        "height": found.height,
+        "outline": found.outline.tolist(),
+        "points": [{"label": label, "point": point.tolist()} for label, point in found.points],
+        "contours": [
+            {
+                "band": contour.band + 1,
+                "closed": contour.is_closed,
+                "points": contour.points.tolist(),
+                "k": contour.k.tolist(),
+                "weights": {name: own.tolist() for name, own in contour.weights.items()},
+            }
+            for contour in found.contours
+        ],
+    }
+
+
+def _write_table(path: Path, rows: list[list[Any]]) -> None:
     text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(["distance [1/Å]", "label", "k1", "k2", "k3", *numbers])
-    for index, (distance, k, energies) in enumerate(zip(bands.distance, bands.k, bands.energies)):
-        table.writerow([distance, labels.get(index, ""), *k, *energies])
+    csv.writer(text).writerows(rows)
     try:
         write_text(path, text.getvalue())
     except OSError as error:
