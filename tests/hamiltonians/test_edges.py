@@ -139,6 +139,30 @@ def test_check_says_so_and_symmetrises_without_moving_the_mesh(tmp_path):
     assert symmetry_residual(new, act).symmetry < 1e-10
 
 
+def test_a_file_that_shares_no_edges(tmp_path):
+    """One of equal cells has all, every cell weighs 1: check finds the mesh, and symmetrising keeps its bands."""
+    given = without_sharing(on_mesh("Si", "sp", (4, 4, 4)))
+    write_hamiltonian(given.in_convention("wannier90"), tmp_path / "x_hr.dat")
+    lattice, places = given.basis.cell.lattice, given.basis.cell.frac_coords
+    blocks = [
+        ("unit_cell_cart", lattice),
+        ("atoms_frac", [["Si", *row] for row in places]),
+        ("projections", [["Si:s;p"]]),
+    ]
+    texts = ["\n".join([f"begin {n}", *(" ".join(map(str, row)) for row in rows), f"end {n}"]) for n, rows in blocks]
+    (tmp_path / "x.win").write_text("\n".join(texts))
+    read = read_hamiltonian(tmp_path / "x_hr.dat")
+    report = check_hamiltonian(read, write_to=tmp_path / "new_hr.dat")
+    assert report["mesh"]["points"] == [4, 4, 4]
+    assert report["mesh"]["symmetry"] < 1e-9 < 1e-3 < report["symmetry"]
+    assert any(note.startswith("edges: ") for note in report["notes"])
+    (tmp_path / "new.win").write_text((tmp_path / "x.win").read_text())
+    new, k = read_hamiltonian(tmp_path / "new_hr.dat"), mesh_points((4, 4, 4))
+    assert np.allclose(new.eigenvalues(k), given.eigenvalues(k), rtol=0, atol=1e-10)
+    assert symmetry_residual(new, action(new.basis)).symmetry < 1e-10
+    assert symmetry_residual(symmetrised(read, action(read.basis)), action(read.basis)).symmetry < 1e-10
+
+
 # -- what needs no orbitals
 
 
