@@ -38,7 +38,6 @@ from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
 from irrepnet.hamiltonians.slater_koster import TwoCentre, slater_koster
 from irrepnet.hamiltonians.slices import Contour, FermiSlice, fermi_slice
 from irrepnet.hamiltonians.spin import (
-    ATOMIC_SPIN_ORBIT,
     moments_from_text,
     spin_channels,
     spin_orbit_term,
@@ -46,6 +45,7 @@ from irrepnet.hamiltonians.spin import (
     with_spin,
     with_spin_orbit,
 )
+from irrepnet.hamiltonians.spin_orbit_table import ATOMIC_SPIN_ORBIT
 from irrepnet.hamiltonians.symmetry import (
     Action,
     Residual,

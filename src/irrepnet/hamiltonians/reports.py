@@ -100,13 +100,14 @@ def with_given_spin(hamiltonian: Hamiltonian, spin_orbit: str | None, moments: s
     """The Hamiltonian of a file with what the file does not have of spin.
 
     Args:
-        spin_orbit: λ of L·S in eV by element and shell, such as "Bi:p=1.25", added on the atoms.
+        spin_orbit: λ of L·S in eV by element and shell, such as "Bi:p=1.25", or "Bi" for the atom's, added on
+            the atoms.
         moments: the magnetic moments of all atoms of the cell, see `moments_from_text`: they decide the symmetry.
 
     Raises IrrepnetError for text that is not of this kind, or if the orbitals are not known.
     """
     if spin_orbit is not None:
-        hamiltonian = with_spin_orbit(hamiltonian, strengths_from_text(spin_orbit))
+        hamiltonian = with_spin_orbit(hamiltonian, strengths_from_text(spin_orbit, hamiltonian.known_basis))
     if moments is not None:
         basis = replace(hamiltonian.known_basis, moments=moments_from_text(moments))
         hamiltonian = replace(hamiltonian, basis=basis)
