@@ -164,8 +164,8 @@ def _violation(hamiltonian: Hamiltonian) -> float:
 
 
 def strengths_from_text(text: str, basis: OrbitalBasis) -> dict[str, dict[str, float]]:
-    """{element: {letter: λ in eV}} from "Bi:p=1.25,Te:p=0.5"; an element alone, as in "Bi:p=1.25,I", has the atom's λ of
-    those shells that are in the basis.
+    """{element: {letter: λ in eV}} from "Bi:p=1.25,Te:p=0.5"; an element alone, as in "Bi:p=1.25,I", has the atom's λ
+    of those shells that are in the basis.
 
     Raises IrrepnetError for other text, or an element alone that `ATOMIC_SPIN_ORBIT` does not have.
     """
