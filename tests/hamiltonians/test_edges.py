@@ -20,7 +20,7 @@ from irrepnet.hamiltonians import (
     write_hamiltonian,
 )
 from irrepnet.hamiltonians.model import in_other_cells, mesh_points
-from irrepnet.hamiltonians.reports import check_hamiltonian
+from irrepnet.hamiltonians.reports import check_files, check_hamiltonian, draw_bands
 
 MESH = (3, 3, 3)
 
@@ -201,6 +201,33 @@ def test_check_answers_what_it_can():
     assert report["symmetry"] is None
     assert "out of their span" in report["notes"][0]
     assert report["spectrum"] > 0
+
+
+@pytest.mark.parametrize("wrong", ["Si:s", "Ge:s;p", "Si:q", "f=1/4,1/4,1/4:sp3"])
+def test_wrong_projections_leave_what_needs_no_orbitals(tmp_path, wrong):
+    """Lattice, atoms and Fermi energy of the input are right all the same."""
+    given = random_hamiltonian("Si", "sp").in_convention("wannier90")
+    write_hamiltonian(given, tmp_path / "x_hr.dat")
+    cell = given.basis.cell
+    rows = [*(f"Si {' '.join(map(str, place))}" for place in cell.frac_coords)]
+    text = ["fermi_energy = 0.25", "begin unit_cell_cart", *(" ".join(map(str, row)) for row in cell.lattice)]
+    text += ["end unit_cell_cart", "begin atoms_frac", *rows, "end atoms_frac"]
+    (tmp_path / "x.win").write_text("\n".join([*text, "begin projections", wrong, "end projections"]))
+    with pytest.raises(IrrepnetError, match="projection"):
+        read_hamiltonian(tmp_path / "x_hr.dat")
+    (report,) = check_files([tmp_path / "x_hr.dat"])["files"]
+    assert report["spectrum"] < 1e-8
+    assert (report["symmetry"], report["fermi"], report["point_group"]) == (None, 0.25, "m-3m")
+    (note,) = report["notes"]
+    assert "projection" in note
+    drawn = draw_bands(tmp_path / "x_hr.dat", tmp_path / "x.csv")
+    assert np.allclose(drawn["path"]["energies"], given.eigenvalues(np.array(drawn["path"]["k"])), atol=1e-9)
+    assert drawn["levels"] == {}
+    assert "projection" in drawn["failures"][0]
+    (tmp_path / "x.win").write_text("\n".join(text[:4]))  # nor can these be read
+    assert check_files([tmp_path / "x_hr.dat"])["files"][0]["spectrum"] is None
+    with pytest.raises(IrrepnetError, match="has no end"):
+        draw_bands(tmp_path / "x_hr.dat", tmp_path / "x.csv")
 
 
 def test_check_says_when_the_orbitals_are_others(tmp_path):

@@ -30,7 +30,7 @@ from irrepnet.hamiltonians.blocks import count_blocks
 from irrepnet.hamiltonians.edges import with_shared_edges
 from irrepnet.hamiltonians.embedded import FOLDER, embedded_hamiltonians
 from irrepnet.hamiltonians.formats.own import read_provenance
-from irrepnet.hamiltonians.formats.table import read_hamiltonian, read_what_can_be, write_hamiltonian
+from irrepnet.hamiltonians.formats.table import read_what_can_be, write_hamiltonian
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import crystal_basis, shells_by_element
 from irrepnet.hamiltonians.plots import energy_window, plot_bands, plot_slice
@@ -333,7 +333,7 @@ def draw_bands(
 
     Raises IrrepnetError if the file cannot be read, or tells no lattice, or the picture cannot be written.
     """
-    hamiltonian = _of_spin(with_given_spin(read_hamiltonian(file, structure, shells), spin_orbit, moments), spin)
+    hamiltonian = _of_spin(with_given_spin(read_what_can_be(file, structure, shells), spin_orbit, moments), spin)
     if fermi is not None:
         hamiltonian = replace(hamiltonian, fermi=fermi)
     found = band_structure(hamiltonian)
@@ -424,7 +424,7 @@ def draw_slice(
 
     Raises IrrepnetError as `fermi_slice` does, or if a file cannot be read or written.
     """
-    hamiltonian = _of_spin(with_given_spin(read_hamiltonian(file, structure, shells), spin_orbit, moments), spin)
+    hamiltonian = _of_spin(with_given_spin(read_what_can_be(file, structure, shells), spin_orbit, moments), spin)
     place = fractions_from_text(through, "point") if "," in through else through
     across = fractions_from_text(normal, "normal")
     found = fermi_slice(hamiltonian, across, place, energy, steps, weights, symprec)

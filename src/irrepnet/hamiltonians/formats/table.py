@@ -112,7 +112,7 @@ def read_hamiltonian(path: str | Path, structure: str | Path | None = None, shel
 
 
 def read_what_can_be(path: str | Path, structure: str | Path | None = None, shells: str | None = None) -> Hamiltonian:
-    """As `read_hamiltonian`; where what lies beside the file does not fit, the matrices alone, and `no_basis` says why.
+    """As `read_hamiltonian`; where what lies beside the file does not fit, without orbitals, and `no_basis` says why.
 
     Raises IrrepnetError if the matrices cannot be read, or structure or shells are given and do not fit.
     """

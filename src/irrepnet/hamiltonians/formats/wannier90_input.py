@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,6 +78,16 @@ def with_wannier90_input(hamiltonian: Hamiltonian, path: str | Path, centres: np
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise IrrepnetError(f"{path}: cannot be read as a Wannier90 input: {reason}") from error
     return replace(found, basis=basis)
+
+
+def wannier90_cell(path: Path) -> dict[str, Any]:
+    """Of a .win file whose projections do not fit: "cell" and "fermi" (eV or None); {} if these cannot be read."""
+    try:
+        blocks, keys = _win_blocks(read_text(path))
+        cell, _ = _win_atoms(blocks, str(path))
+        return {"cell": cell, "fermi": energy(_only(keys, "fermi_energy"), path, "fermi_energy")}
+    except (IrrepnetError, ValueError, KeyError):
+        return {}
 
 
 def _projections(
