@@ -302,6 +302,27 @@ def slice_(
     say(f"{out} written")
 
 
+@app.command(cls=NamesFormats)
+def convert(
+    file: Annotated[Path, typer.Argument(help="A Hamiltonian: {readable}, or a name that `list` lists.")],
+    out: Annotated[Path, typer.Option(help="For another code, as the name tells: {writable}.")],
+    structure: Structure = None,
+    basis: Basis = None,
+    spin_orbit: SpinOrbit = None,
+    json_: Json = False,
+) -> None:
+    """Write a Hamiltonian for another code, in its order of orbitals; a Wannier90 file with its seed.win."""
+    from irrepnet.hamiltonians.reports import converted
+
+    report = converted(file, out, structure, basis, spin_orbit)
+    if json_:
+        print_json(report)
+        return
+    for note in report["notes"]:
+        say(f"note: {note}")
+    say(f"{out} written")
+
+
 @app.command("list")
 def list_(json_: Json = False) -> None:
     """List the Hamiltonians that come with the package; `bands` and `check` take their names."""

@@ -31,7 +31,7 @@ from irrepnet.hamiltonians.embedded import embedded_hamiltonians, load_hamiltoni
 from irrepnet.hamiltonians.formats.own import read_provenance, read_reduced, write_reduced
 from irrepnet.hamiltonians.formats.pythtb import from_pythtb, to_pythtb
 from irrepnet.hamiltonians.formats.sisl import from_sisl, to_sisl
-from irrepnet.hamiltonians.formats.table import read_hamiltonian, write_hamiltonian
+from irrepnet.hamiltonians.formats.table import export_hamiltonian, read_hamiltonian, write_hamiltonian
 from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
 from irrepnet.hamiltonians.orbitals import CONVENTIONS, Mixing, OrbitalBasis, Shell, atomic_basis, crystal_basis
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
@@ -95,6 +95,7 @@ __all__ = [
     "density_of_states",
     "effective_masses",
     "embedded_hamiltonians",
+    "export_hamiltonian",
     "fermi_energy",
     "fermi_slice",
     "from_pythtb",

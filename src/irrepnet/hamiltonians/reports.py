@@ -30,7 +30,12 @@ from irrepnet.hamiltonians.blocks import count_blocks
 from irrepnet.hamiltonians.edges import with_shared_edges
 from irrepnet.hamiltonians.embedded import FOLDER, embedded_hamiltonians
 from irrepnet.hamiltonians.formats.own import read_provenance
-from irrepnet.hamiltonians.formats.table import read_what_can_be, write_hamiltonian
+from irrepnet.hamiltonians.formats.table import (
+    export_hamiltonian,
+    read_hamiltonian,
+    read_what_can_be,
+    write_hamiltonian,
+)
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import crystal_basis, shells_by_element
 from irrepnet.hamiltonians.plots import energy_window, plot_bands, plot_slice
@@ -467,6 +472,26 @@ def _write_table(path: Path, rows: list[list[Any]]) -> None:
         write_text(path, text.getvalue())
     except OSError as error:
         raise IrrepnetError(f"{path}: the table cannot be written: {error.strerror}") from None
+
+
+def converted(
+    file: str | Path,
+    out: str | Path,
+    structure: str | Path | None = None,
+    shells: str | None = None,
+    spin_orbit: str | None = None,
+) -> dict[str, Any]:
+    """Write a Hamiltonian for another code; {"file", "out", "notes"}, those of `export_hamiltonian`.
+
+    Args:
+        file, structure, shells: as `read_hamiltonian` takes them.
+        out: as `export_hamiltonian` takes it.
+        spin_orbit: as `with_given_spin` takes it.
+
+    Raises IrrepnetError if the file cannot be read or written.
+    """
+    hamiltonian = with_given_spin(read_hamiltonian(file, structure, shells), spin_orbit, None)
+    return {"file": str(file), "out": str(out), "notes": export_hamiltonian(hamiltonian, out)}
 
 
 def list_embedded() -> dict[str, Any]:
