@@ -341,19 +341,19 @@ def splits(samples: Sequence[HamiltonianSample], kind: str, folds: int) -> dict[
     }
 
 
-def train_row(
-    row: str, samples: Sequence[HamiltonianSample], split: dict, config: HamiltonianRunConfig, out: Path
-) -> dict:
-    """Errors of each test crystal, with what the network cost."""
+def trained(
+    row: str, samples: Sequence[HamiltonianSample], learners: np.ndarray, config: HamiltonianRunConfig, out: Path
+) -> tuple[nn.Module, list[Any], float]:
+    """A network that has learned from the samples of these indices, what it reads of all, processor time in s."""
     torch.manual_seed(config.training.seed)
     if row.startswith("O(3)"):
         model: nn.Module = O3Net(**NETWORKS[row][0])
-        inputs = [everything(sample) for sample in samples]
+        inputs: list[Any] = [everything(sample) for sample in samples]
     else:
         model = HamiltonianNet(config.model.model_copy(update={"cutoff": CUTOFF, **NETWORKS[row][0]}))
         inputs = [sample.graph(CUTOFF) for sample in samples]
-    taught = [inputs[k] for k in split["train"]]
-    targets = [samples[k].target() for k in split["train"]]
+    taught = [inputs[k] for k in learners]
+    targets = [samples[k].target() for k in learners]
     parts = {"train": np.arange(len(taught)), "validation": np.zeros(0, int)}
     out.mkdir(parents=True, exist_ok=True)
     before = time.process_time()
@@ -365,7 +365,14 @@ def train_row(
         run_epochs(state, len(taught), how, config.training, checkpoint, advance)
     seconds = time.process_time() - before
     model.load_state_dict(state.best)
-    model = model.double().eval()
+    return model.double().eval(), inputs, seconds
+
+
+def train_row(
+    row: str, samples: Sequence[HamiltonianSample], split: dict, config: HamiltonianRunConfig, out: Path
+) -> dict:
+    """Errors of each test crystal, with what the network cost."""
+    model, inputs, seconds = trained(row, samples, split["train"], config, out)
     before = time.process_time()
     found = [predicted_numbers(model, inputs[k]) for k in split["test"]]
     per_crystal = (time.process_time() - before) / len(found)

@@ -20,7 +20,7 @@ from irrepnet.hamiltonians import (
     write_hamiltonian,
 )
 from irrepnet.hamiltonians.model import in_other_cells, mesh_points
-from irrepnet.hamiltonians.reports import check_hamiltonian
+from irrepnet.hamiltonians.reports import check_files, check_hamiltonian, draw_bands
 
 MESH = (3, 3, 3)
 
@@ -139,6 +139,30 @@ def test_check_says_so_and_symmetrises_without_moving_the_mesh(tmp_path):
     assert symmetry_residual(new, act).symmetry < 1e-10
 
 
+def test_a_file_that_shares_no_edges(tmp_path):
+    """One of equal cells has all, every cell weighs 1: check finds the mesh, and symmetrising keeps its bands."""
+    given = without_sharing(on_mesh("Si", "sp", (4, 4, 4)))
+    write_hamiltonian(given.in_convention("wannier90"), tmp_path / "x_hr.dat")
+    lattice, places = given.basis.cell.lattice, given.basis.cell.frac_coords
+    blocks = [
+        ("unit_cell_cart", lattice),
+        ("atoms_frac", [["Si", *row] for row in places]),
+        ("projections", [["Si:s;p"]]),
+    ]
+    texts = ["\n".join([f"begin {n}", *(" ".join(map(str, row)) for row in rows), f"end {n}"]) for n, rows in blocks]
+    (tmp_path / "x.win").write_text("\n".join(texts))
+    read = read_hamiltonian(tmp_path / "x_hr.dat")
+    report = check_hamiltonian(read, write_to=tmp_path / "new_hr.dat")
+    assert report["mesh"]["points"] == [4, 4, 4]
+    assert report["mesh"]["symmetry"] < 1e-9 < 1e-3 < report["symmetry"]
+    assert any(note.startswith("edges: ") for note in report["notes"])
+    (tmp_path / "new.win").write_text((tmp_path / "x.win").read_text())
+    new, k = read_hamiltonian(tmp_path / "new_hr.dat"), mesh_points((4, 4, 4))
+    assert np.allclose(new.eigenvalues(k), given.eigenvalues(k), rtol=0, atol=1e-10)
+    assert symmetry_residual(new, action(new.basis)).symmetry < 1e-10
+    assert symmetry_residual(symmetrised(read, action(read.basis)), action(read.basis)).symmetry < 1e-10
+
+
 # -- what needs no orbitals
 
 
@@ -177,6 +201,33 @@ def test_check_answers_what_it_can():
     assert report["symmetry"] is None
     assert "out of their span" in report["notes"][0]
     assert report["spectrum"] > 0
+
+
+@pytest.mark.parametrize("wrong", ["Si:s", "Ge:s;p", "Si:q", "f=1/4,1/4,1/4:sp3"])
+def test_wrong_projections_leave_what_needs_no_orbitals(tmp_path, wrong):
+    """Lattice, atoms and Fermi energy of the input are right all the same."""
+    given = random_hamiltonian("Si", "sp").in_convention("wannier90")
+    write_hamiltonian(given, tmp_path / "x_hr.dat")
+    cell = given.basis.cell
+    rows = [*(f"Si {' '.join(map(str, place))}" for place in cell.frac_coords)]
+    text = ["fermi_energy = 0.25", "begin unit_cell_cart", *(" ".join(map(str, row)) for row in cell.lattice)]
+    text += ["end unit_cell_cart", "begin atoms_frac", *rows, "end atoms_frac"]
+    (tmp_path / "x.win").write_text("\n".join([*text, "begin projections", wrong, "end projections"]))
+    with pytest.raises(IrrepnetError, match="projection"):
+        read_hamiltonian(tmp_path / "x_hr.dat")
+    (report,) = check_files([tmp_path / "x_hr.dat"])["files"]
+    assert report["spectrum"] < 1e-8
+    assert (report["symmetry"], report["fermi"], report["point_group"]) == (None, 0.25, "m-3m")
+    (note,) = report["notes"]
+    assert "projection" in note
+    drawn = draw_bands(tmp_path / "x_hr.dat", tmp_path / "x.csv")
+    assert np.allclose(drawn["path"]["energies"], given.eigenvalues(np.array(drawn["path"]["k"])), atol=1e-9)
+    assert drawn["levels"] == {}
+    assert "projection" in drawn["failures"][0]
+    (tmp_path / "x.win").write_text("\n".join(text[:4]))  # nor can these be read
+    assert check_files([tmp_path / "x_hr.dat"])["files"][0]["spectrum"] is None
+    with pytest.raises(IrrepnetError, match="has no end"):
+        draw_bands(tmp_path / "x_hr.dat", tmp_path / "x.csv")
 
 
 def test_check_says_when_the_orbitals_are_others(tmp_path):

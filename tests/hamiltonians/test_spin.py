@@ -1,6 +1,7 @@
 """Hamiltonians with spin: their symmetry, time reversal, independent numbers, bands, the spin–orbit term."""
 
 import itertools
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from irrepnet.hamiltonians import (
     band_irreps,
     block_space,
     count_blocks,
+    embedded_hamiltonians,
     fermi_energy,
     hermiticity,
     load_hamiltonian,
@@ -281,6 +283,23 @@ def test_atoms_split_as_measured():
         assert (levels[-1] - levels[0]) * 8065.544 == pytest.approx(width, rel=1e-5)
 
 
+def test_the_table_of_atoms():
+    """All elements of what comes with the package; rising along rows and down groups; copper as measured in its ²D."""
+    elements = {symbol for name in embedded_hamiltonians() for symbol in re.findall("[A-Z][a-z]?", name.split("-")[0])}
+    assert len(elements) > 30
+    assert elements <= set(ATOMIC_SPIN_ORBIT)
+    rows = ["B C N O F Ne", "Al Si P S Cl Ar", "Ga Ge As Se Br Kr", "In Sn Sb Te I Xe", "Tl Pb Bi Po At Rn"]
+    p = np.array([[ATOMIC_SPIN_ORBIT[symbol]["p"] for symbol in row.split()] for row in rows])
+    assert (np.diff(p, axis=0) > 0).all()
+    assert (np.diff(p, axis=1) > 0).all()
+    rows = ["Sc Ti V Cr Mn Fe Co Ni Cu Zn", "Y Zr Nb Mo Tc Ru Rh Pd Ag Cd", "Lu Hf Ta W Re Os Ir Pt Au Hg"]
+    d = np.array([[ATOMIC_SPIN_ORBIT[symbol]["d"] for symbol in row.split()] for row in rows])
+    assert (np.diff(d, axis=0) > 0).all()
+    assert (np.diff(d, axis=1) > 0).all()
+    assert ATOMIC_SPIN_ORBIT["Cu"]["d"] == pytest.approx(2042.8 * 2 / 5 / 8065.544, rel=0.1)  # cm⁻¹, of d⁹ s²
+    assert all(0 < strength < 3 for own in ATOMIC_SPIN_ORBIT.values() for strength in own.values())
+
+
 def test_gallium_arsenide_valence_bands_split():
     """Γ15 of zinc blende, 6 with both spins, becomes Γ8 (4) above Γ7 (2), 3λ/2 apart were it all p of one atom."""
     plain = load_hamiltonian("AlAs-zincblende-1.00").expand()
@@ -314,13 +333,21 @@ def test_spin_orbit_is_refused_where_it_cannot_be():
         with_spin(with_spin(plain))
     with pytest.raises(IrrepnetError, match="differ"):
         with_spin(plain, random_hamiltonian("NaCl", "Na:s,Cl:spd", 3.0))
-    assert strengths_from_text("Bi:p=1.25, Te:p=0.5,Bi:d=1e-1") == {"Bi": {"p": 1.25, "d": 0.1}, "Te": {"p": 0.5}}
-    assert strengths_from_text("Bi:p=1.25,I") == {"Bi": {"p": 1.25}, "I": ATOMIC_SPIN_ORBIT["I"]}
-    with pytest.raises(IrrepnetError, match="no λ of the atom Bi at hand"):
-        strengths_from_text("Bi")
+    basis = plain.known_basis
+    assert strengths_from_text("Bi:p=1.25, Te:p=0.5,Bi:d=1e-1", basis) == {
+        "Bi": {"p": 1.25, "d": 0.1},
+        "Te": {"p": 0.5},
+    }
+    assert strengths_from_text("Bi:p=1.25,Cl", basis) == {"Bi": {"p": 1.25}, "Cl": ATOMIC_SPIN_ORBIT["Cl"]}
+    with pytest.raises(IrrepnetError, match="no λ of the atom U in the table"):
+        strengths_from_text("Cl,U", basis)
+    with pytest.raises(IrrepnetError, match="no shell Na:p"):
+        with_spin_orbit(plain, strengths_from_text("Na", basis))
+    zinc = atomic_basis(Cell(10 * np.eye(3), np.zeros((1, 3)), np.array([30]), "zinc"), {"Zn": (0, 1)})  # no d
+    assert strengths_from_text("Zn", zinc) == {"Zn": {"p": ATOMIC_SPIN_ORBIT["Zn"]["p"]}}
     for text in ("Bi=1", "Bi:s=1", "Bi:p", "", "Bi:p=1.2.3"):
         with pytest.raises(IrrepnetError, match="written with λ in eV"):
-            strengths_from_text(text)
+            strengths_from_text(text, basis)
 
 
 def test_both_spins_of_one():

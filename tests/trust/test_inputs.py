@@ -87,6 +87,8 @@ tensor check ?
 hamiltonian check ?
 hamiltonian count NACL --basis ?
 hamiltonian bands ? --out OUT
+hamiltonian slice Al-fcc-1.00 --normal ? --out OUT
+hamiltonian slice Al-fcc-1.00 --through ? --out OUT
 train ? --out OUT
 hamiltonian check Si-diamond-1.00 --moments ?
 hamiltonian check Si-diamond-1.00 --spin-orbit ?

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -62,6 +62,14 @@ Moments = Annotated[
         help='Magnetic moments of all atoms, "2.2; -2.2" along z or "0 0 2.2; 0 0 -2.2": they decide the symmetry.'
     ),
 ]
+
+Spin = Annotated[str | None, typer.Option(metavar="up|down", help="One spin of a collinear magnet.")]
+
+
+def _up_or_down(spin: str | None) -> Literal["up", "down"] | None:
+    if spin not in (None, "up", "down"):
+        raise IrrepnetError(f"a spin is up or down, got {spin}")
+    return spin
 
 
 @app.command(cls=NamesFormats)
@@ -205,14 +213,12 @@ def bands(
     high: Annotated[float | None, typer.Option(help=f"Highest energy drawn, eV; {WITHIN}.")] = None,
     spin_orbit: SpinOrbit = None,
     moments: Moments = None,
-    spin: Annotated[str | None, typer.Option(metavar="up|down", help="One spin of a collinear magnet.")] = None,
+    spin: Spin = None,
     json_: Json = False,
 ) -> None:
     """Draw the bands along the standard path, with the irreps of the levels."""
     from irrepnet.hamiltonians.reports import draw_bands
 
-    if spin not in (None, "up", "down"):
-        raise IrrepnetError(f"a spin is up or down, got {spin}")
     report = draw_bands(
         file,
         out,
@@ -226,7 +232,7 @@ def bands(
         high,
         spin_orbit,
         moments,
-        spin,
+        _up_or_down(spin),
         weights,
         dos,
     )
@@ -247,6 +253,73 @@ def bands(
         say(f"{label:3} " + "  ".join(texts))
     for failure in report["failures"]:
         say(f"no irreps: {failure}")
+    say(f"{out} written")
+
+
+@app.command("slice", cls=NamesFormats)
+def slice_(
+    file: Annotated[Path, typer.Argument(help="A Hamiltonian: {readable}, or a name that `list` lists.")],
+    out: Annotated[Path, typer.Option(help="The picture: PNG, PDF or SVG; or a table of the lines: CSV.")],
+    normal: Annotated[str, typer.Option(help="Of the plane, in reciprocal lattice vectors of the file.")] = "0,0,1",
+    through: Annotated[
+        str, typer.Option(help="A point of the plane: three fractions, or the label of a point such as X.")
+    ] = "0,0,0",
+    energy: Annotated[float | None, typer.Option(help="eV, as in the file; by default the Fermi energy.")] = None,
+    steps: Annotated[int, typer.Option(min=2, max=2000, help="Of the grid, across the zone.")] = 100,
+    structure: Structure = None,
+    basis: Basis = None,
+    symprec: Symprec = 0.01,
+    weights: Annotated[bool, typer.Option("--weights", help="Show which orbitals the states are made of.")] = False,
+    spin_orbit: SpinOrbit = None,
+    moments: Moments = None,
+    spin: Spin = None,
+    json_: Json = False,
+) -> None:
+    """Draw a slice of the Fermi surface: where bands have one energy in a plane of the first Brillouin zone."""
+    from irrepnet.hamiltonians.reports import draw_slice
+
+    report = draw_slice(
+        file,
+        out,
+        normal,
+        through,
+        energy,
+        steps,
+        structure,
+        basis,
+        symprec,
+        spin_orbit,
+        moments,
+        _up_or_down(spin),
+        weights,
+    )
+    if json_:
+        print_json(report)
+        return
+    counts = Counter(contour["band"] for contour in report["contours"])
+    lines = ", ".join(f"band {band}: {count}" for band, count in counts.items())
+    say(f"lines at {report['energy']:.3f} eV: {lines or 'none, no band has this energy in the plane'}")
+    say(f"{out} written")
+
+
+@app.command(cls=NamesFormats)
+def convert(
+    file: Annotated[Path, typer.Argument(help="A Hamiltonian: {readable}, or a name that `list` lists.")],
+    out: Annotated[Path, typer.Option(help="For another code, as the name tells: {writable}.")],
+    structure: Structure = None,
+    basis: Basis = None,
+    spin_orbit: SpinOrbit = None,
+    json_: Json = False,
+) -> None:
+    """Write a Hamiltonian for another code, in its order of orbitals; a Wannier90 file with its seed.win."""
+    from irrepnet.hamiltonians.reports import converted
+
+    report = converted(file, out, structure, basis, spin_orbit)
+    if json_:
+        print_json(report)
+        return
+    for note in report["notes"]:
+        say(f"note: {note}")
     say(f"{out} written")
 
 

@@ -6,7 +6,7 @@ from irrepnet.crystals.descriptions import input_atoms, plain_supercell
 from irrepnet.crystals.elements import atomic_number
 from irrepnet.crystals.frames import MODEL_GROUPS, frame_convention, frame_rotation, model_group
 from irrepnet.crystals.induction import BandRepresentation, induce, induce_from_position
-from irrepnet.crystals.little_groups import LittleGroup, carried, little_group
+from irrepnet.crystals.little_groups import LittleGroup, carried_over, little_group
 from irrepnet.crystals.modes import DIPOLE, HYPER_RAMAN, RAMAN, Modes, activity_forms, vibration_modes
 from irrepnet.crystals.neighbours import (
     NEIGHBOURS,
@@ -63,7 +63,7 @@ __all__ = [
     "WyckoffPosition",
     "activity_forms",
     "atomic_number",
-    "carried",
+    "carried_over",
     "cdml_point",
     "cells_in",
     "find_neighbours",

@@ -128,7 +128,7 @@ def _site_row(number: int, letter: str, position: np.ndarray) -> dict[str, Any]:
 def _chosen(sites: list[dict[str, Any]], text: str, number: int) -> dict[str, Any]:
     """The one of the sites that is meant, or a position given by hand."""
     if "," in text:
-        position = np.array(_fractions(text, "position"))
+        position = np.array(fractions_from_text(text, "position"))
         return _site_row(number, wyckoff_letter(number, position), position)
     element, _, letter = text.rpartition(":")
 
@@ -149,7 +149,7 @@ def _chosen(sites: list[dict[str, Any]], text: str, number: int) -> dict[str, An
 
 def _wave_vector(number: int, text: str) -> np.ndarray:
     if "," in text:
-        return np.array(_fractions(text, "k"))
+        return np.array(fractions_from_text(text, "k"))
     known = dict(special_points(number))
     if text not in known:
         raise IrrepnetError(
@@ -159,7 +159,8 @@ def _wave_vector(number: int, text: str) -> np.ndarray:
     return known[text]
 
 
-def _fractions(text: str, name: str) -> list[float]:
+def fractions_from_text(text: str, name: str) -> list[float]:
+    """Three numbers from text such as "1/3,2/3,0"; IrrepnetError tells the `name` of what they are."""
     try:
         numbers = [float(Fraction(word)) for word in text.split(",")]
     except (ValueError, ZeroDivisionError):

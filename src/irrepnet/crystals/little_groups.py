@@ -97,7 +97,7 @@ def little_group(
     return LittleGroup(k, indices, tuple(f"{letter}{i}" for i in range(1, len(irreps) + 1)), irreps)
 
 
-def carried(
+def carried_over(
     little: LittleGroup,
     operation: int,
     group: PointGroup | DoubleGroup,

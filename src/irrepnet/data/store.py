@@ -21,7 +21,7 @@ import uuid
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import chain
@@ -39,7 +39,7 @@ from irrepnet.graphs.cache import folder as cache_folder
 from irrepnet.graphs.cache import is_bypassed
 from irrepnet.groups import PointGroup
 from irrepnet.inlets import json_value
-from irrepnet.workers import end_with
+from irrepnet.workers import in_processes, is_worker
 
 SHARD = 128
 """Records a shard."""
@@ -337,6 +337,8 @@ def _in_processes(
     jobs: Sequence[tuple[Sequence[Record], GraphOptions, Sequence[str] | None]], workers: int | str | None
 ) -> Iterator[bytes]:
     """The files of the jobs' shards, in their order."""
+    if is_worker():
+        workers = 1
     if not isinstance(workers, str):
         longest = 0.0  # seconds that a shard took
         while jobs and (workers == 1 or longest * len(jobs) <= PROCESSES_PAY):
@@ -345,22 +347,17 @@ def _in_processes(
             longest, jobs = max(longest, time.perf_counter() - start), jobs[1:]
         if not jobs:
             return
-    from joblib import Parallel, cpu_count, delayed, parallel_config  # a few crystals are ready before it is imported
-    from joblib.externals.loky.process_executor import BrokenProcessPool
+    died = (
+        "a process that makes graphs died, perhaps for want of memory; run again with fewer data.workers, "
+        "what is done is kept"
+    )
+    if isinstance(workers, str):
+        with _dask(workers):
+            yield from in_processes(_content, jobs, None, died)
+        return
+    from joblib import cpu_count  # a few crystals are ready before it is imported
 
-    backend: dict[str, Any] = {"backend": "dask", "n_jobs": -1}
-    if not isinstance(workers, str):
-        n_jobs = min(workers or cpu_count(), len(jobs))
-        backend = {"backend": "loky", "n_jobs": n_jobs, "inner_max_num_threads": 1}
-        backend |= {"initializer": end_with, "initargs": (os.getpid(),)}
-    with _dask(workers) if isinstance(workers, str) else nullcontext(), parallel_config(**backend):
-        try:
-            yield from Parallel(return_as="generator")(delayed(_content)(*job) for job in jobs)  # type: ignore[misc]
-        except BrokenProcessPool as error:
-            raise IrrepnetError(
-                "a process that makes graphs died, perhaps for want of memory; run again with fewer data.workers, "
-                "what is done is kept"
-            ) from error
+    yield from in_processes(_content, jobs, min(workers or cpu_count(), len(jobs)), died)
 
 
 def _dask(address: str) -> Any:

@@ -31,13 +31,13 @@ from irrepnet.hamiltonians.embedded import embedded_hamiltonians, load_hamiltoni
 from irrepnet.hamiltonians.formats.own import read_provenance, read_reduced, write_reduced
 from irrepnet.hamiltonians.formats.pythtb import from_pythtb, to_pythtb
 from irrepnet.hamiltonians.formats.sisl import from_sisl, to_sisl
-from irrepnet.hamiltonians.formats.table import read_hamiltonian, write_hamiltonian
+from irrepnet.hamiltonians.formats.table import export_hamiltonian, read_hamiltonian, write_hamiltonian
 from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
 from irrepnet.hamiltonians.orbitals import CONVENTIONS, Mixing, OrbitalBasis, Shell, atomic_basis, crystal_basis
 from irrepnet.hamiltonians.reduced import ReducedHamiltonian, reduced
 from irrepnet.hamiltonians.slater_koster import TwoCentre, slater_koster
+from irrepnet.hamiltonians.slices import Contour, FermiSlice, fermi_slice
 from irrepnet.hamiltonians.spin import (
-    ATOMIC_SPIN_ORBIT,
     moments_from_text,
     spin_channels,
     spin_orbit_term,
@@ -45,6 +45,7 @@ from irrepnet.hamiltonians.spin import (
     with_spin,
     with_spin_orbit,
 )
+from irrepnet.hamiltonians.spin_orbit_table import ATOMIC_SPIN_ORBIT
 from irrepnet.hamiltonians.symmetry import (
     Action,
     Residual,
@@ -66,7 +67,9 @@ __all__ = [
     "BlockCount",
     "BlockSpace",
     "BondOrbit",
+    "Contour",
     "CrystalList",
+    "FermiSlice",
     "Gap",
     "Hamiltonian",
     "KohnSham",
@@ -92,7 +95,9 @@ __all__ = [
     "density_of_states",
     "effective_masses",
     "embedded_hamiltonians",
+    "export_hamiltonian",
     "fermi_energy",
+    "fermi_slice",
     "from_pythtb",
     "from_sisl",
     "generate",

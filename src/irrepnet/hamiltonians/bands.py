@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
-from irrepnet.crystals import Cell, LittleGroup, carried, little_group
+from irrepnet.crystals import Cell, LittleGroup, carried_over, little_group
 from irrepnet.crystals.little_groups import SAME
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import DoubleGroup
@@ -134,7 +134,7 @@ def band_irreps(
         IrrepnetError: the cell is not primitive, k is almost on a symmetric point, or the bands do not obey the
             symmetry: then symmetrise the Hamiltonian, or raise the tolerance.
     """
-    little = _little_group(act, k, k if like is None else like)
+    little = _little_group(act, k, like)
     operators = act.on_bloch_sums(little.indices.tolist(), little.k)
     overlap = hamiltonian.S_at(little.k)
     energies, states = hamiltonian.eigenstates(little.k)
@@ -184,8 +184,8 @@ def _between(act: Action, start: ArrayLike, k: ArrayLike) -> np.ndarray:
     return np.flatnonzero(abs(apart - np.rint(apart)).max(1) < SAME)
 
 
-def _little_group(act: Action, k: ArrayLike, like: ArrayLike) -> LittleGroup:
-    """Of k, with the irreps of `like` where the two are equivalent."""
+def _little_group(act: Action, k: ArrayLike, like: ArrayLike | None = None) -> LittleGroup:
+    """Of k, with the irreps of `like`, if the two are equivalent."""
     group = act.group
     if not group.is_primitive:
         raise IrrepnetError(
@@ -194,10 +194,10 @@ def _little_group(act: Action, k: ArrayLike, like: ArrayLike) -> LittleGroup:
     unitary = slice(len(group.elements))
     of_spin = DoubleGroup(group.point_group) if act.basis.spinful else group.point_group
     operations = of_spin, group.rotations[unitary], group.translations[unitary]
-    found = _between(act, like, k)
-    if not len(found):
+    found = [] if like is None else _between(act, like, k)
+    if like is None or not len(found):
         return little_group(*operations, k)
-    return carried(little_group(*operations, like), int(found[0]), *operations)
+    return carried_over(little_group(*operations, like), int(found[0]), *operations)
 
 
 def density_of_states(

@@ -80,6 +80,18 @@ class Shell:
         harmonics, orders = CONVENTIONS[convention]
         return cls(site, l, orders[l], harmonics)
 
+    def in_convention(self, convention: str) -> Shell:
+        """The same functions in the order and with the harmonics of another code.
+
+        Raises IrrepnetError if not all components are there, and those of the other code are combinations with others.
+        """
+        whole = Shell.of(self.site, self.l, convention)
+        other = replace(whole, m=tuple(m for m in whole.m if m in self.m))
+        change = other.matrix.conj() @ self.matrix.T
+        if abs(change @ change.conj().T - np.eye(len(self.m))).max() > 1e-9:
+            raise IrrepnetError(f"site {self.site + 1} has only {', '.join(self.names)}; this order needs whole shells")
+        return other
+
     @property
     def is_whole(self) -> bool:
         """Whether all 2l+1 components are there."""
@@ -191,13 +203,13 @@ class OrbitalBasis:
     def in_convention(self, convention: str) -> OrbitalBasis:
         """The same shells, each in the order and with the harmonics of another code, and no mixing.
 
-        Raises IrrepnetError if a shell is not whole.
+        Raises IrrepnetError if a shell is not whole, and its functions there are not here.
         """
-        for site in range(len(self.centres)):
+        for site in range(len(self.centres)) if self.mixing is not None else ():
             names = self._names_on(site)
             if len(names) < sum(2 * shell.l + 1 for shell in self.shells_of(site)):
                 raise IrrepnetError(f"site {site + 1} has only {', '.join(names)}; other orders need whole shells")
-        return replace(self, shells=tuple(Shell.of(s.site, s.l, convention) for s in self.shells), mixing=None)
+        return replace(self, shells=tuple(shell.in_convention(convention) for shell in self.shells), mixing=None)
 
     def change_to(self, other: OrbitalBasis) -> np.ndarray:
         """(n, n) unitary T with H_other = T H Tᴴ, for another order, harmonics or mixing of the same shells."""

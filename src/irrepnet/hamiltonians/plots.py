@@ -1,4 +1,4 @@
-"""Pictures of bands, with the irreps of the levels at high-symmetry points."""
+"""Pictures of bands, with the irreps of the levels at high-symmetry points, and of slices of Fermi surfaces."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from scipy.optimize import isotonic_regression
 from irrepnet.files import write_picture
 from irrepnet.groups import typeset
 from irrepnet.hamiltonians.bands import BandStructure, Level
+from irrepnet.hamiltonians.slices import FermiSlice
 from irrepnet.outlets import for_picture
 
 WINDOW = 20.0
@@ -156,3 +157,39 @@ def _name_levels(axes: Axes, bands: BandStructure, irreps: dict[str, tuple[Level
         apart = np.minimum(np.maximum(apart, low + steps), high - height - steps[-1] + steps)
         for text, energy in zip(texts, apart):
             text.xy = (text.xy[0], float(energy))
+
+
+def plot_slice(found: FermiSlice, path: str | Path, title: str = "") -> None:
+    """Draw a slice of a Fermi surface into a file (PNG, PDF, SVG by its ending): a colour a band, or, where weights of
+    orbitals are known, these as the areas of dots."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.5, 5.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.set_aspect("equal", "datalim")
+    axes.fill(*found.outline.T, facecolor="none", edgecolor="0.4", linewidth=0.8)
+    names = list(dict.fromkeys(name for contour in found.contours for name in contour.weights))
+    named: set[str] = set()
+    for contour in found.contours:
+        if not contour.weights:
+            name = f"band {contour.band + 1}"
+            axes.plot(*contour.points.T, color=f"C{contour.band % 10}", label=None if name in named else name)
+            named.add(name)
+            continue
+        axes.plot(*contour.points.T, color="0.75", linewidth=0.6, zorder=1)
+        for number, own in enumerate(contour.weights.values()):
+            dots = {"s": 30 * own.clip(0), "color": f"C{number % 10}", "alpha": 0.5, "linewidths": 0}
+            axes.scatter(*contour.points.T, **dots, rasterized=True)
+    for number, name in enumerate(names):
+        axes.scatter([], [], color=f"C{number % 10}", label=name)
+    for label, place in found.points:
+        axes.plot(*place, marker=".", color="0.3", markersize=4, zorder=3)
+        axes.annotate(for_picture(label), (place[0], place[1]), (3, 3), textcoords="offset points", fontsize=8)
+    if found.contours:
+        figure.legend(fontsize=8, loc="outside right upper")
+    axes.set(title=for_picture(title))
+    across, up = (f"[{' '.join(f'{x + 0.0:.3g}' for x in axis.round(3))}]" for axis in found.axes[:2])
+    axes.set(xlabel=f"k along {across} (1/Å)", ylabel=f"k along {up} (1/Å)")
+    write_picture(figure, path, dpi=160)

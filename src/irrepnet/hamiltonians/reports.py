@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from irrepnet.crystals import SymmetricCrystal
+from irrepnet.crystals.induction_report import fractions_from_text
 from irrepnet.errors import IrrepnetError
 from irrepnet.files import write_text
 from irrepnet.hamiltonians.bands import (
@@ -30,10 +31,16 @@ from irrepnet.hamiltonians.blocks import count_blocks
 from irrepnet.hamiltonians.edges import with_shared_edges
 from irrepnet.hamiltonians.embedded import FOLDER, embedded_hamiltonians
 from irrepnet.hamiltonians.formats.own import read_provenance
-from irrepnet.hamiltonians.formats.table import read_hamiltonian, read_what_can_be, write_hamiltonian
+from irrepnet.hamiltonians.formats.table import (
+    export_hamiltonian,
+    read_hamiltonian,
+    read_what_can_be,
+    write_hamiltonian,
+)
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import crystal_basis, shells_by_element
-from irrepnet.hamiltonians.plots import energy_window, plot_bands
+from irrepnet.hamiltonians.plots import energy_window, plot_bands, plot_slice
+from irrepnet.hamiltonians.slices import fermi_slice
 from irrepnet.hamiltonians.spin import moments_from_text, spin_channels, strengths_from_text, with_spin_orbit
 from irrepnet.hamiltonians.symmetry import (
     SYMPREC,
@@ -99,13 +106,14 @@ def with_given_spin(hamiltonian: Hamiltonian, spin_orbit: str | None, moments: s
     """The Hamiltonian of a file with what the file does not have of spin.
 
     Args:
-        spin_orbit: λ of L·S in eV by element and shell, such as "Bi:p=1.25", added on the atoms.
+        spin_orbit: λ of L·S in eV by element and shell, such as "Bi:p=1.25", or "Bi" for the atom's, added on
+            the atoms.
         moments: the magnetic moments of all atoms of the cell, see `moments_from_text`: they decide the symmetry.
 
     Raises IrrepnetError for text that is not of this kind, or if the orbitals are not known.
     """
     if spin_orbit is not None:
-        hamiltonian = with_spin_orbit(hamiltonian, strengths_from_text(spin_orbit))
+        hamiltonian = with_spin_orbit(hamiltonian, strengths_from_text(spin_orbit, hamiltonian.known_basis))
     if moments is not None:
         basis = replace(hamiltonian.known_basis, moments=moments_from_text(moments))
         hamiltonian = replace(hamiltonian, basis=basis)
@@ -331,12 +339,7 @@ def draw_bands(
 
     Raises IrrepnetError if the file cannot be read, or tells no lattice, or the picture cannot be written.
     """
-    hamiltonian = with_given_spin(read_hamiltonian(file, structure, shells), spin_orbit, moments)
-    if spin is not None:
-        channels = spin_channels(hamiltonian)
-        if channels is None:
-            raise IrrepnetError(f"{file}: it has no spin, or elements between spin up and down: its bands are of both")
-        hamiltonian = channels[("up", "down").index(spin)]
+    hamiltonian = _of_spin(with_given_spin(read_what_can_be(file, structure, shells), spin_orbit, moments), spin)
     if fermi is not None:
         hamiltonian = replace(hamiltonian, fermi=fermi)
     found = band_structure(hamiltonian)
@@ -378,18 +381,123 @@ def describe_levels(levels: dict[str, tuple[Level, ...]]) -> dict[str, list[dict
     }
 
 
+def _of_spin(hamiltonian: Hamiltonian, spin: Literal["up", "down"] | None) -> Hamiltonian:
+    """One of two spins without elements between them, or all."""
+    if spin is None:
+        return hamiltonian
+    channels = spin_channels(hamiltonian)
+    if channels is None:
+        raise IrrepnetError(
+            f"{hamiltonian.name}: it has no spin, or elements between spin up and down: its bands are of both"
+        )
+    return channels[("up", "down").index(spin)]
+
+
 def _write_bands(bands: BandStructure, path: Path) -> None:
     labels = dict(bands.labelled)
     numbers = [f"band {number + 1} [eV]" for number in range(bands.energies.shape[1])]
+    rows = [
+        [distance, labels.get(index, ""), *k, *energies]
+        for index, (distance, k, energies) in enumerate(zip(bands.distance, bands.k, bands.energies))
+    ]
+    _write_table(path, [["distance [1/Å]", "label", "k1", "k2", "k3", *numbers], *rows])
+
+
+def draw_slice(
+    file: str | Path,
+    out: str | Path,
+    normal: str = "0,0,1",
+    through: str = "0,0,0",
+    energy: float | None = None,
+    steps: int = 100,
+    structure: str | Path | None = None,
+    shells: str | None = None,
+    symprec: float = SYMPREC,
+    spin_orbit: str | None = None,
+    moments: str | None = None,
+    spin: Literal["up", "down"] | None = None,
+    weights: bool = False,
+) -> dict[str, Any]:
+    """Draw the lines of one energy in a plane of the first Brillouin zone, or write them into a table.
+
+    Args:
+        file, structure, shells: as `read_hamiltonian` takes them.
+        out: the picture, or a table *.csv: number of the line, band (from 1), place in the plane (Å⁻¹), k (fractional)
+            and weights of orbitals of its points.
+        normal, through: three numbers such as "1,1,0", and three or the label of a point; with `energy`, `steps`
+            and `symprec` as `fermi_slice` takes them.
+        spin_orbit, moments, spin, weights: as for `draw_bands`.
+
+    Returns:
+        ``file``, ``out``, ``fermi`` and ``energy`` (eV), ``axes`` (right, upwards, normal; Cartesian), ``height``
+        (Å⁻¹), ``outline`` (V, 2), ``points`` [{"label", "point"}], and ``contours`` [{"band" (from 1), "closed",
+        "points" (P, 2) in Å⁻¹, "k" (P, 3) fractional, "weights" {orbitals: (P)}}].
+
+    Raises IrrepnetError as `fermi_slice` does, or if a file cannot be read or written.
+    """
+    hamiltonian = _of_spin(with_given_spin(read_what_can_be(file, structure, shells), spin_orbit, moments), spin)
+    place = fractions_from_text(through, "point") if "," in through else through
+    across = fractions_from_text(normal, "normal")
+    found = fermi_slice(hamiltonian, across, place, energy, steps, weights, symprec)
+    if Path(out).suffix.lower() == ".csv":
+        names = list(dict.fromkeys(name for contour in found.contours for name in contour.weights))
+        rows = [
+            [number + 1, contour.band + 1, *point, *k, *(contour.weights[name][at] for name in names)]
+            for number, contour in enumerate(found.contours)
+            for at, (point, k) in enumerate(zip(contour.points, contour.k))
+        ]
+        _write_table(Path(out), [["line", "band", "x [1/Å]", "y [1/Å]", "k1", "k2", "k3", *names], *rows])
+    else:
+        plot_slice(found, out, Path(hamiltonian.name).name)
+    return {
+        "file": str(file),
+        "out": str(out),
+        "fermi": hamiltonian.fermi,
+        "energy": found.energy,
+        "axes": found.axes.tolist(),
+        "height": found.height,
+        "outline": found.outline.tolist(),
+        "points": [{"label": label, "point": point.tolist()} for label, point in found.points],
+        "contours": [
+            {
+                "band": contour.band + 1,
+                "closed": contour.is_closed,
+                "points": contour.points.tolist(),
+                "k": contour.k.tolist(),
+                "weights": {name: own.tolist() for name, own in contour.weights.items()},
+            }
+            for contour in found.contours
+        ],
+    }
+
+
+def _write_table(path: Path, rows: list[list[Any]]) -> None:
     text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(["distance [1/Å]", "label", "k1", "k2", "k3", *numbers])
-    for index, (distance, k, energies) in enumerate(zip(bands.distance, bands.k, bands.energies)):
-        table.writerow([distance, labels.get(index, ""), *k, *energies])
+    csv.writer(text).writerows(rows)
     try:
         write_text(path, text.getvalue())
     except OSError as error:
         raise IrrepnetError(f"{path}: the table cannot be written: {error.strerror}") from None
+
+
+def converted(
+    file: str | Path,
+    out: str | Path,
+    structure: str | Path | None = None,
+    shells: str | None = None,
+    spin_orbit: str | None = None,
+) -> dict[str, Any]:
+    """Write a Hamiltonian for another code; {"file", "out", "notes"}, those of `export_hamiltonian`.
+
+    Args:
+        file, structure, shells: as `read_hamiltonian` takes them.
+        out: as `export_hamiltonian` takes it.
+        spin_orbit: as `with_given_spin` takes it.
+
+    Raises IrrepnetError if the file cannot be read or written.
+    """
+    hamiltonian = with_given_spin(read_hamiltonian(file, structure, shells), spin_orbit, None)
+    return {"file": str(file), "out": str(out), "notes": export_hamiltonian(hamiltonian, out)}
 
 
 def list_embedded() -> dict[str, Any]:

@@ -13,19 +13,8 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PAULI
 from irrepnet.hamiltonians.model import Hamiltonian, in_order
 from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis, racah_angular_momentum
+from irrepnet.hamiltonians.spin_orbit_table import ATOMIC_SPIN_ORBIT
 from irrepnet.hamiltonians.symmetry import action, symmetry_residual
-
-_PER_CM = 1.239841984e-4  # eV of a wave number in cm⁻¹
-_GROUND_TERMS = {
-    "B": 15.287, "C": 43.4134567, "O": 226.977, "F": 404.141, "Al": 112.061, "Si": 223.157, "S": 573.59573,
-    "Cl": 882.3515, "Br": 3685.24, "I": 7602.9762,
-}  # fmt: skip
-"""cm⁻¹, the width of the ground term of free atoms with 1, 2, 4 or 5 electrons in a p shell: NIST Atomic Spectra
-Database 5.12, doi 10.18434/T4W30F."""
-ATOMIC_SPIN_ORBIT: dict[str, dict[str, float]] = {
-    element: {"p": _PER_CM * width * 2 / 3} for element, width in _GROUND_TERMS.items()
-}
-"""{element: {"p": λ in eV}}: in L–S coupling the ground term of these atoms is 3λ/2 wide."""
 
 
 def with_spin(up: Hamiltonian, down: Hamiltonian | None = None) -> Hamiltonian:
@@ -174,21 +163,24 @@ def _violation(hamiltonian: Hamiltonian) -> float:
         return np.inf
 
 
-def strengths_from_text(text: str) -> dict[str, dict[str, float]]:
-    """{element: {letter: λ in eV}} from "Bi:p=1.25,Te:p=0.5"; an element alone has the atom's λ, "Si" or "Bi:p=1.25,I".
+def strengths_from_text(text: str, basis: OrbitalBasis) -> dict[str, dict[str, float]]:
+    """{element: {letter: λ in eV}} from "Bi:p=1.25,Te:p=0.5"; an element alone, as in "Bi:p=1.25,I", has the atom's λ
+    of those shells that are in the basis.
 
     Raises IrrepnetError for other text, or an element alone that `ATOMIC_SPIN_ORBIT` does not have.
     """
     found: dict[str, dict[str, float]] = {}
+    known = {(basis.species[shell.site], LETTERS[shell.l]) for shell in basis.shells}
     for part in text.split(","):
         element = part.strip()
         if re.fullmatch("[A-Z][a-z]?", element):
             if element not in ATOMIC_SPIN_ORBIT:
                 raise IrrepnetError(
-                    f"there is no λ of the atom {element} at hand, only of {', '.join(ATOMIC_SPIN_ORBIT)}; give it, "
-                    f"such as {element}:p=0.5"
+                    f"there is no λ of the atom {element} in the table; give it, such as {element}:p=0.5"
                 )
-            found.setdefault(element, {}).update(ATOMIC_SPIN_ORBIT[element])
+            own = ATOMIC_SPIN_ORBIT[element]
+            fitting = {letter: strength for letter, strength in own.items() if (element, letter) in known}
+            found.setdefault(element, {}).update(fitting or own)  # none: the term says so
             continue
         match = re.fullmatch(r"\s*([A-Z][a-z]?):([pdf])=([-+.\deE]+)\s*", part)
         try:

@@ -11,7 +11,7 @@ from pymatgen.core.periodic_table import Element
 from irrepnet.crystals import read_cell
 from irrepnet.data import Rejection
 from irrepnet.errors import IrrepnetError
-from irrepnet.hamiltonians import band_structure, orthogonalised, write_hamiltonian
+from irrepnet.hamiltonians import band_structure, export_hamiltonian
 from irrepnet.hamiltonians.bands import BandStructure, levels_at
 from irrepnet.hamiltonians.formats.own import read_reduced
 from irrepnet.hamiltonians.formats.table import format_of
@@ -87,8 +87,7 @@ def predict_hamiltonian(
 
     Args:
         folder, file: see :func:`predicted_hamiltonian`.
-        out: file of the Hamiltonian; its name tells the format. Where that holds no overlap, of Löwdin's orthonormal
-            orbitals, see :func:`irrepnet.hamiltonians.orthogonalised`, and the note says so.
+        out: file of the Hamiltonian, see :func:`irrepnet.hamiltonians.export_hamiltonian`, whose notes the note has.
         bands: the picture.
         energies: lowest and highest that are drawn, eV.
         irreps: whether the levels at the high-symmetry points are named.
@@ -101,16 +100,14 @@ def predict_hamiltonian(
         and ``note``.
     """
     run, task = load_hamiltonian_run(folder)
-    holds_overlap = out is None or format_of(out).holds_overlap  # known before anything is computed
+    if out is not None:
+        format_of(out)  # known before anything is computed
     sample, found, row = _answer(run, task, Path(file))
     written = []
     if out is not None:
-        mesh: Any = tuple((2 * abs(found.R).max(0) + 1).tolist())
-        write_hamiltonian(found if holds_overlap else orthogonalised(found, mesh), Path(out))
+        notes = export_hamiltonian(found, out)
+        row["note"] = "; ".join(filter(None, [row["note"], *notes]))
         written.append(out)
-    if not holds_overlap:
-        loewdin = f"{out} has orthonormal orbitals (Löwdin), by a mesh of {' × '.join(map(str, mesh))} k"
-        row["note"] = "; ".join(filter(None, [row["note"], loewdin]))
     if bands is not None:
         structure = band_structure(found)
         named = levels_at(found, structure.points)[0] if irreps else {}

@@ -1,6 +1,5 @@
 """A trained network put to use: its errors on data with known values, and its predictions for structures."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -19,7 +18,7 @@ from irrepnet.training.folder import REJECTED
 from irrepnet.training.load import Run, load_run
 from irrepnet.training.log import Log
 from irrepnet.training.loop import threads
-from irrepnet.workers import end_with
+from irrepnet.workers import in_processes
 
 AT_A_TIME = 4096
 """Crystals that a prediction holds in memory."""
@@ -168,19 +167,10 @@ def stream_predictions(run: Run | str | Path, files: Any, workers: int = 1) -> I
     if len(ahead) < 2:
         yield from (_rows(run, part) for part in chain(ahead, parts))
         return
-    from joblib import Parallel, delayed, parallel_config
-    from joblib.externals.loky.process_executor import BrokenProcessPool
-
     at = run.folder, device_of(run.model).type
-    own = {"initializer": end_with, "initargs": (os.getpid(),)}
-    with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1, **own):
-        made = Parallel(return_as="generator", pre_dispatch=f"{workers + 1}")
-        try:
-            yield from made(delayed(_rows_of)(*at, part) for part in chain(ahead, parts))  # type: ignore[misc]
-        except BrokenProcessPool as error:
-            raise IrrepnetError(
-                "a process that predicts died, perhaps for want of memory; take fewer workers"
-            ) from error
+    jobs = ((*at, part) for part in chain(ahead, parts))
+    died = "a process that predicts died, perhaps for want of memory; take fewer workers"
+    yield from in_processes(_rows_of, jobs, workers, died, workers + 1)
 
 
 def _are_several(files: Any) -> bool:

@@ -37,6 +37,7 @@ from irrepnet.hamiltonians import (
     symmetry_residual,
     write_reduced,
 )
+from irrepnet.hamiltonians.dft import kohn_sham as kohn_sham_module
 from irrepnet.hamiltonians.dft.generate import is_finished, path_of
 from irrepnet.hamiltonians.dft.kohn_sham import HARTREE, grid_mesh, kmesh
 from irrepnet.hamiltonians.embedded import FOLDER
@@ -69,6 +70,26 @@ def largest_asymmetry(dft: KohnSham, potential: np.ndarray, k: np.ndarray, opera
 def helium() -> ReducedHamiltonian:
     pytest.importorskip("pyscf", reason="PySCF is not installed")
     return generate(requests("fcc:He:3.0")[0])
+
+
+def test_memory_changes_nothing(monkeypatch):
+    """Of the orbitals on the grid, all, some or none are kept between cycles; those that are, are computed once."""
+    pytest.importorskip("pyscf", reason="PySCF is not installed")
+    request, mesh, found = requests("fcc:He:3.0")[0], (3, 3, 3), []
+    for kept in (0, 2, 100):
+        dft = kohn_sham(request)
+        points = len(irreducible(dft.action, mesh)[0])
+        of_one = 4 * 16 * len(dft.basis) * np.prod(dft.mesh)
+        monkeypatch.setattr(kohn_sham_module, "_KEPT", (kept + 0.5) * of_one)
+        calls, orbitals = [], dft._orbitals
+        monkeypatch.setattr(dft, "_orbitals", lambda k, own=orbitals, calls=calls: calls.append(k) or own(k))
+        result = dft.converged(mesh)
+        found.append(result.potential)
+        passes = 2 + 2 * result.cycles  # of the free atoms and their H; density and H of each cycle
+        assert len(calls) == points * passes - min(kept, points) * (passes - 1)
+        assert points > 2
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
 
 
 def test_what_is_made_is_checked(helium):

@@ -311,14 +311,18 @@ class KohnSham:
         return self.potential(density * (self.electrons / (density[0].sum() * self._volume / self._points)))
 
     def _all_orbitals(self, mesh: tuple[int, int, int]) -> Iterator[np.ndarray]:
-        """The orbitals at each irreducible k of a mesh, kept if the memory for it is not too large."""
+        """The orbitals at each irreducible k of a mesh; those are kept for the next time that the memory holds."""
         if mesh not in self._kept:
-            k = irreducible(self.action, mesh)[0]
-            if 4 * 16 * len(self.basis) * self._points * len(k) > _KEPT:
-                yield from map(self._orbitals, k)
-                return
-            self._kept = {mesh: [self._orbitals(point) for point in k]}
-        yield from self._kept[mesh]
+            self._kept = {mesh: []}
+        kept, most = self._kept[mesh], int(_KEPT / (4 * 16 * len(self.basis) * self._points))
+        for number, point in enumerate(irreducible(self.action, mesh)[0]):
+            if number < len(kept):
+                yield kept[number]
+                continue
+            orbitals = self._orbitals(point)
+            if number < most:
+                kept.append(orbitals)
+            yield orbitals
 
     def converged(self, mesh: tuple[int, int, int], tolerance: float = 1e-5) -> Converged:
         """Self-consistency with a mesh of k, until H(k) changes by less than `tolerance` eV in a cycle.

@@ -15,10 +15,12 @@ from irrepnet.hamiltonians.formats.abacus import read_abacus, read_bare_abacus, 
 from irrepnet.hamiltonians.formats.deeph import is_deeph, read_deeph, write_deeph
 from irrepnet.hamiltonians.formats.deeptb import read_deeptb, write_deeptb
 from irrepnet.hamiltonians.formats.own import read_safetensors, write_safetensors
+from irrepnet.hamiltonians.formats.shared import save_text
 from irrepnet.hamiltonians.formats.sisl import read_sisl, write_sisl
 from irrepnet.hamiltonians.formats.tbmodels import read_bare_tbmodels, read_tbmodels, write_tbmodels
 from irrepnet.hamiltonians.formats.wannier90 import read_bare_wannier90, read_wannier90, write_wannier90
-from irrepnet.hamiltonians.model import Hamiltonian
+from irrepnet.hamiltonians.formats.wannier90_input import beside, seed, wannier90_input
+from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def read_hamiltonian(path: str | Path, structure: str | Path | None = None, shel
 
 
 def read_what_can_be(path: str | Path, structure: str | Path | None = None, shells: str | None = None) -> Hamiltonian:
-    """As `read_hamiltonian`; where what lies beside the file does not fit, the matrices alone, and `no_basis` says why.
+    """As `read_hamiltonian`; where what lies beside the file does not fit, without orbitals, and `no_basis` says why.
 
     Raises IrrepnetError if the matrices cannot be read, or structure or shells are given and do not fit.
     """
@@ -131,6 +133,34 @@ def write_hamiltonian(hamiltonian: Hamiltonian, path: str | Path) -> None:
     Raises IrrepnetError for another name, or what that format cannot hold.
     """
     format_of(path).write(hamiltonian, Path(path))
+
+
+def export_hamiltonian(hamiltonian: Hamiltonian, path: str | Path) -> list[str]:
+    """Write for other codes, with what they need beside it; what was changed for that, a note each.
+
+    As `write_hamiltonian`; where the format holds no overlap, of Löwdin's orthonormal orbitals, see `orthogonalised`,
+    by the mesh of k that the cells fill. A Wannier90 file has its order of orbitals and, unless there is one, a
+    seed.win that tells them.
+
+    Raises IrrepnetError as `write_hamiltonian` does.
+    """
+    path, kind = Path(path), format_of(path)
+    notes = []
+    if hamiltonian.S is not None and not kind.holds_overlap:
+        x, y, z = (2 * abs(hamiltonian.R).max(0) + 1).tolist()
+        hamiltonian = orthogonalised(hamiltonian, (x, y, z))
+        notes.append(f"{path} has orthonormal orbitals (Löwdin), by a mesh of {x} × {y} × {z} k")
+    basis = hamiltonian.basis
+    if kind.name != "Wannier90" or basis is None or basis.mixing is not None:
+        kind.write(hamiltonian, path)
+        return notes
+    hamiltonian = hamiltonian.in_convention("wannier90")
+    kind.write(hamiltonian, path)
+    if (there := beside(path, ".win")) is None:
+        save_text(seed(path, ".win"), wannier90_input(hamiltonian))
+    else:
+        notes.append(f"{there} was there before and may tell of other orbitals")
+    return notes
 
 
 def format_of(path: str | Path) -> Format:

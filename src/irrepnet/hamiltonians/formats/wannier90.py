@@ -17,7 +17,7 @@ from irrepnet.crystals.text import lines_of, read_text
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians.formats.shared import has_ending, numbers_below, save_text, whole
 from irrepnet.hamiltonians.formats.structure import with_structure
-from irrepnet.hamiltonians.formats.wannier90_input import beside, wannier_centres
+from irrepnet.hamiltonians.formats.wannier90_input import beside, wannier90_cell, wannier_centres
 from irrepnet.hamiltonians.model import Hamiltonian
 from irrepnet.hamiltonians.orbitals import real_if_real
 from irrepnet.hamiltonians.spin import in_either_spin_order
@@ -36,7 +36,7 @@ def read_wannier90(path: Path, structure: Path | None = None, shells: str | None
     Raises:
         IrrepnetError: the file is missing, cut short or not of this format, or does not fit the structure.
     """
-    found = read_bare_wannier90(path)
+    found = _matrices(path)
     structure = structure or beside(path, ".win")
     if structure is None:
         return found
@@ -49,7 +49,12 @@ def read_wannier90(path: Path, structure: Path | None = None, shells: str | None
 
 
 def read_bare_wannier90(path: Path) -> Hamiltonian:
-    """The same without lattice and orbitals."""
+    """The same without orbitals; with lattice, atoms and Fermi energy of seed.win where these can be read."""
+    found, beside_it = _matrices(path), beside(path, ".win")
+    return found if beside_it is None else replace(found, **wannier90_cell(beside_it))
+
+
+def _matrices(path: Path) -> Hamiltonian:
     failure: ValueError | None = None
     for source in (_Lines, _Words):
         try:

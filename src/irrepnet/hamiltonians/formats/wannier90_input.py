@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,15 +23,19 @@ from irrepnet.hamiltonians.formats.wannier90_projections import (
     spins_side_by_side,
 )
 from irrepnet.hamiltonians.model import BOHR, Hamiltonian, in_order
-from irrepnet.hamiltonians.orbitals import OrbitalBasis, cell_as_given
+from irrepnet.hamiltonians.orbitals import LETTERS, OrbitalBasis, cell_as_given
 
 _NEAR = 0.5  # Å between the centre of a Wannier function and the site it was projected on
 
 
 def beside(path: Path, suffix: str) -> Path | None:
     """seed + suffix, packed or not, in letters of any case, in the folder of seed_hr.dat or seed_tb.dat."""
-    seed = re.sub(r"_(hr|tb)\.dat(\.gz)?$", "", path.name, flags=re.IGNORECASE)
-    return in_any_case(path.parent, seed + suffix)
+    return in_any_case(path.parent, seed(path, suffix).name)
+
+
+def seed(path: Path, suffix: str) -> Path:
+    """seed + suffix in the folder of seed_hr.dat or seed_tb.dat."""
+    return path.with_name(re.sub(r"_(hr|tb)\.dat(\.gz)?$", "", path.name, flags=re.IGNORECASE) + suffix)
 
 
 class _Unknown(Exception):
@@ -77,6 +83,51 @@ def with_wannier90_input(hamiltonian: Hamiltonian, path: str | Path, centres: np
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise IrrepnetError(f"{path}: cannot be read as a Wannier90 input: {reason}") from error
     return replace(found, basis=basis)
+
+
+def wannier90_input(hamiltonian: Hamiltonian) -> str:
+    """The .win file of a Hamiltonian in Wannier90's order of orbitals, with a projection for each shell.
+
+    Raises IrrepnetError for hybrids, or if it is not known what the orbitals are.
+    """
+    from pymatgen.core.periodic_table import Element
+
+    basis, cell = hamiltonian.known_basis, hamiltonian.known_cell
+    if basis.mixing is not None:
+        raise IrrepnetError(f"{hamiltonian.name}: its orbitals are combinations of those of shells")
+    symbols = [Element.from_Z(int(number)).symbol for number in cell.numbers]
+    lines = [f"num_wann = {len(hamiltonian)}"]
+    if hamiltonian.fermi is not None:
+        lines.append(f"fermi_energy = {hamiltonian.fermi:.12f}")
+    if basis.spinful:
+        lines.append("spinors = true")
+
+    def row(numbers: np.ndarray, between: str = " ") -> str:
+        return between.join(f"{x:.15f}" for x in numbers)
+
+    projections, seen = [], Counter()
+    for shell in basis.shells:
+        functions = LETTERS[shell.l] if shell.is_whole else ";".join(shell.names)
+        seen[shell.site, shell.l] += 1
+        radial = f":r={seen[shell.site, shell.l]}" if seen[shell.site, shell.l] > 1 else ""
+        projections.append(f"f={row(basis.centres[shell.site], ',')}:{functions}{radial}")
+    for name, rows in (
+        ("unit_cell_cart", ["ang", *map(row, cell.lattice)]),
+        ("atoms_frac", [f"{symbol} {row(place)}" for symbol, place in zip(symbols, cell.frac_coords)]),
+        ("projections", projections),
+    ):
+        lines += ["", f"begin {name}", *rows, f"end {name}"]
+    return "\n".join(lines) + "\n"
+
+
+def wannier90_cell(path: Path) -> dict[str, Any]:
+    """Of a .win file whose projections do not fit: "cell" and "fermi" (eV or None); {} if these cannot be read."""
+    try:
+        blocks, keys = _win_blocks(read_text(path))
+        cell, _ = _win_atoms(blocks, str(path))
+        return {"cell": cell, "fermi": energy(_only(keys, "fermi_energy"), path, "fermi_energy")}
+    except (IrrepnetError, ValueError, KeyError):
+        return {}
 
 
 def _projections(
