@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from irrepnet.tasks import reliability
 from irrepnet.tasks.reliability import Reliability
 
 
@@ -106,3 +107,28 @@ def test_written_and_read():
     assert (read.unit, read.far, read.bounds) == (made.unit, made.far, made.bounds)
     for one, other in zip(made.neighbours(held), read.neighbours(held)):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_blocks_make_no_difference(monkeypatch):
+    rng = np.random.default_rng(1)
+    train, held = places(rng, 500), places(rng, 90)
+    found = Reliability.fit(train, held, {"y": errors_at(held, rng)})
+    whole = found.neighbours(held)
+    monkeypatch.setattr(reliability, "_DISTANCES", 3 * len(train) + 1)
+    parts = found.neighbours(held)
+    np.testing.assert_array_equal(parts.index, whole.index)
+    np.testing.assert_allclose(parts.distance, whole.distance, rtol=1e-12)
+
+
+def test_of_very_many_validation_crystals_some_tell_enough(monkeypatch):
+    rng = np.random.default_rng(2)
+    train, held = places(rng, 400), places(rng, 4000)
+    errors = {"y": errors_at(held, rng)}
+    errors["y"][::7] = np.nan
+    whole = Reliability.fit(train, held, errors)
+    monkeypatch.setattr(reliability, "_HELD", 1000)
+    some = Reliability.fit(train, held, errors)
+    assert some.unit == pytest.approx(whole.unit, rel=0.05)
+    distance = some.neighbours(held).distance.mean(1)
+    np.testing.assert_allclose(some.bound("y", distance), whole.bound("y", distance), rtol=0.2)
+    assert (errors["y"] <= some.bound("y", distance))[np.isfinite(errors["y"])].mean() == pytest.approx(0.9, abs=0.03)

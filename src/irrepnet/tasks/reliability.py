@@ -21,7 +21,8 @@ from irrepnet.inlets import json_value
 COVERAGE = 0.9
 NEAREST = 3
 AXES = 16
-_BLOCK = 256  # crystals whose distances to all known ones are in memory
+_HELD = 10_000  # validation crystals that tell enough, of more that many at equal intervals
+_BLOCK, _DISTANCES = 256, 2**24  # crystals at a time, and distances between them and known ones that are in memory
 
 
 class NearestCrystals(NamedTuple):
@@ -63,19 +64,22 @@ class Reliability:
         An error that is not known is NaN. Targets of which too few are known for nine of ten to mean anything have no
         bound.
         """
-        mean, spread = train.mean(0), train.std(0)
+        parts = [train[start : start + 2**14] for start in range(0, len(train), 2**14)]  # all may be many
+        mean = train.mean(0, dtype=float)
+        squares = sum(((part - mean).T @ (part - mean) for part in parts), np.zeros((len(mean), len(mean))))
+        spread = np.sqrt(np.diag(squares) / len(train))
         unit_of = np.where(spread > 1e-9, spread, 1.0)
-        scaled = (train - mean) / unit_of
-        values, vectors = np.linalg.eigh(scaled.T @ scaled)  # of F × F numbers, however many crystals there are
+        values, vectors = np.linalg.eigh(squares / np.outer(unit_of, unit_of))
         kept = min(AXES, max(1, int((values > 1e-9 * values[-1]).sum())))
         axes = vectors[:, ::-1][:, :kept] / unit_of[:, None]
-        known = (train - mean) @ axes
-        raw = cls(mean, axes, known.astype(np.float16), 1.0, np.inf, {})
-        distance = raw.neighbours(held).distance.mean(1)
+        known = np.concatenate([((part - mean) @ axes).astype(np.float16) for part in parts])
+        raw = cls(mean, axes, known, 1.0, np.inf, {})
+        some = slice(None, None, max(1, -(-len(held) // _HELD)))
+        distance = raw.neighbours(held[some]).distance.mean(1)
         unit = float(np.median(distance)) or 1.0
         distance = distance / unit
         bounds = {}
-        for name, error in errors.items():
+        for name, error in ((name, error[some]) for name, error in errors.items()):
             good = np.isfinite(error)
             if (bound := _bound(distance[good], error[good])) is not None:
                 bounds[name] = bound
@@ -86,9 +90,12 @@ class Reliability:
         at, known = (features - self.mean) @ self.axes, self.known.astype(float)
         squares = (known**2).sum(1)
         distance, index = np.zeros((len(at), NEAREST)), np.full((len(at), NEAREST), -1)
-        for start in range(0, len(at), _BLOCK):
-            rows = np.arange(start, min(start + _BLOCK, len(at)))
-            score = squares - 2 * at[rows] @ known.T
+        block = min(_BLOCK, max(1, _DISTANCES // max(len(known), 1)))
+        for start in range(0, len(at), block):
+            rows = np.arange(start, min(start + block, len(at)))
+            score = at[rows] @ known.T
+            score *= -2
+            score += squares
             for rank in range(min(NEAREST, len(known))):
                 index[rows, rank] = nearest = score.argmin(1)
                 score[rows - start, nearest] = np.inf
