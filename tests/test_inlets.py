@@ -6,16 +6,22 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from irrepnet.crystals import read_cell
+from irrepnet.crystals.pairs import close_pairs, sorted_pairs
 from irrepnet.data import read_records
 from irrepnet.errors import IrrepnetError
+from irrepnet.hamiltonians import Hamiltonian
 from irrepnet.hamiltonians.dft.crystal_list import read_list
-from irrepnet.inlets import yaml_value
+from irrepnet.inlets import fraction_of, yaml_value
 from irrepnet.training import load_config, parse_assignment
 
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"a{k}: &a{k} [{','.join([f'*a{k - 1}'] * 10)}]\n" for k in range(1, 9)
 )
@@ -208,3 +214,47 @@ def test_values_whose_squares_are_no_numbers(tmp_path, value):
     records, rejections = read_records(path)
     assert [one.id for one in records] == ["1"]
     assert "y is infinite or beyond 1e+100" in rejections[0].reason
+
+
+@pytest.mark.parametrize("text", ["2", " -1/3", "0.25", ".5", "1e-3", "2.5E-10", "+7/8"])
+def test_fractions_are_read(text):
+    assert fraction_of(text) == Fraction(text)
+
+
+@pytest.mark.parametrize("text", ["1e99999999", "1e400", "9" * 10, "1/" + "9" * 10, "x", "", "1//2", "nan", "٣", "1_0"])
+def test_numbers_that_fill_the_memory_are_no_fractions(text):
+    with pytest.raises(ValueError, match="no number"):
+        fraction_of(text)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("groups subduce m-3m 1e99999999", "up to 30"),
+        ("groups subduce m-3m 1000000", "up to 30"),
+        ("induce 225 a A1g --k 1e400,0,0", "three numbers"),
+        ("graph {NaCl} --n-max 1000000000", "1 to 10,000"),
+        ("hamiltonian count {NaCl} --basis sp --cutoff 1e12", "100"),
+    ],
+)
+def test_numbers_that_would_take_for_ever_are_refused(command, said):
+    """Each is told at once, whatever it would allocate."""
+    words = command.format(NaCl=EXAMPLES / "NaCl.cif").split()
+    done = subprocess.run([sys.executable, "-m", "irrepnet", *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_search_of_too_many_pairs_is_refused():
+    for radius in (2000.0, 1e12, float("inf"), float("nan")):
+        with pytest.raises(IrrepnetError, match="smaller cutoff"):
+            sorted_pairs(np.zeros((1, 3)), 4 * np.eye(3), radius, np.arange(1))
+        with pytest.raises(IrrepnetError, match="smaller cutoff"):
+            close_pairs(np.zeros((1, 3)), 4 * np.eye(3), radius)
+
+
+def test_a_cell_far_away_is_refused():
+    """Meshes and tables of phases would grow with it."""
+    with pytest.raises(IrrepnetError, match=r"cell R = \[0, 0, -100000000\]"):
+        Hamiltonian(np.array([[0, 0, 0], [0, 0, -100_000_000]]), np.zeros((2, 1, 1)))

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from typing import Any
 
 from irrepnet.errors import IrrepnetError
@@ -52,6 +54,14 @@ def bounded_recursion() -> Iterator[None]:
         yield
     finally:
         sys.setrecursionlimit(before)
+
+
+def fraction_of(text: str) -> Fraction:
+    """The number in text such as "2", "-1/3" or "0.25"; ValueError if it is none, or has more than nine digits in a
+    part (a power of ten may fill the memory)."""
+    if not re.fullmatch(r"\s*[+-]?(\d{1,9}(/\d{1,9}|\.\d{0,17})?|\.\d{1,17})(e-\d{1,2})?\s*", text, re.ASCII | re.I):
+        raise ValueError(f"{text[:40]!r} is no number that is taken")
+    return Fraction(text)
 
 
 def json_value(text: str | bytes) -> Any:

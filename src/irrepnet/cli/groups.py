@@ -13,6 +13,9 @@ from irrepnet.errors import IrrepnetError
 
 app = typer.Typer(help="Point groups and double groups: irreps, couplings, products, subduction.", no_args_is_help=True)
 
+HIGHEST = 30
+"""Angular momentum."""
+
 Group = Annotated[str, typer.Argument(help='Hermann–Mauguin or Schoenflies name: "m-3m", Oh, "-42m".')]
 Double = Annotated[
     bool, typer.Option("--double", help="The double group, for spin; irreps by any of their names: F̄g, G8+, F3/2g.")
@@ -155,12 +158,15 @@ def subduce(
 
 def _twice(j: str) -> int:
     """2j of "2", "3/2" or "1.5"."""
-    from fractions import Fraction
+    from irrepnet.inlets import fraction_of
 
     try:
-        twice = 2 * Fraction(j)
+        twice = 2 * fraction_of(j)
+        is_one = twice.denominator == 1 and 0 <= twice <= 2 * HIGHEST
     except (ValueError, ZeroDivisionError):
-        twice = Fraction(-1)
-    if twice.denominator != 1 or twice < 0:
-        raise IrrepnetError(f"an angular momentum is a number such as 2, or 3/2 with spin, got {j!r}")
+        is_one = False
+    if not is_one:
+        raise IrrepnetError(
+            f"an angular momentum is a number up to {HIGHEST} such as 2, or 3/2 with spin, got {j[:40]!r}"
+        )
     return int(twice)

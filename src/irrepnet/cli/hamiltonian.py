@@ -162,7 +162,7 @@ def _energy(value: float | None) -> str:
 def count(
     file: File,
     basis: Annotated[str, typer.Option(help='Shells: "spd" on all atoms, or by element "Mg:ssspp,O:ssppd".')],
-    cutoff: Annotated[float, typer.Option(help="Longest bond, Å.")] = 5.0,
+    cutoff: Annotated[float, typer.Option(max=100, help="Longest bond, Å.")] = 5.0,
     symprec: Symprec = 0.01,
     spin: Annotated[bool, typer.Option("--spin", help="With spin–orbit coupling.")] = False,
     json_: Json = False,
@@ -354,9 +354,9 @@ def generate(
     ],
     out: Annotated[Path, typer.Option(help="Folder of the results, one *.safetensors a crystal; it is gone on with.")],
     basis: Annotated[str, typer.Option(help="SZV-MOLOPT-SR or DZVP-MOLOPT-SR.")] = "DZVP-MOLOPT-SR",
-    cutoff: Annotated[float, typer.Option(help="Plane waves that the grid holds, Ry.")] = 600.0,
+    cutoff: Annotated[float, typer.Option(max=10_000, help="Plane waves that the grid holds, Ry.")] = 600.0,
     radius: Annotated[
-        float | None, typer.Option(help="Of H(R), Å; by default 10, or more where orbitals overlap farther.")
+        float | None, typer.Option(max=100, help="Of H(R), Å; by default 10, or more where orbitals overlap farther.")
     ] = None,
     scale: Annotated[list[float] | None, typer.Option(help="Of the lattice constant; may be given again.")] = None,
     temperature: Annotated[float, typer.Option(help="k_B T of the occupations, eV.")] = 0.05,

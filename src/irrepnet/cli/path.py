@@ -16,7 +16,7 @@ def path(
     model: Model,
     start: Annotated[File, typer.Argument(help="A structure file.")],
     end: Annotated[File, typer.Argument(help="Another, with the same atoms in a corresponding cell.")],
-    steps: Annotated[int, typer.Option(help="How many crystals, both ends included.")] = 41,
+    steps: Annotated[int, typer.Option(max=100_000, help="How many crystals, both ends included.")] = 41,
     symprec: Annotated[
         str | None, typer.Option(help="Å, of the symmetry search; several with commas, as 1e-4,1e-3. The model's own.")
     ] = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.files import is_file
 from irrepnet.groups import harmonic_matrices
 from irrepnet.groups.subgroup import Subgroup
+from irrepnet.inlets import fraction_of
 
 
 def describe_induction(
@@ -162,7 +162,7 @@ def _wave_vector(number: int, text: str) -> np.ndarray:
 def fractions_from_text(text: str, name: str) -> list[float]:
     """Three numbers from text such as "1/3,2/3,0"; IrrepnetError tells the `name` of what they are."""
     try:
-        numbers = [float(Fraction(word)) for word in text.split(",")]
+        numbers = [float(fraction_of(word)) for word in text.split(",")]
     except (ValueError, ZeroDivisionError):
         numbers = []
     if len(numbers) != 3:

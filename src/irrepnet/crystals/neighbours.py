@@ -27,6 +27,7 @@ _ROUNDING = 1e-8
 _SMALLEST_FACE = 1e-3
 # A Voronoi cell that reaches farther than this, Å, belongs to an atom alone in a vacuum.
 _WIDEST_CELL = 50.0
+MOST_NEIGHBOURS = 10_000
 # ∫ u(x) x² dx over [0, 1], u the envelope with p = 6
 _ENVELOPE_VOLUME = 1 / 3 - (28 / 9 - 48 / 10 + 21 / 11)
 
@@ -132,11 +133,11 @@ def neighbour_shells(
         atoms: whose neighbours are wanted; those of all atoms by default.
 
     Raises:
-        IrrepnetError: a cutoff, `n_max` or tolerance that is not positive.
+        IrrepnetError: a cutoff, `n_max` or tolerance that is not positive, or that leaves more neighbours than can be.
     """
-    if not (0 < cutoff < np.inf and n_max >= 1 and 0 < tolerance < CLOSEST):
+    if not (0 < cutoff < np.inf and 1 <= n_max <= MOST_NEIGHBOURS and 0 < tolerance < CLOSEST):
         raise IrrepnetError(
-            "neighbour shells need a positive cutoff, n_max of at least 1 and a tolerance of "
+            f"neighbour shells need a positive cutoff, n_max of 1 to {MOST_NEIGHBOURS:,} and a tolerance of "
             f"at most {CLOSEST} Å, got {cutoff}, {n_max}, {tolerance}"
         )
     atoms = np.arange(len(crystal)) if atoms is None else atoms

@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 
 from irrepnet import compiled
+from irrepnet.errors import IrrepnetError
 
 LONGEST, SEARCH = 500.0, 3.0
 """Å; cells with a longer (reduced) lattice vector are refused, and no neighbour search goes less far: vesin
 divides by zero in a cell that is thin and yet hundreds of cutoffs long."""
+
+MOST = 20_000_000
+"""Pairs; a search that would find more, some 2 GB of them, is refused."""
 
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Of pairs: receiver, sender, shift, vector, distance."""
@@ -29,7 +33,11 @@ def close_pairs(
 
     Returns:
         first (E,), second (E,) and shift (E, 3), int64: the pairs are points[second] + shift @ lattice − points[first].
+
+    Raises:
+        IrrepnetError: there would be more than ``MOST``.
     """
+    _expected(points, lattice, cutoff, len(points))
     search = _vesin().NeighborList(cutoff=cutoff, full_list=twice, n_threads=1)
     first, second, shift = search.compute(points=points, box=lattice, periodic=True, quantities="ijS")
     return first.astype(np.int64), second.astype(np.int64), shift.astype(np.int64)
@@ -47,9 +55,12 @@ def sorted_pairs(points: np.ndarray, lattice: np.ndarray, radius: float, receive
     Returns:
         receiver (E,), sender (E,), shift (E, 3), int64; vector (E, 3), Å, which is points[sender] + shift @ lattice −
         points[receiver]; and distance (E,), its length.
+
+    Raises:
+        IrrepnetError: there would be more than ``MOST``.
     """
-    density = len(points) / abs(np.linalg.det(lattice))
-    found = compiled_pairs(points, lattice, receivers, radius, 40 + int(6 * radius**3 * density))
+    each = _expected(points, lattice, radius, len(receivers)) / max(len(receivers), 1)
+    found = compiled_pairs(points, lattice, receivers, radius, 40 + int(1.5 * each))
     if found is not None:
         return found
     receiver, sender, shift = close_pairs(points, lattice, radius)
@@ -62,6 +73,18 @@ def sorted_pairs(points: np.ndarray, lattice: np.ndarray, radius: float, receive
     distance = np.linalg.norm(vector, axis=1)
     order = np.lexsort((*shift.T[::-1], sender, distance, receiver))
     return receiver[order], sender[order], shift[order], vector[order], distance[order]
+
+
+def _expected(points: np.ndarray, lattice: np.ndarray, radius: float, receivers: int) -> float:
+    """About how many pairs some atoms have within a radius; IrrepnetError if more than ``MOST``."""
+    density = len(points) / abs(np.linalg.det(lattice))
+    number = receivers * density * 4 / 3 * np.pi * float(radius) ** 3 if radius < 1e9 else np.inf
+    if not number <= MOST:
+        raise IrrepnetError(
+            f"within {radius:.3g} Å {receivers} atoms have some {number:.1g} neighbours, and at most {MOST:g} are "
+            "searched for: take a smaller cutoff, or fewer neighbours"
+        )
+    return number
 
 
 def compiled_pairs(

@@ -23,6 +23,8 @@ from irrepnet.outlets import html_table
 
 BOHR = 0.529177210903
 """Å"""
+FARTHEST_CELL = 1_000
+"""Cells R farther away than so many lattice vectors are refused: meshes of k, and tables of phases, grow with them."""
 _NOISE = 1e-5  # eV; Wannier functions are real up to the convergence of their spread
 _ROUNDING = 1e-12  # eV
 _TOGETHER = 256  # wave vectors of one product: fresh memory for more costs as much as the product
@@ -61,6 +63,10 @@ class Hamiltonian:
             raise IrrepnetError(f"{self.name}: R is an array of integers (cells, 3), not {self.R.shape}")
         if not cells or len(np.unique(self.R, axis=0)) != cells:
             raise IrrepnetError(f"{self.name}: it has no cell R, or one twice")
+        if (far := self.R[abs(self.R).max(1).argmax()]).min() < -FARTHEST_CELL or far.max() > FARTHEST_CELL:
+            raise IrrepnetError(
+                f"{self.name}: cell R = {far.tolist()}, and none is more than {FARTHEST_CELL} lattice vectors away"
+            )
         for what, array, shape in (
             ("H", self.H, (cells, n, n)),
             ("S", self.S, (cells, n, n)),
