@@ -24,7 +24,7 @@ EXAMPLES = ROOT / "examples"
 SECONDS, MEGABYTES = 10, 2000
 """What a single input may cost at most, and a process that reads all of them."""
 TOKENS = [
-    "0", "-1", "1e400", "-1e308", "1e-320", "nan", "NaN", "inf", "-Infinity", "9" * 400, "1_000", "٣", "0x10", "1d5",
+    "0", "-1", "1e400", "-1e308", "1e-320", "nan", "NaN", "inf", "-Infinity", "9" * 400, "999999999", "1e15", "1_000", "٣", "0x10", "1d5",
     "2*", "''", '"', ";", "\x00", "\x1b[31m", "\udc80", "é", "$$", "[/x]", "null", "true", "{", "}", "[", "]", "&a",
     "*a", "!!python/x", "loop_", "data_", "_cell_length_a", "\n", "\r", "\t", " ", "", "?", ".", "Xx", "Na",
     "100000000", "../..", "%s", "'-x,-y,-z'",
@@ -44,6 +44,8 @@ symmetry NACL --cutoff ?
 graph ?
 graph NACL --hyperedges ?
 graph NACL --cutoff ?
+graph NACL --n-max ?
+graph NACL --neighbours nearest --scale ?
 phonons ?
 phonons NACL --born ?
 phonons NACL --force-constants ?
@@ -86,9 +88,14 @@ tensor surface ?
 tensor check ?
 hamiltonian check ?
 hamiltonian count NACL --basis ?
+hamiltonian count NACL --basis sp --cutoff ?
+hamiltonian convert ? --out OUT
+hamiltonian convert Al-fcc-1.00 --out ?
 hamiltonian bands ? --out OUT
 hamiltonian slice Al-fcc-1.00 --normal ? --out OUT
 hamiltonian slice Al-fcc-1.00 --through ? --out OUT
+hamiltonian slice Al-fcc-1.00 --steps ? --out OUT
+hamiltonian slice Al-fcc-1.00 --energy ? --steps 8 --out OUT
 train ? --out OUT
 hamiltonian check Si-diamond-1.00 --moments ?
 hamiltonian check Si-diamond-1.00 --spin-orbit ?

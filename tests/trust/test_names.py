@@ -58,6 +58,8 @@ hamiltonian check HAMILTONIAN --symmetrised OUT/NAME.safetensors
 hamiltonian count CIF --basis NAME
 hamiltonian bands HAMILTONIAN --out OUT/NAME.png
 hamiltonian slice HAMILTONIAN --energy 0.1 --steps 10 --out OUT/NAME.png
+hamiltonian convert HAMILTONIAN --out OUT/NAME_hr.dat
+hamiltonian convert NAME --out OUT/NAME
 hamiltonian list NAME
 hamiltonian generate NAME --out OUT/NAME
 hamiltonian train --data NAME --out OUT/NAME
