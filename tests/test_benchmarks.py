@@ -46,6 +46,12 @@ def run(benchmark, monkeypatch, capsys):
     return run
 
 
+def test_the_runs_so_far_are_a_table(run):
+    table = run("table", "--out", SCRIPT.parent / SCRIPT.stem)
+    assert "| ours | 10 |" in table
+    assert "| CGCNN | 10 |" in table
+
+
 def test_numbers_beside_peers(run, data, tmp_path):
     out, split = tmp_path / "results", tmp_path / "split.json"
     command = ["train", "--data", data, "--model", "ours", "--minutes", 0.02, "--split", split, "--out", out]

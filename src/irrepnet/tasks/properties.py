@@ -499,9 +499,14 @@ def pooled(network: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
             hook.remove()
 
 
-def all_features(features: Sequence[torch.Tensor]) -> np.ndarray | None:
-    """(n, F) of the batches' features; None without any."""
-    return torch.cat(list(features)).double().cpu().numpy() if features else None
+def all_features(features: list[torch.Tensor]) -> np.ndarray | None:
+    """(n, F) of the batches' features, which the list then has no more: of very many there is one copy; None without
+    any."""
+    if not features:
+        return None
+    whole = torch.cat(features).cpu().numpy()
+    features.clear()
+    return whole
 
 
 def known_graph(crystal: SymmetricCrystal, options: GraphOptions) -> Any:
