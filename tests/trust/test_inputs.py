@@ -24,8 +24,8 @@ EXAMPLES = ROOT / "examples"
 SECONDS, MEGABYTES = 10, 2000
 """What a single input may cost at most, and a process that reads all of them."""
 TOKENS = [
-    "0", "-1", "1e400", "-1e308", "1e-320", "nan", "NaN", "inf", "-Infinity", "9" * 400, "999999999", "1e15", "1_000", "٣", "0x10", "1d5",
-    "2*", "''", '"', ";", "\x00", "\x1b[31m", "\udc80", "é", "$$", "[/x]", "null", "true", "{", "}", "[", "]", "&a",
+    "0", "-1", "1e400", "-1e308", "1e-320", "nan", "NaN", "inf", "-Infinity", "9" * 400, "1_000", "٣", "0x10", "1d5",
+    "999999999", "1e15", "2*", "''", '"', ";", "\x00", "\x1b[31m", "\udc80", "é", "$$", "[/x]", "null", "true", "{", "}", "[", "]", "&a",
     "*a", "!!python/x", "loop_", "data_", "_cell_length_a", "\n", "\r", "\t", " ", "", "?", ".", "Xx", "Na",
     "100000000", "../..", "%s", "'-x,-y,-z'",
 ]  # fmt: skip
