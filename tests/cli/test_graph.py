@@ -100,7 +100,7 @@ def test_failures_are_shown(monkeypatch):
         (["--hyperedges", ""], "unknown hyperedge type ''"),
         (["--neighbours", "voronoy"], "did you mean voronoi"),
         (["--hyperedges", "bonds", "--neighbours", "cutoff", "--cutoff", "1"], "take a cutoff of"),
-        (["--hyperedges", "bonds", "--n-max", "0"], "n_max of at least 1"),
+        (["--hyperedges", "bonds", "--n-max", "0"], "n_max of 1 to 10,000"),
         (["--hyperedges", "bonds", "--cutoff", "nan"], "positive cutoff"),
         (["--hyperedges", "bonds", "--neighbours", "nearest", "--scale", "0.5"], "scale between"),
     ],
