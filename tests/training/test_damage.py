@@ -67,6 +67,17 @@ def test_a_damaged_run_is_not_loaded(small_run, other_run, tmp_path, name, how):
     assert "\n" not in str(refused.value)
 
 
+def test_no_bit_of_the_digests_of_other_files_changes_unseen(small_run, tmp_path):
+    """Those of files too that loading does not read."""
+    folder = shutil.copytree(small_run, tmp_path / "run")
+    card = json.loads((folder / CARD).read_text())
+    for name, digest in card["sha256"].items():
+        changed = {**card, "sha256": {**card["sha256"], name: ("1" if digest[0] == "0" else "0") + digest[1:]}}
+        (folder / CARD).write_text(json.dumps(changed))
+        with pytest.raises(IrrepnetError, match=CARD):
+            load_run(folder)
+
+
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("name", TOLD)
 def test_a_damaged_run_has_no_report(small_run, other_run, tmp_path, name, how):

@@ -96,7 +96,7 @@ def sha256_of(content: bytes) -> str:
 def sealed(card: Mapping[str, Any], folder: Path, names: Iterable[str]) -> dict[str, Any]:
     """The card with the digests of itself and of those of the files that the folder holds."""
     found = {name: sha256_of((folder / name).read_bytes()) for name in names if (folder / name).exists()}
-    return {**card, "sha256": {CARD: _own_digest(card), **found}}
+    return {**card, "sha256": {CARD: _own_digest({**card, "sha256": found}), **found}}
 
 
 def read_sealed(folder: Path) -> dict[str, Any]:
@@ -110,8 +110,10 @@ def read_sealed(folder: Path) -> dict[str, Any]:
     digests = card.get("sha256")
     if digests is None and any(isinstance(value, dict) and CARD in value for value in card.values()):
         raise _foreign(path)  # they are there, under another name
-    if digests is not None and (not isinstance(digests, dict) or digests.get(CARD) != _own_digest(card)):
-        raise _foreign(path)
+    if digests is not None:
+        before = {key: value for key, value in card.items() if key != "sha256"}  # what earlier versions sealed
+        if not isinstance(digests, dict) or digests.get(CARD) not in (_own_digest(card), _own_digest(before)):
+            raise _foreign(path)
     needed = {key: kind for key, kind in REQUIRED.items() if key not in ("task", "targets", "domain") or "task" in card}
     lacking = [key for key, kind in needed.items() if not isinstance(card.get(key), kind)]
     if lacking:
@@ -136,7 +138,10 @@ def file_of(folder: Path, card: Mapping[str, Any], name: str) -> bytes:
 
 
 def _own_digest(card: Mapping[str, Any]) -> str:
-    plain = json.loads(json.dumps({key: value for key, value in card.items() if key != "sha256"}))
+    """Of all but itself, the digests of the other files included."""
+    plain = json.loads(json.dumps(card))
+    if isinstance(plain.get("sha256"), dict):
+        plain["sha256"].pop(CARD, None)
     return sha256_of(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
 
 
