@@ -43,4 +43,4 @@ site: install  ## the documentation as pages that are read from disk: site/index
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
 
 bench: install  ## what is in benchmarks/speed, one script after the other
-	for script in featurising groups hamiltonians networks scaling store training; do echo "$$script"; $(BIN)/python benchmarks/speed/$$script.py || exit 1; done
+	for script in featurising groups hamiltonians networks processes scaling store training; do echo "$$script"; $(BIN)/python benchmarks/speed/$$script.py || exit 1; done

@@ -25,10 +25,11 @@ def double(x: int) -> tuple[int, int]:
 
 def in_a_worker(folder: str) -> tuple[bool, int, list[str]]:
     """Graphs that would pay for processes of their own, and which processes were started for them."""
-    os.environ["IRREPNET_CACHE"] = folder
-    store.PROCESSES_PAY = 0
     given = [record for record in embedded("dielectric_constant") if len(record) < 5][: 2 * store.SHARD]
-    return is_worker(), len(store.record_graphs(given, FrameOptions(max_frames=0))), children()
+    with pytest.MonkeyPatch.context() as patch:  # the process serves other tests too
+        patch.setenv("IRREPNET_CACHE", folder)
+        patch.setattr(store, "PROCESSES_PAY", 0)
+        return is_worker(), len(store.record_graphs(given, FrameOptions(max_frames=0))), children()
 
 
 def dies(x: int) -> None:

@@ -24,7 +24,9 @@ from measure import print_versions
 from store import anonymous, family
 
 from irrepnet.crystals.text import lines_of
+from irrepnet.data import sets
 
+EMBEDDED = sets.FOLDER / "formation_energy_2015.jsonl.gz"
 TARGET = "formation_energy_per_atom"
 WORK = ("graphs", "training", "prediction")
 SHARED = ["--set=model.directions=false", "--set=model.mixing=none"]
@@ -71,7 +73,7 @@ def rows(data: Path, sizes: Sequence[int], most: int) -> Iterator[tuple[str, int
     """What was done, with how many crystals, by how many processes; seconds, GB."""
     lines = list(islice(lines_of(data), max(sizes)))
     with tempfile.TemporaryDirectory() as temporary:
-        for size in sizes:
+        for size in sorted({min(size, len(lines)) for size in sizes}):
             folder = Path(temporary) / str(size)
             folder.mkdir()
             own = folder / "crystals.jsonl"
@@ -80,9 +82,9 @@ def rows(data: Path, sizes: Sequence[int], most: int) -> Iterator[tuple[str, int
                 cache = folder / f"cache-{processes}"
                 for work in WORK:
                     seconds, memory = measured(command(work, own, folder, processes), cache)
-                    yield work, len(lines[:size]), processes, seconds, memory
+                    yield work, size, processes, seconds, memory
                     if work == "training":
-                        yield "its epoch", len(lines[:size]), processes, epoch(folder / f"run-{processes}"), memory
+                        yield "its epoch", size, processes, epoch(folder / f"run-{processes}"), memory
 
 
 def draw(found: Sequence[tuple[str, int, int, float, float]], path: Path) -> None:
@@ -107,8 +109,8 @@ def draw(found: Sequence[tuple[str, int, int, float, float]], path: Path) -> Non
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="JSON lines with formation energies")
-    parser.add_argument("--crystals", type=int, nargs="+", default=[1_000, 10_000, 30_000])
+    parser.add_argument("--data", type=Path, default=EMBEDDED, help="JSON lines with formation energies")
+    parser.add_argument("--crystals", type=int, nargs="+", default=[1_000, 10_000, 30_000], help="at most all")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="at most")
     parser.add_argument("--out", type=Path, help="a picture")
     options = parser.parse_args()

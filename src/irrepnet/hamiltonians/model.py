@@ -156,10 +156,10 @@ class Hamiltonian:
         assert H is not None
         return replace(self, H=H, S=S, H0=H0)
 
-    def in_convention(self, convention: str) -> Hamiltonian:
-        """The same in another code's order of orbitals, see `orbitals.CONVENTIONS`."""
+    def in_convention(self, convention: str, whole: bool = True) -> Hamiltonian:
+        """The same in another code's order of orbitals, see `OrbitalBasis.in_convention`."""
         basis = self.known_basis
-        other = basis.in_convention(convention)
+        other = basis.in_convention(convention, whole)
         change = basis.change_to(other)
 
         def moved(blocks: np.ndarray | None) -> np.ndarray | None:

@@ -200,12 +200,16 @@ class OrbitalBasis:
             names += [f"{self.species[shell.site]}{shell.site + 1} {name}{prime}" for name in shell.names]
         return tuple(names)
 
-    def in_convention(self, convention: str) -> OrbitalBasis:
+    def in_convention(self, convention: str, whole: bool = True) -> OrbitalBasis:
         """The same shells, each in the order and with the harmonics of another code, and no mixing.
 
-        Raises IrrepnetError if a shell is not whole, and its functions there are not here.
+        Args:
+            convention: a key of `CONVENTIONS`.
+            whole: whether that code knows no parts of shells.
+
+        Raises IrrepnetError if a shell is not whole, and has to be, or its functions are no functions there.
         """
-        for site in range(len(self.centres)) if self.mixing is not None else ():
+        for site in range(len(self.centres)) if whole or self.mixing is not None else ():
             names = self._names_on(site)
             if len(names) < sum(2 * shell.l + 1 for shell in self.shells_of(site)):
                 raise IrrepnetError(f"site {site + 1} has only {', '.join(names)}; other orders need whole shells")

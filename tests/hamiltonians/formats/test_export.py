@@ -12,6 +12,7 @@ from irrepnet.cli.main import app
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians import (
     Hamiltonian,
+    Mixing,
     Shell,
     action,
     embedded_hamiltonians,
@@ -21,6 +22,7 @@ from irrepnet.hamiltonians import (
     read_hamiltonian,
     symmetry_residual,
     with_spin,
+    write_hamiltonian,
 )
 
 K = np.array([[0.1, 0.2, 0.3], [0.0, 0.5, 0.5], [-0.37, 0.04, 0.21]])
@@ -100,9 +102,41 @@ def test_of_the_package_for_every_code(tmp_path, target):
         np.testing.assert_allclose(difference, shift, atol=1e-3)
 
 
+def test_what_would_be_read_as_another_is_refused_or_told(tmp_path):
+    """Parts of shells, orbitals on no atom, a lost asymmetric part, a _wsvec.dat of another file."""
+    t2g = replace(crystal_orbitals("SrTiO3", "Ti:d"), shells=(Shell(0, 2, (1, -1, -2)),))
+    assert t2g.species == ("Ti",)
+    part = Hamiltonian(np.zeros((1, 3), int), np.eye(3)[None], basis=t2g)
+    for name in ("x.HSX", "x.TSHS", "x.deeph", "x.deeptb", "data-HR-sparse_SPIN0.csr"):
+        with pytest.raises(IrrepnetError, match="whole shells"):
+            write_hamiltonian(part, tmp_path / name)
+    whole = random_hamiltonian("NaCl", "Na:s,Cl:s")
+    moved = replace(whole, basis=replace(whole.known_basis, centres=whole.known_basis.centres + 0.2))
+    with pytest.raises(IrrepnetError, match="on no atom"):
+        write_hamiltonian(moved, tmp_path / "x.HSX")
+    H = whole.H.copy()
+    H[(whole.R == 0).all(1), 0, 1] += 0.1
+    (note,) = export_hamiltonian(replace(whole, H=H), tmp_path / "x.safetensors")
+    assert "violated the symmetry by up to 0.1 eV" in note
+    assert export_hamiltonian(whole, tmp_path / "y.safetensors") == []
+    (tmp_path / "z_wsvec.dat").write_text("of another\n", encoding="utf-8")
+    with pytest.raises(IrrepnetError, match=r"z_wsvec\.dat lies beside"):
+        export_hamiltonian(whole, tmp_path / "z_hr.dat")
+    assert not (tmp_path / "z_hr.dat").exists()
+
+
+def test_hybrids_have_no_input(tmp_path):
+    hamiltonian = random_hamiltonian("Si", "sp")
+    mixing = Mixing(np.eye(8), tuple(f"own-{k}" for k in range(8)))
+    basis = replace(hamiltonian.known_basis, mixing=mixing)
+    (note,) = export_hamiltonian(replace(hamiltonian, basis=basis), tmp_path / "x_hr.dat")
+    assert "hybrids" in note
+
+
 def test_refused_before_anything_is_written(tmp_path):
     bare = replace(random_hamiltonian("NaCl", "Na:s,Cl:p"), basis=None)
-    assert export_hamiltonian(bare, tmp_path / "bare_hr.dat") == []
+    (note,) = export_hamiltonian(bare, tmp_path / "bare_hr.dat")
+    assert note.startswith("no bare.win is written: ")
     assert not (tmp_path / "bare.win").exists()
     with pytest.raises(IrrepnetError, match="name it"):
         export_hamiltonian(bare, tmp_path / "x.json")

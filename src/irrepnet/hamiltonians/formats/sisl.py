@@ -46,6 +46,8 @@ def write_sisl(hamiltonian: Hamiltonian, path: Path) -> None:
     Energies are relative to the Fermi energy if it is known, as in all that sisl reads.
     """
     sisl = needs("sisl")
+    if path.suffix.lower() == ".hsx" and "X" in hamiltonian.known_basis.species:
+        raise IrrepnetError(f"{path}: an HSX has an element for each site, and some orbitals are on no atom")
     if hamiltonian.fermi is not None:
         unit = np.eye(len(hamiltonian)) * (hamiltonian.R == 0).all(1)[:, None, None]
         shifted = hamiltonian.H - hamiltonian.fermi * (unit if hamiltonian.S is None else hamiltonian.S)

@@ -21,6 +21,7 @@ from irrepnet.hamiltonians.formats.tbmodels import read_bare_tbmodels, read_tbmo
 from irrepnet.hamiltonians.formats.wannier90 import read_bare_wannier90, read_wannier90, write_wannier90
 from irrepnet.hamiltonians.formats.wannier90_input import beside, seed, wannier90_input
 from irrepnet.hamiltonians.model import Hamiltonian, orthogonalised
+from irrepnet.hamiltonians.symmetry import action, symmetry_residual
 
 
 @dataclass(frozen=True)
@@ -142,24 +143,39 @@ def export_hamiltonian(hamiltonian: Hamiltonian, path: str | Path) -> list[str]:
     by the mesh of k that the cells fill. A Wannier90 file has its order of orbitals and, unless there is one, a
     seed.win that tells them.
 
-    Raises IrrepnetError as `write_hamiltonian` does.
+    Raises IrrepnetError as `write_hamiltonian` does, and if a seed_wsvec.dat lies beside, which would be applied.
     """
     path, kind = Path(path), format_of(path)
+    is_wannier90 = kind.name == "Wannier90"
+    if is_wannier90 and (old := beside(path, "_wsvec.dat")) is not None:
+        raise IrrepnetError(f"{path}: {old} lies beside, and whoever reads both would apply it; choose another name")
     notes = []
+    if kind.name == "irrepnet" and hamiltonian.basis is not None:
+        violated = symmetry_residual(hamiltonian, action(hamiltonian.basis)).symmetry
+        if violated > 1e-6:
+            notes.append(f"{path} has the symmetric part; elements violated the symmetry by up to {violated:.2g} eV")
     if hamiltonian.S is not None and not kind.holds_overlap:
         x, y, z = (2 * abs(hamiltonian.R).max(0) + 1).tolist()
         hamiltonian = orthogonalised(hamiltonian, (x, y, z))
         notes.append(f"{path} has orthonormal orbitals (Löwdin), by a mesh of {x} × {y} × {z} k")
     basis = hamiltonian.basis
-    if kind.name != "Wannier90" or basis is None or basis.mixing is not None:
+    if not is_wannier90:
         kind.write(hamiltonian, path)
         return notes
-    hamiltonian = hamiltonian.in_convention("wannier90")
+    is_told = basis is not None and basis.mixing is None
+    if is_told:
+        hamiltonian = hamiltonian.in_convention("wannier90", whole=False)
     kind.write(hamiltonian, path)
-    if (there := beside(path, ".win")) is None:
+    notes += [
+        f"{there} was there before and may tell of other orbitals"
+        for ending in (".win", "_centres.xyz")
+        if (there := beside(path, ending)) is not None
+    ]
+    if is_told and beside(path, ".win") is None:
         save_text(seed(path, ".win"), wannier90_input(hamiltonian))
-    else:
-        notes.append(f"{there} was there before and may tell of other orbitals")
+    elif not is_told:
+        why = hamiltonian.no_basis if basis is None else "its orbitals are hybrids, or in axes of their own"
+        notes.append(f"no {seed(path, '.win').name} is written: {why}")
     return notes
 
 
