@@ -234,6 +234,10 @@ def test_numbers_that_fill_the_memory_are_no_fractions(text):
         ("groups subduce m-3m 1000000", "up to 30"),
         ("induce 225 a A1g --k 1e400,0,0", "three numbers"),
         ("graph {NaCl} --n-max 1000000000", "1 to 10,000"),
+        ("graph {NaCl} --neighbours n-max --n-max 9999", "triplets"),
+        ("graph {NaCl} --neighbours cutoff --cutoff 150", "triplets"),
+        ("graph {NaCl} --neighbours cutoff --cutoff 400", "smaller cutoff"),
+        ("tensor allowed abcdefghijklmnop m-3m", "8 is the highest"),
         ("hamiltonian count {NaCl} --basis sp --cutoff 1e12", "100"),
     ],
 )

@@ -13,8 +13,8 @@ LONGEST, SEARCH = 500.0, 3.0
 """Å; cells with a longer (reduced) lattice vector are refused, and no neighbour search goes less far: vesin
 divides by zero in a cell that is thin and yet hundreds of cutoffs long."""
 
-MOST = 20_000_000
-"""Pairs; a search that would find more, some 2 GB of them, is refused."""
+MOST = 5_000_000
+"""Pairs, or triplets; what would find more is refused, before it takes memory."""
 
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Of pairs: receiver, sender, shift, vector, distance."""

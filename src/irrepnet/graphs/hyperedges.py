@@ -3,7 +3,9 @@
 import numpy as np
 
 from irrepnet.crystals.neighbours import Neighbours, find_neighbours
+from irrepnet.crystals.pairs import MOST
 from irrepnet.crystals.symmetric import SymmetricCrystal
+from irrepnet.errors import IrrepnetError
 from irrepnet.graphs.fingerprint import COLUMNS, fingerprint
 from irrepnet.graphs.hypergraph import Column, Hyperedges, HyperedgeType, HypergraphOptions, add_hyperedge_type
 
@@ -41,6 +43,11 @@ def _triplets(crystal: SymmetricCrystal, options: HypergraphOptions) -> Hyperedg
     found, bonds = _own_neighbours(crystal, options)
     # bond k pairs with those after it in its atom's list
     later = np.searchsorted(found.receiver, found.receiver, side="right") - np.arange(len(bonds)) - 1
+    if later.sum() > MOST:
+        raise IrrepnetError(
+            f"{len(bonds)} bonds make {later.sum():.2g} triplets, and at most {MOST:g} are taken: take a smaller "
+            "cutoff, or fewer neighbours"
+        )
     first = np.repeat(np.arange(len(bonds)), later)
     second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(later) - later, later)
     direction = found.vector / found.distance[:, None]

@@ -17,6 +17,8 @@ from irrepnet.groups import O3Irreps, PointGroup
 from irrepnet.tensors.allowed import AllowedForm, allowed_form
 from irrepnet.tensors.harmonic import HarmonicPart, harmonic_parts
 
+HIGHEST_RANK = 8
+"""A form of rank 8 without index symmetry takes half a minute, one of rank 16 would take 43 million rows."""
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """Index pairs in Voigt's order 11 22 33 23 13 12."""
 _VOIGT_OF = {pair: k for k, (i, j) in enumerate(VOIGT) for pair in ((i, j), (j, i))}
@@ -82,6 +84,8 @@ class CartesianTensor:
                 f"tensor {self.formula!r}: begin with distinct letters for the indices, such as ij=ji, or name one of "
                 f"{', '.join(NAMES)}"
             )
+        if len(letters) > HIGHEST_RANK:
+            raise IrrepnetError(f"tensor {self.formula[:80]!r}: rank {len(letters)}, and {HIGHEST_RANK} is the highest")
         for term in terms[1:]:
             if sorted(term.lstrip("+-")) != sorted(letters) or term[1:].startswith(("+", "-")):
                 raise IrrepnetError(
