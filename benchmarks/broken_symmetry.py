@@ -26,9 +26,10 @@ from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import BrokenGraph, Parent, Perturbation, parent_of
 from irrepnet.groups import SCALAR, O3Irreps
 from irrepnet.models import TensorFieldConfig
-from irrepnet.models.energy import GPA, STEP, EnergyConfig, EnergyNet
+from irrepnet.models.energy import STEP, EnergyConfig, EnergyNet
 from irrepnet.nn.o3 import O3Filters, TensorFieldLayer
 from irrepnet.tasks.energies import EnergySample, EnergyTrainingConfig
+from irrepnet.tensors.elastic import GPA
 from irrepnet.training.energy import EnergyModel, fit_energy
 from irrepnet.training.log import Log
 

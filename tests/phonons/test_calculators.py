@@ -12,7 +12,7 @@ from tests.prototypes import STRUCTURES, SYMMORPHIC, crystal_of
 
 from irrepnet.crystals import SymmetricCrystal
 from irrepnet.errors import IrrepnetError
-from irrepnet.phonons import frozen_phonons, gamma_phonons, named_calculator
+from irrepnet.phonons import CALCULATORS, frozen_phonons, gamma_phonons, named_calculator
 
 CU3AU = {
     "species": ["Cu", "Cu", "Cu", "Au"],
@@ -93,10 +93,11 @@ def test_calculators_by_name():
     assert isinstance(calculator, EMT)
     assert name.startswith("EMT of ase 3.")
     for given, message in (
-        ("emt", 'give one of chgnet, sevennet, or "module:Class"'),
+        ("emt", 'give one of chgnet, sevennet, sevennet-l3i5, or "module:Class"'),
         ("no_such_module:It", "no_such_module cannot be imported"),
         ("ase.calculators.emt:Nothing", "has no Nothing"),
         ("math:sqrt", r"sqrt\(\) fails: "),
+        ("math:sqrt:4", r"sqrt\(4\) fails: "),
     ):
         with pytest.raises(IrrepnetError, match=message):
             named_calculator(given)
@@ -119,9 +120,9 @@ def test_failing_calculators():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["chgnet", "sevennet"])
+@pytest.mark.parametrize("name", ["chgnet", "sevennet", "sevennet-l3i5"])
 def test_potentials_with_their_weights(name):
-    pytest.importorskip({"chgnet": "chgnet", "sevennet": "sevenn"}[name])
+    pytest.importorskip(CALCULATORS[name].partition(".")[0])
     crystal = SymmetricCrystal.from_structure(
         {"species": ["Na", "Cl"], "cell": [3.95, 3.95, 3.95, 60, 60, 60], "frac_coords": [[0] * 3, [0.5] * 3]}
     )

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from irrepnet.cli.main import app
 from irrepnet.data import read_records
 from irrepnet.errors import IrrepnetError
-from irrepnet.models.energy import GPA
 from irrepnet.report import write_report
 from irrepnet.tasks.energies import EnergyTask
+from irrepnet.tensors.elastic import GPA
 from irrepnet.training import evaluate, load_config, load_run, loop, predict, train
 from irrepnet.training.log import Log
 from irrepnet.training.predictions import prediction_table

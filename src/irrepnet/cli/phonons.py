@@ -24,7 +24,8 @@ def phonons(
         typer.Option(help="phonopy's FORCE_CONSTANTS or .hdf5 of the supercell FILE; with a yaml also FORCE_SETS."),
     ] = None,
     calculator: Annotated[
-        str, typer.Option(help='Force constants by chgnet, sevennet or any ASE calculator, "module:Class".')
+        str,
+        typer.Option(help='Force constants by chgnet, sevennet, sevennet-l3i5 or any ASE calculator, "module:Class".'),
     ] = "",
     displacement: Annotated[float, typer.Option(help="Å, how far the calculator's atoms are displaced.")] = 0.01,
     born: Annotated[

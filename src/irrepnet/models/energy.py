@@ -18,9 +18,6 @@ from irrepnet.nn.elements import ElementEmbedding
 from irrepnet.nn.harmonics import Harmonics
 from irrepnet.nn.radial import GaussianBasis
 
-GPA = 160.21766208
-"""GPa in one eV/Å³."""
-
 STEP = 0.1
 """Å, the size of displacement to which the network's inputs are scaled."""
 

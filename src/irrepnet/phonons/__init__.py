@@ -10,6 +10,7 @@ from irrepnet.phonons.gamma import (
 )
 from irrepnet.phonons.polar import Branch, PolarPhonons, symmetrised_charges
 from irrepnet.phonons.sources import CellCharges, CellConstants, PhononFile, read_phonons
+from irrepnet.phonons.strains import FrozenStrains, frozen_strains
 
 __all__ = [
     "CALCULATORS",
@@ -17,11 +18,13 @@ __all__ = [
     "CellCharges",
     "CellConstants",
     "FrozenPhonons",
+    "FrozenStrains",
     "GammaPhonons",
     "PhononFile",
     "PolarPhonons",
     "Vibration",
     "frozen_phonons",
+    "frozen_strains",
     "gamma_phonons",
     "named_calculator",
     "read_phonons",

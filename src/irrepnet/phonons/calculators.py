@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CALCULATORS = {
     "chgnet": "chgnet.model.dynamics:CHGNetCalculator",
     "sevennet": "sevenn.calculator:SevenNetCalculator",
+    "sevennet-l3i5": "sevenn.calculator:SevenNetCalculator:7net-l3i5",
 }
 """Names for calculators whose weights come with their package."""
 DISPLACEMENT = 0.01
@@ -46,12 +47,13 @@ def named_calculator(name: str) -> tuple[BaseCalculator, str]:
     """A calculator, and what to call it: "SevenNetCalculator of sevenn 0.11.2".
 
     Args:
-        name: one of `CALCULATORS`, or "module:Class", what makes an ASE calculator if it is called without arguments.
+        name: one of `CALCULATORS`, or "module:Class", what makes an ASE calculator if it is called without arguments,
+            or "module:Class:ARGUMENT", if it is called with this one, such as the name of a model.
 
     Raises:
-        IrrepnetError: no such module or class, or it cannot be made without arguments.
+        IrrepnetError: no such module or class, or it cannot be made so.
     """
-    module, _, attribute = CALCULATORS.get(name, name).partition(":")
+    module, attribute, argument = (*CALCULATORS.get(name, name).split(":", 2), "", "")[:3]
     if not attribute:
         raise IrrepnetError(
             f'calculator {name!r}: give one of {", ".join(CALCULATORS)}, or "module:Class" of an ASE calculator'
@@ -63,14 +65,15 @@ def named_calculator(name: str) -> tuple[BaseCalculator, str]:
     except AttributeError as error:
         raise IrrepnetError(f"calculator {name}: {module} has no {attribute}") from error
     try:
-        calculator = found()
+        calculator = found(argument) if argument else found()
     except Exception as error:  # whatever the making of someone's calculator may raise
-        raise IrrepnetError(f"calculator {name}: {attribute}() fails: {_in_a_line(error)}") from error
+        raise IrrepnetError(f"calculator {name}: {attribute}({argument}) fails: {_in_a_line(error)}") from error
     package = module.partition(".")[0]
     try:
-        return calculator, f"{attribute} of {package} {metadata.version(package)}"
+        maker = f"{package} {metadata.version(package)}"
     except metadata.PackageNotFoundError:
-        return calculator, f"{attribute} of {module}"
+        maker = module
+    return calculator, " ".join(filter(None, (attribute, argument, "of", maker)))
 
 
 def frozen_phonons(crystal: SymmetricCrystal, calculator: Any, displacement: float = DISPLACEMENT) -> FrozenPhonons:
@@ -128,16 +131,27 @@ def frozen_phonons(crystal: SymmetricCrystal, calculator: Any, displacement: flo
 
 def _forces(crystal: SymmetricCrystal, shift: np.ndarray | float, calculator: Any) -> np.ndarray:
     """(n, 3) eV/Å on the displaced atoms."""
+    return asked(crystal, crystal.lattice, crystal.cart_coords + shift, calculator)[0]
+
+
+def asked(
+    crystal: SymmetricCrystal, lattice: np.ndarray, positions: np.ndarray, calculator: Any, stress: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Forces (n, 3), eV/Å, and stress (3, 3), eV/Å³ (zeros unless asked for), of the atoms in another cell or place.
+
+    Raises IrrepnetError if the calculator fails, or gives what is not finite.
+    """
     from ase import Atoms
 
-    atoms = Atoms(crystal.numbers, crystal.cart_coords + shift, cell=crystal.lattice, pbc=True, calculator=calculator)
+    atoms = Atoms(crystal.numbers, positions, cell=lattice, pbc=True, calculator=calculator)
     try:
         forces = np.asarray(atoms.get_forces(), float)
+        pull = np.asarray(atoms.get_stress(voigt=False), float) if stress else np.zeros((3, 3))
     except Exception as error:  # a calculator may fail in any way it likes
         raise IrrepnetError(f"{crystal.formula}: the calculator fails: {_in_a_line(error)}") from error
-    if not np.isfinite(forces).all():
+    if not (np.isfinite(forces).all() and np.isfinite(pull).all()):
         raise IrrepnetError(f"{crystal.formula}: the calculator gives forces that are not finite")
-    return forces
+    return forces, pull
 
 
 def _in_a_line(error: Exception) -> str:

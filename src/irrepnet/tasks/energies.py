@@ -16,7 +16,7 @@ from irrepnet.data.records import number_array, site_array
 from irrepnet.errors import IrrepnetError
 from irrepnet.graphs import BrokenGraph, Frames, Matched, Parent, Perturbation, broken_graph, reference_energy
 from irrepnet.groups import PointGroup
-from irrepnet.models.energy import GPA, EnergyConfig, EnergyNet, Response, perturbed_batch
+from irrepnet.models.energy import EnergyConfig, EnergyNet, Response, perturbed_batch
 from irrepnet.tasks.config import NeighbourDataConfig, RunConfig, TrainingConfig
 from irrepnet.tasks.metrics import Metrics, regression_metrics
 from irrepnet.tasks.properties import start_rows
@@ -34,6 +34,7 @@ from irrepnet.tasks.task import (
     in_parts,
     none_left,
 )
+from irrepnet.tensors.elastic import GPA
 
 EVALUATION_BATCH = 16
 QUANTITIES: tuple[str, ...] = ("energy", "forces", "stress")

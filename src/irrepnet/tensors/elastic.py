@@ -15,6 +15,8 @@ from irrepnet.tensors.cartesian import CartesianTensor
 
 STIFFNESS = CartesianTensor("ijkl=jikl=ijlk=klij")
 COMPLIANCE = CartesianTensor("ijkl=jikl=ijlk=klij", strain=True, symbol="S")
+GPA = 160.2176634
+"""GPa in one eV/Å³ (exact since the SI of 2019)."""
 
 
 def compliance(stiffness: np.ndarray) -> np.ndarray:
