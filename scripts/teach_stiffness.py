@@ -1,9 +1,10 @@
 """Elastic tensors of small crystals by a universal potential, for a network to learn from before those of DFT.
 
     pip install sevenn
-    python scripts/teach_stiffness.py --data mp_2018.jsonl.gz --crystals 3000 --out teacher.jsonl.gz
+    python scripts/teach_stiffness.py --data mp_2018.jsonl.gz --without elastic_tensor_2015 --out teacher.jsonl.gz
 
-Crystals of at most ``--atoms`` atoms are taken at random, of each formula one. Cell and atoms relax within their
+Crystals of at most ``--atoms`` atoms are taken at random, of each formula one, and none of the formulas of which there
+are tensors already. Cell and atoms relax within their
 symmetry; the stiffness is that of relaxed atoms (`irrepnet.phonons.frozen_strains`), in the axes of the crystal as it
 was read, and the crystal is kept as it was read. A line of the output is a record with ``elastic_tensor_original``
 (6×6, GPa), ``K_VRH``, ``G_VRH`` and ``calculator``; these are the potential's, not DFT's. Potentials of this kind are
@@ -18,6 +19,7 @@ import csv
 import gzip
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +46,11 @@ SOFTEST = 0.05
 """eV/Å², the least eigenvalue of the force constants at Γ of a crystal that is called stable."""
 
 
-def chosen(records: list[Record], crystals: int, atoms: int) -> list[Record]:
-    """Crystals in random order, of each formula one."""
+def chosen(records: list[Record], crystals: int, atoms: int, without: Collection[str]) -> list[Record]:
+    """Crystals in random order, of each formula one, of those in `without` none."""
     first: dict[str, Record] = {}
     for k in np.random.default_rng(0).permutation(len(records)):
-        if len(records[k]) <= atoms:
+        if len(records[k]) <= atoms and records[k].formula not in without:
             first.setdefault(records[k].formula, records[k])
     return list(first.values())[:crystals]
 
@@ -109,7 +111,8 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="records")
     parser.add_argument("--calculator", default="sevennet-l3i5", help="as of `irrepnet phonons`")
     parser.add_argument("--crystals", type=int, default=3000)
-    parser.add_argument("--atoms", type=int, default=8, help="in the cell of a record, at most")
+    parser.add_argument("--atoms", type=int, default=5, help="in the cell of a record, at most")
+    parser.add_argument("--without", help="records whose formulas are left out")
     parser.add_argument("--out", type=Path, required=True, help="a file that ends in .jsonl.gz")
     options = parser.parse_args()
     refused = options.out.with_name(options.out.name.removesuffix(".jsonl.gz") + ".rejected.csv")
@@ -121,7 +124,8 @@ def main() -> None:
         with refused.open(encoding="utf-8", newline="") as stream:
             done |= {row[0] for row in csv.reader(stream)}
     calculator, name = named_calculator(options.calculator)
-    records = chosen(read_records(options.data)[0], options.crystals, options.atoms)
+    known = {record.formula for record in read_records(options.without)[0]} if options.without else ()
+    records = chosen(read_records(options.data)[0], options.crystals, options.atoms, known)
     waiting = [record for record in records if record.id not in done]
     log = Log()
     with log.progress("stiffness", len(records), len(records) - len(waiting)) as advance:

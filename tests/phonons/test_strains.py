@@ -102,14 +102,15 @@ def test_the_script_of_the_teacher(tmp_path, monkeypatch):
         {"material_id": "turned", "species": ["Ni"], "lattice": (np.array(fcc) @ turn.T).tolist()},
         {"material_id": "unknown", "species": ["Na"], "lattice": fcc},
         {"material_id": "wide", "species": ["Au"], "lattice": (1.4 * np.array(fcc)).tolist()},
+        {"material_id": "left out", "species": ["Ag"], "lattice": fcc},
     ]
     for line in lines:
-        line |= {"frac_coords": [[0, 0, 0]], "point_group": "m-3m"}
-    data, out = tmp_path / "data.jsonl", tmp_path / "teacher.jsonl.gz"
+        line |= {"frac_coords": [[0, 0, 0]]}
+    data, known, out = (tmp_path / name for name in ("data.jsonl", "known.jsonl", "teacher.jsonl.gz"))
     data.write_text("\n".join(map(json.dumps, lines)))
-    monkeypatch.setattr(
-        sys, "argv", ["teach", "--data", str(data), "--calculator", "ase.calculators.emt:EMT", "--out", str(out)]
-    )
+    known.write_text(json.dumps(lines[-1]))
+    arguments = {"--data": data, "--without": known, "--calculator": "ase.calculators.emt:EMT", "--out": out}
+    monkeypatch.setattr(sys, "argv", ["teach", *(str(word) for pair in arguments.items() for word in pair)])
     script.main()
     found = {record.id: record for record in read_records(out)[0]}
     assert set(found) == {"straight", "turned"}
