@@ -1,20 +1,24 @@
 """Make of a finished run a model that comes with the package.
 
     python scripts/ship_model.py runs/gap gap --data mp_2018.jsonl.gz
+    python scripts/ship_model.py runs/stiffness stiffness --data both.jsonl.gz --keep elastic_tensor_original
 
 Copies into src/irrepnet/training/shipped what predicting, evaluating and beginning with it take, and writes card.md:
 what the model learned from, how it was trained, its errors on the test part by crystal system and by element. Weights
 are rounded to float16 (of Hamiltonians they stay as they are), and the card has the digests of what comes of it; errors
-by kind are those of the rounded ones, and their mean is compared with what it was.
+by kind are those of the rounded ones, and their mean is compared with what it was. With ``--keep`` a tensor is the only
+target that is left, and the numbers that the network learned beside it are taken out of its readout.
 """
 
 import argparse
 import json
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import yaml
 from safetensors.torch import load_file, save_file
 
 from irrepnet.crystals import SymmetricCrystal
@@ -22,6 +26,7 @@ from irrepnet.data import Record
 from irrepnet.errors import IrrepnetError
 from irrepnet.groups import PointGroup
 from irrepnet.tasks.hamiltonians import HamiltonianSample
+from irrepnet.tasks.reliability import Reliability
 from irrepnet.training import load_run
 from irrepnet.training.files import CARD, read_sealed, sealed, write_json
 from irrepnet.training.load import Run
@@ -126,6 +131,33 @@ def card(run: Run, name: str, data: str, sources: list[str], command: str) -> st
     return "\n".join([*lines, "", "## Limits", "", LIMITS, ""])
 
 
+def keep(folder: Path, name: str) -> None:
+    """Leave one target, a tensor; the readout has the numbers first (`irrepnet.models.tensors.TensorHead`)."""
+    said = read_sealed(folder)
+    targets = said["targets"]
+    numbers = [target["name"] for target in targets if target["kind"] != "tensor"]
+    if len(numbers) + 1 != len(targets) or name in numbers:
+        raise IrrepnetError(f"{name} is to be the only tensor among {[target['name'] for target in targets]}")
+    said["targets"] = [target for target in targets if target["name"] == name]
+    said["config"]["data"]["targets"] = [name]
+    said["errors"] = {part: {name: own[name]} for part, own in said["errors"].items()}
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    for part in ("units", "validation", "test"):
+        metrics[part] = {name: metrics[part][name]}
+    weights = load_file(folder / "model.safetensors")
+    for key, weight in weights.items():
+        if "readout.2." in key:
+            weights[key] = weight[len(numbers) :].contiguous()
+            metrics["parameters"] -= weight.numel() - weights[key].numel()
+    save_file(weights, folder / "model.safetensors")
+    write_json(folder / "metrics.json", metrics)
+    reliability = Reliability.read((folder / "known.safetensors").read_bytes())
+    left = replace(reliability, bounds={name: reliability.bounds[name]})
+    (folder / "known.safetensors").write_bytes(left.written())
+    (folder / "config.yaml").write_text(yaml.safe_dump(said["config"], sort_keys=False), encoding="utf-8")
+    write_json(folder / CARD, sealed(said, folder, FILES))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
@@ -133,19 +165,22 @@ if __name__ == "__main__":
     parser.add_argument("--data", required=True, help="what it was trained on")
     parser.add_argument("--sources", required=True, help="names of the sets in it, separated by commas")
     parser.add_argument("--command", required=True, help="by which it was trained")
+    parser.add_argument("--keep", help="the target that is left, a tensor")
     options = parser.parse_args()
     out = SHIPPED / options.name
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     for file in (CARD, *FILES):
         shutil.copy(options.run / file, out / file)
-    if read_sealed(options.run)["task"] != "hamiltonians":  # bands feel the rounding where overlaps are nearly singular
+    if options.keep:
+        keep(out, options.keep)
+    if read_sealed(out)["task"] != "hamiltonians":  # bands feel the rounding where overlaps are nearly singular
         weights = load_file(out / "model.safetensors")
         halved = {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}
         save_file(halved, out / "model.safetensors")
     split = json.loads((out / "split.json").read_text(encoding="utf-8"))
     (out / "split.json").write_text(json.dumps(split, separators=(",", ":")), encoding="utf-8")
-    write_json(out / CARD, sealed(read_sealed(options.run), out, FILES))
+    write_json(out / CARD, sealed(read_sealed(out), out, FILES))
     text = card(load_run(out), options.name, options.data, options.sources.split(","), options.command)
     (out / "card.md").write_text(text, encoding="utf-8")
     print(f"{out}: {sum(path.stat().st_size for path in out.iterdir()) / 1e6:.1f} MB")

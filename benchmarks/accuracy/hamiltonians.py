@@ -5,8 +5,8 @@
 
 With ``--folds`` every formula is held out once, a fold of all formulas at a time; with ``--leave`` all crystals that
 have one of some elements (a family of anions or cations), or are of a structure type. Each training is a run of
-`irrepnet hamiltonian train` in ``--out``, which goes on where it was; other settings by ``--set``. Validation is a
-tenth of the formulas that are left.
+`irrepnet hamiltonian train` in ``--out``, which goes on where it was; parts that are in its rows.jsonl are done. Other
+settings by ``--set``. Validation is a tenth of the formulas that are left.
 
 Rows: ours; H0 (free atoms' densities); nearest, the bands of the training crystal that is most alike, as they are: one
 of the structure type with as many electrons, by Mendeleev's numbers (Pettifor) of the elements, then by size; with
@@ -39,6 +39,7 @@ from typing import Any
 import numpy as np
 from pymatgen.core.periodic_table import Element
 
+from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians import Hamiltonian, Request, band_gap, band_irreps, effective_masses, k_path, read_provenance
 from irrepnet.hamiltonians.dft import generate as dft
 from irrepnet.hamiltonians.embedded import FOLDER
@@ -147,7 +148,10 @@ def figures(sample: HamiltonianSample, predicted: Hamiltonian, act: Action, edge
         bands = min(sample.occupied + 4, len(sample.true))
         pair = levels(sample.true, sample.act, bands), levels(predicted, act, bands)
         irreps = float(np.mean([a == b for a, b in zip(*pair)]))
-    overlap = overlap_of_densities(sample, predicted)
+    try:
+        overlap = overlap_of_densities(sample, predicted)
+    except IrrepnetError:  # orbitals that are linearly dependent at some k
+        overlap = float("nan")
     return dict(zip(FIGURES, (*errors_of_bands(sample, predicted), masses, overlap, irreps)))
 
 
@@ -245,9 +249,12 @@ def main() -> None:
     samples = read_samples(options.data).records
     folder = FOLDER if options.data == "embedded" else Path(options.data)
     options.out.mkdir(parents=True, exist_ok=True)
-    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    path, rows = options.out / "rows.jsonl", defaultdict(list)
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        rows[(row := json.loads(line))["method"]].append(row)
+    done = {row["part"] for own in rows.values() for row in own}
     for number, (name, formulas) in enumerate(left_out(samples, options)):
-        if options.only not in (None, number):
+        if options.only not in (None, number) or name in done:
             continue
         settings: dict[str, Any] = {"data.source": options.data, "data.test": formulas, "data.split": [0.9, 0.1, 0.0]}
         config = load_config("hamiltonian", settings | dict(map(parse_assignment, options.set)))
@@ -278,9 +285,9 @@ def main() -> None:
                     row["seconds"] = times(sample, run.task, run.model, folder)
                 rows[method].append(row)
                 print(name, sample.id, method, *(text(n, row[n]) for n in FIGURES), flush=True)
-    every = [row for own in rows.values() for row in own]
-    (options.out / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in every))
-    print_tables(every)
+        lines = [json.dumps(row) for own in rows.values() for row in own]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print_tables([row for own in rows.values() for row in own])
 
 
 if __name__ == "__main__":
