@@ -48,7 +48,9 @@ def test_as_few_strains_as_there_can_be(name):
     assert np.linalg.svd(images)[1][5] > 0.1
 
 
-@pytest.mark.parametrize("content", [HCP, ORDERED], ids=["hcp", "ordered"])
+@pytest.mark.parametrize(
+    "content", [pytest.param(HCP, id="hcp"), pytest.param(ORDERED, id="ordered", marks=pytest.mark.slow)]
+)
 def test_emt_against_relaxed_cells(content):
     first = SymmetricCrystal.from_structure(content)
     atoms = Atoms(first.numbers, first.cart_coords, cell=first.lattice, pbc=True, calculator=EMT())
