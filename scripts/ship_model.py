@@ -1,7 +1,6 @@
 """Make of a finished run a model that comes with the package.
 
-    python scripts/ship_model.py runs/gap gap --data mp_2018.jsonl.gz
-    python scripts/ship_model.py runs/stiffness stiffness --data both.jsonl.gz --keep elastic_tensor_original
+    python scripts/ship_model.py runs/gap gap --data mp_2018.jsonl.gz --sources mp_2018 --command "irrepnet train …"
 
 Copies into src/irrepnet/training/shipped what predicting, evaluating and beginning with it take, and writes card.md:
 what the model learned from, how it was trained, its errors on the test part by crystal system and by element. Weights
@@ -136,7 +135,7 @@ def keep(folder: Path, name: str) -> None:
     said = read_sealed(folder)
     targets = said["targets"]
     numbers = [target["name"] for target in targets if target["kind"] != "tensor"]
-    if len(numbers) + 1 != len(targets) or name in numbers:
+    if [target["name"] for target in targets if target["kind"] == "tensor"] != [name]:
         raise IrrepnetError(f"{name} is to be the only tensor among {[target['name'] for target in targets]}")
     said["targets"] = [target for target in targets if target["name"] == name]
     said["config"]["data"]["targets"] = [name]
@@ -152,7 +151,7 @@ def keep(folder: Path, name: str) -> None:
     save_file(weights, folder / "model.safetensors")
     write_json(folder / "metrics.json", metrics)
     reliability = Reliability.read((folder / "known.safetensors").read_bytes())
-    left = replace(reliability, bounds={name: reliability.bounds[name]})
+    left = replace(reliability, bounds={key: own for key, own in reliability.bounds.items() if key == name})
     (folder / "known.safetensors").write_bytes(left.written())
     (folder / "config.yaml").write_text(yaml.safe_dump(said["config"], sort_keys=False), encoding="utf-8")
     write_json(folder / CARD, sealed(said, folder, FILES))

@@ -1,22 +1,20 @@
 """Elastic tensors of small crystals by a universal potential, for a network to learn from before those of DFT.
 
     pip install sevenn
-    python scripts/teach_stiffness.py --data mp_2018.jsonl.gz --without elastic_tensor_2015 --out teacher.jsonl.gz
+    python scripts/teach_stiffness.py --data mp_2018.jsonl.gz --without elastic_tensor_2015 --out teacher.jsonl
 
 Crystals of at most ``--atoms`` atoms are taken at random, of each formula one, and none of the formulas of which there
-are tensors already. Cell and atoms relax within their
-symmetry; the stiffness is that of relaxed atoms (`irrepnet.phonons.frozen_strains`), in the axes of the crystal as it
-was read, and the crystal is kept as it was read. A line of the output is a record with ``elastic_tensor_original``
-(6×6, GPa), ``K_VRH``, ``G_VRH`` and ``calculator``; these are the potential's, not DFT's. Potentials of this kind are
-known to be soft, in shears most of all.
+are tensors already. Cell and atoms are relaxed; the stiffness is that of relaxed atoms
+(`irrepnet.phonons.frozen_strains`), in the axes of the crystal as it was read, and the crystal is kept as it was read.
+A line of the output is a record with ``elastic_tensor_original`` (6×6, GPa), ``K_VRH``, ``G_VRH`` and ``calculator``;
+these are the potential's, not DFT's. Potentials of this kind are known to be soft, in shears most of all.
 
 Crystals that change their space group or their volume by more than a tenth, are unstable, or cannot be calculated, are
-listed with the reason in OUT's folder, in a file that ends in .rejected.csv. An interrupted run goes on where it was.
+listed with the reason in a file beside the output that ends in .rejected.csv. An interrupted run goes on where it was.
 """
 
 import argparse
 import csv
-import gzip
 import json
 import os
 from collections.abc import Collection
@@ -65,7 +63,7 @@ def relaxed(crystal: SymmetricCrystal, calculator: Any) -> SymmetricCrystal:
     try:
         done = BFGS(cell, logfile=None).run(fmax=FORCE, steps=STEPS)
     except Exception as error:  # a calculator may fail in any way it likes
-        raise IrrepnetError(f"the calculator fails: {error}") from error
+        raise IrrepnetError(f"the calculator fails: {' '.join(str(error).split())}") from error
     if not done:
         raise IrrepnetError(f"not relaxed after {STEPS} steps")
     growth = abs(np.linalg.det(atoms.cell.array) / np.linalg.det(crystal.lattice)) - 1
@@ -106,6 +104,15 @@ def taught(record: Record, calculator: Any, name: str) -> dict[str, Any]:
     }
 
 
+def whole_lines(path: Path) -> list[str]:
+    """Lines of a file that others will be added to; a last one that an interruption left unfinished is cut off."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    return whole.splitlines()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="records")
@@ -113,33 +120,31 @@ def main() -> None:
     parser.add_argument("--crystals", type=int, default=3000)
     parser.add_argument("--atoms", type=int, default=5, help="in the cell of a record, at most")
     parser.add_argument("--without", help="records whose formulas are left out")
-    parser.add_argument("--out", type=Path, required=True, help="a file that ends in .jsonl.gz")
+    parser.add_argument("--out", type=Path, required=True, help="a file that ends in .jsonl")
     options = parser.parse_args()
-    refused = options.out.with_name(options.out.name.removesuffix(".jsonl.gz") + ".rejected.csv")
-    done = set()
-    if options.out.exists():
-        with gzip.open(options.out, "rt", encoding="utf-8") as stream:
-            done |= {json.loads(line)["material_id"] for line in stream}
-    if refused.exists():
-        with refused.open(encoding="utf-8", newline="") as stream:
-            done |= {row[0] for row in csv.reader(stream)}
+    refused = options.out.with_suffix(".rejected.csv")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    done = {json.loads(line)["material_id"] for line in whole_lines(options.out)}
+    done |= {row[0] for row in csv.reader(whole_lines(refused))}
     calculator, name = named_calculator(options.calculator)
     known = {record.formula for record in read_records(options.without)[0]} if options.without else ()
     records = chosen(read_records(options.data)[0], options.crystals, options.atoms, known)
     waiting = [record for record in records if record.id not in done]
-    log = Log()
-    with log.progress("stiffness", len(records), len(records) - len(waiting)) as advance:
+    with Log().progress("stiffness", len(records), len(records) - len(waiting)) as advance:
         for record in waiting:
             try:
                 line = json.dumps(taught(record, calculator, name))
             except IrrepnetError as error:
                 with refused.open("a", encoding="utf-8", newline="") as stream:
                     csv.writer(stream).writerow([record.id, record.formula, str(error)])
-            else:  # a member of its own, so that what is there stays readable
-                with gzip.open(options.out, "at", encoding="utf-8") as stream:
+            else:
+                with options.out.open("a", encoding="utf-8") as stream:
                     stream.write(line + "\n")
             advance(1)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except IrrepnetError as error:
+        raise SystemExit(f"error: {error}") from None

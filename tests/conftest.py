@@ -1,6 +1,7 @@
 """Small data and a small trained network that several rooms' tests share."""
 
 import gzip
+import importlib.util
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -109,6 +110,21 @@ def small_run(small_config: Callable[..., Any], tmp_path_factory: pytest.TempPat
     train(small_config(), folder, quiet=True)
     write_report(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def script() -> Callable[[str], Any]:
+    """What makes a module of a file in scripts/, by its name."""
+
+    def load(name: str) -> Any:
+        spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@
 
 With ``--folds`` every formula is held out once, a fold of all formulas at a time; with ``--leave`` all crystals that
 have one of some elements (a family of anions or cations), or are of a structure type. Each training is a run of
-`irrepnet hamiltonian train` in ``--out``, which goes on where it was; parts that are in its rows.jsonl are done. Other
-settings by ``--set``. Validation is a tenth of the formulas that are left.
+`irrepnet hamiltonian train` in ``--out``, which goes on where it was; parts whose rows are in its rows.jsonl are done,
+and settings, by ``--set``, must stay. Validation is a tenth of the formulas that are left.
 
 Rows: ours; H0 (free atoms' densities); nearest, the bands of the training crystal that is most alike, as they are: one
 of the structure type with as many electrons, by Mendeleev's numbers (Pettifor) of the elements, then by size; with
@@ -32,7 +32,7 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,20 +139,35 @@ def overlap_of_densities(sample: HamiltonianSample, predicted: Hamiltonian) -> f
 
 def figures(sample: HamiltonianSample, predicted: Hamiltonian, act: Action, edges: Sequence[Any]) -> dict[str, float]:
     """{figure: value}, NaN where there is none; `act` is that of the orbitals of the prediction."""
-    assert sample.true is not None
-    masses, irreps = float("nan"), float("nan")
-    if edges:
-        exact, found = (inverse_masses(each, edges) for each in (sample.true, predicted))
-        masses = float(np.median(abs(found / exact - 1)))
-    if sample.act.group.is_primitive:
-        bands = min(sample.occupied + 4, len(sample.true))
-        pair = levels(sample.true, sample.act, bands), levels(predicted, act, bands)
-        irreps = float(np.mean([a == b for a, b in zip(*pair)]))
-    try:
-        overlap = overlap_of_densities(sample, predicted)
-    except IrrepnetError:  # orbitals that are linearly dependent at some k
-        overlap = float("nan")
-    return dict(zip(FIGURES, (*errors_of_bands(sample, predicted), masses, overlap, irreps)))
+    true, nan = sample.true, float("nan")
+    assert true is not None
+
+    def masses() -> float:
+        exact, found = (inverse_masses(each, edges) for each in (true, predicted))
+        return float(np.median(abs(found / exact - 1)))
+
+    def irreps() -> float:
+        bands = min(sample.occupied + 4, len(true))
+        pair = levels(true, sample.act, bands), levels(predicted, act, bands)
+        return float(np.mean([a == b for a, b in zip(*pair)]))
+
+    def known(figure: Callable[[], Any], otherwise: Any = nan) -> Any:
+        try:
+            return figure()
+        except IrrepnetError:  # orbitals are linearly dependent at some k that it takes
+            return otherwise
+
+    return dict(
+        zip(
+            FIGURES,
+            (
+                *known(lambda: errors_of_bands(sample, predicted), (nan, nan, nan)),
+                known(masses) if edges else nan,
+                known(lambda: overlap_of_densities(sample, predicted)),
+                known(irreps) if sample.act.group.is_primitive else nan,
+            ),
+        )
+    )
 
 
 # -- rows beside ours
@@ -252,10 +267,12 @@ def main() -> None:
     path, rows = options.out / "rows.jsonl", defaultdict(list)
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         rows[(row := json.loads(line))["method"]].append(row)
-    done = {row["part"] for own in rows.values() for row in own}
+    done = {row["part"] for row in rows["O(3)" if options.o3 else "ours"]}
     for number, (name, formulas) in enumerate(left_out(samples, options)):
         if options.only not in (None, number) or name in done:
             continue
+        for method in rows:  # those without the network of O(3)
+            rows[method] = [row for row in rows[method] if row["part"] != name]
         settings: dict[str, Any] = {"data.source": options.data, "data.test": formulas, "data.split": [0.9, 0.1, 0.0]}
         config = load_config("hamiltonian", settings | dict(map(parse_assignment, options.set)))
         run = train(config, options.out / name, resume=True, quiet=True)

@@ -1,5 +1,4 @@
 import gzip
-import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +21,8 @@ COUNTS = {
 
 
 @pytest.fixture(scope="module")
-def convert():
-    spec = importlib.util.spec_from_file_location("convert_matminer", ROOT / "scripts" / "convert_matminer.py")
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def convert(script):
+    return script("convert_matminer")
 
 
 def test_four_sets_are_described():

@@ -12,7 +12,7 @@ from irrepnet.cli.main import app
 from irrepnet.errors import IrrepnetError
 from irrepnet.hamiltonians import read_hamiltonian
 from irrepnet.hamiltonians.embedded import FOLDER
-from irrepnet.training import load_run, predict
+from irrepnet.training import load_config, load_run, predict, train
 from irrepnet.training.hamiltonians import predict_hamiltonian
 from irrepnet.training.where import SHIPPED, card_of, for_any_crystal, shipped
 
@@ -78,6 +78,26 @@ def test_the_gap_knows_metals_from_insulators(examples):
     found = {name: row for name, path in examples.items() for row in predict(run, path)}
     assert found["NaCl"]["metal"] < 0.1
     assert found["NaCl"]["band_gap"] > 3
+
+
+def test_a_tensor_that_is_left_alone_is_predicted_as_before(script, examples, tmp_path):
+    """Numbers that were learned beside it are taken out of networks, bounds, errors and configuration."""
+    data = {"data.source": "elastic_tensor_2015", "data.targets": ["K_VRH", "elastic_tensor_original", "G_VRH"]}
+    small = {"model.channels": 8, "model.layers": 1, "model.directions": False, "model.mixing": "none"}
+    settings = {"training.epochs": 1, "training.members": 2, "data.point_groups": ["m-3m"]}
+    train(load_config("point-group", data | small | settings), tmp_path / "run", quiet=True)
+    before = load_run(tmp_path / "run")
+    script("ship_model").keep(tmp_path / "run", "elastic_tensor_original")
+    after = load_run(tmp_path / "run")
+    assert [target.name for target in after.targets] == ["elastic_tensor_original"]
+    assert sum(own.numel() for own in after.model.parameters()) < sum(own.numel() for own in before.model.parameters())
+    for name in ("NaCl", "Si"):
+        (one,), (other,) = predict(before, examples[name]), predict(after, examples[name])
+        for key in (key for key in other if key.startswith("elastic")):
+            np.testing.assert_array_equal(np.array(one[key]), np.array(other[key]))
+        assert {*one} - {*other} >= {"K_VRH", "G_VRH"}
+    with pytest.raises(IrrepnetError, match="to be the only tensor"):
+        script("ship_model").keep(tmp_path / "run", "K_VRH")
 
 
 if __name__ == "__main__":  # writes the golden file

@@ -21,6 +21,8 @@ from irrepnet.tensors.elastic import GPA, STIFFNESS
 
 STRAIN = 0.004
 """The norm of a strain."""
+LEAST = 1e-4
+"""eV/Å², what force constants at Γ must exceed for atoms to be in a minimum."""
 _BASIS = CartesianTensor("ij=ji").basis
 """(6, 3, 3), orthonormal."""
 
@@ -36,7 +38,8 @@ class FrozenStrains:
     stress: float
     """GPa, the greatest component before any strain: far from zero if the cell is not relaxed."""
     softest: float
-    """eV/Å², the least eigenvalue of the force constants at Γ but those of the translations; infinite for one atom."""
+    """eV/Å², the least eigenvalue of the force constants at Γ but those of the translations; infinite for one atom.
+    With little more than the calculator's noise the atoms' part of the stiffness is that of the noise."""
     evaluations: int
     """How often the calculator was called."""
 
@@ -68,7 +71,8 @@ def frozen_strains(crystal: SymmetricCrystal, calculator: Any, strain: float = S
         strain: the norm of the strains.
 
     Raises:
-        IrrepnetError: the strain is not between 0 and 0.1, the calculator fails, or its forces are not finite.
+        IrrepnetError: the strain is not between 0 and 0.1, the calculator fails, its forces are not finite, or the
+            atoms are in no minimum, so that there is nowhere for them to follow.
     """
     if not 0 < strain < 0.1:
         raise IrrepnetError(f"the norm of a strain is a number between 0 and 0.1, got {strain}")
@@ -96,6 +100,8 @@ def frozen_strains(crystal: SymmetricCrystal, calculator: Any, strain: float = S
     optical = np.kron(helmert(n), np.eye(3))  # displacements without a common translation
     constants = symmetrised_constants(crystal, phonons.constants).reshape(3 * n, 3 * n)
     values, modes = np.linalg.eigh(optical @ constants @ optical.T)
+    if not (values > LEAST).all():
+        raise IrrepnetError(f"{crystal.formula}: unstable, with force constants at Γ of {values.min():.2f} eV/Å²")
     followed = modes.T @ optical @ pull
     relaxed = clamped - followed.T @ (followed / values[:, None]) / volume
     clamped, relaxed = (
